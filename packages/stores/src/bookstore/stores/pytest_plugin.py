@@ -1,0 +1,1 @@
+"""pytest plugin: real stores for any test."""
