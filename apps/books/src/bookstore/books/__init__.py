@@ -1,1 +1,1 @@
-"""bookstore.books"""
+"""The catalogue: books, their prices and their stock."""
