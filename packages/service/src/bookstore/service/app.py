@@ -11,6 +11,7 @@ from litestar.datastructures import State
 
 from bookstore.contracts.health import WhoAmI
 from bookstore.service import docs, health
+from bookstore.service.access import AccessLog
 from bookstore.service.body import StrictRequest
 from bookstore.service.health import Checkup, Dependency
 from bookstore.service.metrics import Metrics
@@ -95,11 +96,12 @@ class Service:
             if method != "OPTIONS" and not route.path.startswith(("/health", "/metrics", "/docs", "/openapi"))
         )
         self.router = router
+        self._access_log = AccessLog(name, self.instance) if settings.access_log else None
         self.asgi: ASGIApp = Telemetry(
             front(router) if front else router,
             self.metrics if settings.metrics_enabled else None,
+            self._access_log,
             traced=not settings.otel_sdk_disabled,
-            access_log=settings.access_log,
         )
 
     @asynccontextmanager
@@ -110,3 +112,5 @@ class Service:
             for part in self._lifespan:
                 await stack.enter_async_context(part())
             yield
+        if self._access_log:
+            self._access_log.flush()

@@ -4,19 +4,17 @@ It stands outside the router, so that an unknown path is seen too; the route's t
 scope after the app has run. Health and metrics routes are answered, but neither counted nor logged.
 """
 
-import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from bookstore.service import context
+from bookstore.service.access import AccessLog
 from bookstore.service.metrics import UNMATCHED, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-
-logger = logging.getLogger("access")
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _SERVER_ERROR = 500
 _OWN_HEADERS = frozenset({b"x-request-id", b"x-trace-id"})
@@ -27,13 +25,15 @@ def _is_quiet(path: str) -> bool:
 
 
 class Telemetry:
-    """Wraps an ASGI app; see the module."""
+    """Wraps an ASGI app; see the module. Metrics and the access log are each left out by giving None."""
 
-    def __init__(self, app: "ASGIApp", metrics: Metrics | None, *, traced: bool, access_log: bool) -> None:
+    def __init__(
+        self, app: "ASGIApp", metrics: Metrics | None, access_log: AccessLog | None, *, traced: bool
+    ) -> None:
         self._app = app
         self._metrics = metrics
-        self._traced = traced
         self._access_log = access_log
+        self._traced = traced
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one request; anything else passes through."""
@@ -64,24 +64,20 @@ class Telemetry:
             await self._app(scope, receive, send_with_ids)
         finally:
             if not _is_quiet(scope["path"]):
-                self._record(scope, method, status, perf_counter() - started)
+                handler = cast("dict[str, Any]", scope).get("path_template") or UNMATCHED
+                seconds = perf_counter() - started
+                if self._metrics:
+                    self._metrics.observe(handler, method, status, seconds)
+                if self._access_log:
+                    self._access_log.write(
+                        request,
+                        method=method,
+                        handler=handler,
+                        path=scope["path"],
+                        status=status,
+                        seconds=seconds,
+                    )
             context.current.reset(token)
-
-    def _record(self, scope: "HTTPScope", method: str, status: int, elapsed: float) -> None:
-        handler = cast("dict[str, Any]", scope).get("path_template") or UNMATCHED
-        if self._metrics:
-            self._metrics.observe(handler, method, status, elapsed)
-        if self._access_log:
-            logger.info(
-                "request",
-                extra={
-                    "method": method,
-                    "handler": handler,
-                    "path": scope["path"],
-                    "status": status,
-                    "duration_ms": round(elapsed * 1000, 3),
-                },
-            )
 
 
 def _begin(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context.RequestContext:
