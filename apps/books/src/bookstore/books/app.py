@@ -1,8 +1,5 @@
 """The books service put together."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from bookstore.books import api, catalogue
@@ -24,14 +21,6 @@ def create_app(settings: BooksSettings) -> Service:
         if settings.seed_catalogue:
             await store.seed(catalogue.books(), settings.default_stock, catalogue.FIRST_LISTED)
 
-    @asynccontextmanager
-    async def prepared() -> AsyncGenerator[None]:
-        preparing = asyncio.create_task(schema.prepare(then=fill))
-        try:
-            yield
-        finally:
-            preparing.cancel()
-
     return Service(
         "books",
         version("bookstore-books"),
@@ -39,5 +28,5 @@ def create_app(settings: BooksSettings) -> Service:
         handlers=api.handlers,
         provide={"books": store, "settings": settings},
         dependencies=[Dependency("database", schema.check)],
-        lifespan=[lambda: database, prepared],
+        lifespan=[lambda: database, lambda: schema.preparing(then=fill)],
     )

@@ -1,1 +1,1 @@
-"""bookstore.orders"""
+"""Orders: what was bought, by whom, at which price, kept before the answer is given."""

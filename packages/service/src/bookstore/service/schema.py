@@ -9,7 +9,8 @@ import asyncio
 import importlib.resources
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import psycopg
 import psycopg.errors
@@ -70,6 +71,15 @@ class Schema:
             else:
                 logger.info("the schema is ready", extra={"revision": self._head})
                 return
+
+    @asynccontextmanager
+    async def preparing(self, then: Callable[[], Awaitable[None]] | None = None) -> AsyncGenerator[None]:
+        """Prepare in the background for as long as the block runs: a service starts without its database."""
+        task = asyncio.create_task(self.prepare(then))
+        try:
+            yield
+        finally:
+            task.cancel()
 
     async def _upgrade_if_behind(self) -> None:
         try:
