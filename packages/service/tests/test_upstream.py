@@ -63,13 +63,14 @@ class Stage:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(reader, writer)
         self.peers.append(peer)
-        try:
-            await self.script(peer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.transport.abort()
-            self.ended.set()
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            try:
+                await self.script(peer)
+                writer.close()
+                await writer.wait_closed()
+            finally:
+                writer.transport.abort()
+                self.ended.set()
 
     @property
     def heads(self) -> list[bytes]:
