@@ -1,1 +1,1 @@
-"""bookstore.lab"""
+"""The bookstore command: starts the whole system, watches it, shows it."""

@@ -101,7 +101,14 @@ class Guardian:
     """The owner's end of the pipe. Closing it is the good end: then nothing is left to kill."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - this very file
+        self._process = self._started()
+        self._processes: dict[int, str] = {}
+        self._folders: list[str] = []
+        self._closed = False
+
+    @staticmethod
+    def _started() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - this very file
             [sys.executable, "-I", "-S", __file__, *(p for p in sys.path if p.endswith("site-packages"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -110,8 +117,6 @@ class Guardian:
             env=interpreter_environment(),
             start_new_session=True,
         )
-        self._processes: dict[int, str] = {}
-        self._folders: list[str] = []
 
     @property
     def pid(self) -> int:
@@ -138,20 +143,31 @@ class Guardian:
         self._folders.remove(str(folder))
         self._send()
 
+    def mend(self) -> None:
+        """Start the guardian again if somebody has killed it."""
+        if not self._closed and self._process.poll() is not None:
+            self._hang_up()
+            self._process = self._started()
+            self._send()
+
     def close(self) -> None:
         """End the guardian, and with it whatever is still on its list."""
+        self._closed = True
+        self._hang_up()
+        self._process.wait()
+
+    def _hang_up(self) -> None:
         pipe = self._process.stdin
         if pipe is not None:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-        self._process.wait()
 
     def _send(self) -> None:
         pipe = self._process.stdin
         if pipe is None or pipe.closed:
             return
         order = {"processes": list(self._processes.items()), "folders": self._folders}
-        # A guardian that somebody killed is no reason to fail: the parent-death signal is still there.
+        # A guardian that somebody killed is no reason to fail; see `mend`.
         with contextlib.suppress(BrokenPipeError):
             pipe.write(json.dumps(order).encode() + b"\n")
             pipe.flush()
