@@ -123,7 +123,7 @@ def _everything_runs(story: Story) -> None:
     story.step("Everything runs, and says so")
     story.look()
     snapshot = take_status(story.start.folder)
-    print("\n".join(f"   {line}" for line in table(snapshot, defaults={})))
+    print("\n".join(f"   {line}" for line in table(snapshot)))
     for name in ("books", "orders", "gateway"):
         answer = story.ask("GET", name, "/health")
         status = answer.json().get("status")

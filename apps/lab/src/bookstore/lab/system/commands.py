@@ -16,13 +16,11 @@ from bookstore.lab.system.folder import StateFolder, default_folder, folder_erro
 from bookstore.lab.system.lifecycle import AlreadyRunningError, Start, down, up_apart, up_here
 from bookstore.lab.system.status import take_status
 from bookstore.lab.system.table import table
-from bookstore.lab.system.topology import SYSTEM
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-DEFAULT_PORTS = {service.name: service.port for service in SYSTEM.services}
 MARKS = {"ok": "✓", "note": "!", "bad": "✗"}
 
 
@@ -50,7 +48,7 @@ def _say(line: str) -> None:
 
 def _show(folder: StateFolder) -> None:
     print()
-    print("\n".join(table(take_status(folder), defaults=DEFAULT_PORTS)))
+    print("\n".join(table(take_status(folder))))
     print(f"state and passwords are in {folder.path}")
 
 
@@ -91,7 +89,7 @@ def _status(arguments: argparse.Namespace, folder: StateFolder) -> int:
         print(msgspec.json.format(msgspec.json.encode(snapshot.status)).decode())
     elif snapshot.rows:
         print(f"the system is {snapshot.status.state}")
-        print("\n".join(table(snapshot, defaults=DEFAULT_PORTS)))
+        print("\n".join(table(snapshot)))
     else:
         print(f"nothing runs with its state in {folder.path}; `bookstore up` starts it")
     return Exit.NOT_RUNNING if snapshot.status.state == "stopped" else Exit.OK
@@ -105,7 +103,7 @@ def _logs(arguments: argparse.Namespace, folder: StateFolder) -> int:
         show(entry)
     if arguments.follow:
         try:
-            for entry in logs.follow(lambda: logs.choose(folder, arguments.service)):
+            for entry in logs.Follower(lambda: logs.choose(folder, arguments.service)):
                 show(entry)
         except KeyboardInterrupt:
             pass

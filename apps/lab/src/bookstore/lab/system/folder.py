@@ -81,7 +81,7 @@ class StateFolder:
     @property
     def lock(self) -> Lock:
         """The supervisor's lock, not taken yet."""
-        return Lock(self.path / "lock")
+        return Lock(self.path / "supervisor")
 
     @property
     def record(self) -> Path:
@@ -105,7 +105,7 @@ class StateFolder:
     @property
     def exists(self) -> bool:
         """Whether it has ever been used."""
-        return (self.path / "lock").exists()
+        return (self.path / "supervisor").exists()
 
     def open(self) -> None:
         """Make the folder and close it to others, or say why it can't be used.
@@ -128,7 +128,7 @@ class StateFolder:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Others may neither look in nor, in a shared folder like /tmp, put something under our names.
         self.path.chmod(0o700)
-        (self.path / "lock").touch(mode=0o600)
+        (self.path / "supervisor").touch(mode=0o600)
         self.logs.mkdir(mode=0o700, exist_ok=True)
 
     def _refuse_foreign(self) -> None:

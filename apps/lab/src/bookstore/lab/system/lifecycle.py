@@ -118,7 +118,7 @@ def down(folder: StateFolder, say: Callable[[str], None]) -> bool:
             if holder is None or not holder.send(signal.SIGKILL):
                 raise LabError(
                     f"{folder.path} is locked by a process that can't be found.",
-                    "See with `lsof` who has the file named lock open.",
+                    "See with `lsof` who has its file `supervisor` open.",
                     Exit.FOLDER,
                 )
             say("the supervisor didn't end in time and was killed")

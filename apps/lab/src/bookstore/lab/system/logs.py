@@ -108,24 +108,32 @@ def recent(paths: Iterable[Path], count: int) -> list[Entry]:
     return [entry for _, _, entry in dated[-count:]]
 
 
-def follow(paths: Callable[[], list[Path]]) -> Iterator[Entry]:
-    """New lines of all logs for ever; a log that appears meanwhile is followed from its beginning."""
-    positions = {path: path.stat().st_size for path in paths()}
-    while True:
-        quiet = True
-        for path in paths():
-            start = positions.setdefault(path, 0)
-            size = path.stat().st_size
+class Follower:
+    """Sees what is added to logs from now on, to those too that appear meanwhile."""
+
+    def __init__(self, paths: Callable[[], list[Path]]) -> None:
+        self._paths = paths
+        self._positions = {path: path.stat().st_size for path in paths()}
+
+    def new(self) -> list[Entry]:
+        """The complete lines that were added since the last look."""
+        entries: list[Entry] = []
+        for path in self._paths():
+            start, size = self._positions.get(path, 0), path.stat().st_size
             if size == start:
                 continue
-            # A shorter file was begun anew.
             with path.open("rb") as file:
+                # A shorter file was begun anew.
                 file.seek(start if size > start else 0)
                 lines, _, partial = file.read().rpartition(b"\n")
-                positions[path] = file.tell() - len(partial)
-            quiet = False
-            yield from (parse(path.stem, line) for line in lines.decode(errors="replace").splitlines())
-        if quiet:
+                self._positions[path] = file.tell() - len(partial)
+            entries += [parse(path.stem, line) for line in lines.decode(errors="replace").splitlines()]
+        return entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        """New lines for ever."""
+        while True:
+            yield from self.new()
             time.sleep(LOOK_SECONDS)
 
 

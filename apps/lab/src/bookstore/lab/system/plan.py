@@ -126,6 +126,10 @@ def make_plan(
                 )
                 for instance in service.instances()
             ]
+    if port_base is None:
+        firsts = {service.instances()[0]: service.port for service in topology.services}
+        for part in plan.parts:
+            part.row.wanted = firsts.get(part.row.instance)
     return plan
 
 

@@ -24,6 +24,7 @@ class Row(msgspec.Struct, kw_only=True):
         kind: `store` or `app`.
         url: where it is reached; a store's is its connection URL.
         port: the port in that URL.
+        wanted: the port that it would have had, had that been free.
         pid: the process id; None while there is no process of ours.
         started: the process's start mark (see `ProcessId`).
         since: when that process was started, in seconds since 1970.
@@ -37,6 +38,7 @@ class Row(msgspec.Struct, kw_only=True):
     kind: str
     url: str
     port: int
+    wanted: int | None = None
     pid: int | None = None
     started: str = ""
     since: float | None = None

@@ -46,7 +46,7 @@ class Supervisor:
         self._progress = progress
         self._parent = parent
         self._record = Record(
-            phase="starting", since=time.time(), rows=[*(p.row for p in plan.parts), *plan.elsewhere]
+            phase="starting", since=time.time(), rows=[*plan.elsewhere, *(p.row for p in plan.parts)]
         )
         self._guardian = Guardian()
         self._families: dict[str, list[ProcessId]] = {}
@@ -86,6 +86,9 @@ class Supervisor:
                 watcher.cancel()
             await self._stop()
             self._guardian.close()
+            # One more keystroke must not spoil the good order in which everything has ended.
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self._failure is not None:
             raise self._failure
 
@@ -225,7 +228,7 @@ class Supervisor:
         while any(member.alive for member in family):  # noqa: ASYNC110 - nobody tells us of a grandchild's end
             await asyncio.sleep(LOOK_SECONDS)
         self._guardian.forget(identity)
-        part.row.pid = None
+        part.row.pid, part.row.ready = None, False
         self._healthy[part.row.instance].clear()
         self._write()
 

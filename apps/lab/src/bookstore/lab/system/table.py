@@ -18,11 +18,11 @@ MINUTE = 60
 HOUR = 60 * MINUTE
 
 
-def table(snapshot: Snapshot, *, defaults: dict[str, int]) -> list[str]:
-    """The lines of the table; `defaults` are the ports that services would have liked."""
+def table(snapshot: Snapshot) -> list[str]:
+    """The lines of the table."""
     memories = [row.process.memory() if row.process else 0 for row in snapshot.rows]
     cells = [HEADINGS] + [
-        _cells(service, row, memory, defaults.get(row.name))
+        _cells(service, row, memory)
         for service, row, memory in zip(snapshot.status.services, snapshot.rows, memories, strict=True)
     ]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
@@ -37,12 +37,12 @@ def table(snapshot: Snapshot, *, defaults: dict[str, int]) -> list[str]:
     return [*lines, f"all together {total:.0f} MB" if total else ""]
 
 
-def _cells(service: ServiceStatus, row: Row, memory: int, wanted: int | None) -> tuple[str, ...]:
+def _cells(service: ServiceStatus, row: Row, memory: int) -> tuple[str, ...]:
     notes = [row.note] if row.note else []
     if row.restarts:
         notes.append(f"restarted {row.restarts}x")
-    if row.pid is not None and wanted is not None and service.port != wanted and row.instance in _firsts(row):
-        notes.append(f"not on {wanted}")
+    if row.wanted is not None and row.wanted != row.port:
+        notes.append(f"{row.wanted} was taken")
     return (
         service.instance,
         service.health,
@@ -52,10 +52,6 @@ def _cells(service: ServiceStatus, row: Row, memory: int, wanted: int | None) ->
         _ago(row.since) if service.pid and row.since else "-",
         ", ".join(notes),
     )
-
-
-def _firsts(row: Row) -> tuple[str, str]:
-    return row.name, f"{row.name}-1"
 
 
 def _ago(since: float) -> str:
