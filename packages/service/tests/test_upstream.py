@@ -223,8 +223,10 @@ async def test_a_stream_gives_each_piece_as_it_comes():
     async with Stage(script).client() as client, client.stream("GET", "/events") as answer:
         seen = []
         async for chunk in answer:
+            assert not answer.ended
             seen.append(chunk)
             go_on.set()
+        assert answer.ended
     assert seen == [b"one", b"two"]
 
 

@@ -1,1 +1,1 @@
-"""bookstore.gateway"""
+"""The gateway: the front door, which routes by prefix and streams both ways."""

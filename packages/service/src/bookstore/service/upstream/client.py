@@ -189,6 +189,11 @@ class StreamedAnswer:
         """The first header of that (lower-case) name."""
         return _first(self.headers, name)
 
+    @property
+    def ended(self) -> bool:
+        """Whether all of the body has been given."""
+        return self._connection.ended
+
     def __aiter__(self) -> Self:
         return self
 

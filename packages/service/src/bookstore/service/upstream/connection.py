@@ -123,6 +123,11 @@ class Connection(asyncio.Protocol):
         return self.complete and self._sound and self._drain is None and not self._transport.is_closing()
 
     @property
+    def ended(self) -> bool:
+        """Whether the answer is whole, and no piece of it waits to be taken."""
+        return self.complete and not self._chunks
+
+    @property
     def closing(self) -> bool:
         """Whether this connection is of no more use."""
         return self._transport.is_closing()

@@ -24,7 +24,7 @@ def request_head(method: str, target: bytes, host: bytes, headers: Iterable[Head
         ValueError: for a method, target or header that would change where the request ends, and for headers
             that only the client itself writes (Host, Connection, Content-Length, Transfer-Encoding).
     """
-    if not (method.isascii() and method.isalpha()):
+    if not method or not method.isascii() or method.encode().translate(None, _TOKEN):
         raise ValueError(f"not a method: {method!r}")
     if not target.startswith(b"/") or target.translate(None, _TARGET):
         raise ValueError(f"not a request target: {target!r}")
