@@ -1,6 +1,7 @@
 """A service's own PostgreSQL: a pool whose every operation ends in bounded time.
 
-The rule that shapes this module: an operation that takes too long is never cancelled, its socket is shut.
+The rule that shapes this module: an operation that takes too long, or whose caller is cancelled, is never
+cancelled at the server; its socket is shut.
 Cancelling a query asks the server for help, and a frozen server doesn't help: psycopg then waits up to ten
 seconds. A socket that is shut wakes the waiting code at once, which sees a lost connection, and the pool
 puts a fresh one in its place.
@@ -36,6 +37,15 @@ _SERVER_SIDE = " ".join(
 )
 
 
+class _Severing(psycopg.AsyncConnection[TupleRow]):
+    """A connection that is shut when the task that uses it is cancelled, instead of asking the server."""
+
+    async def cancel_safe(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - psycopg's signature
+        """What psycopg calls to cancel a running query."""
+        del timeout
+        _shut(self)
+
+
 class DatabaseUnavailable(Problem):
     """The database did not answer in time, or is away; what was asked may or may not have happened."""
 
@@ -58,6 +68,7 @@ class Database:
         self._checking: asyncio.Task[None] | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
+            connection_class=_Severing,
             min_size=1,
             max_size=size,
             timeout=acquire,

@@ -53,5 +53,5 @@ def configure(service: str, instance: str, level: str) -> None:
     handler.setFormatter(JsonLines(service, instance))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
-    for noisy in ("psycopg.pool", "_granian", "granian"):
+    for noisy in ("psycopg", "psycopg.pool", "_granian", "granian"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -21,4 +21,4 @@ def connect(url: str, *, patience: float = 0.25, connections: int = 32) -> Redis
         retry=Retry(NoBackoff(), 0),
         decode_responses=False,
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
