@@ -6,23 +6,20 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from bookstore.contracts.values import plain
+
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A shape on the wire: immutable, by name, and without room for what it doesn't know."""
 
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1, description="Identity of a record.", examples=[1])]
-Text = Annotated[str, Meta(min_length=1, max_length=500)]
-Price = Annotated[
-    Decimal,
-    Meta(description="0 to 99,999,999.99, at most two decimals, as string or number.", examples=["12.99"]),
-]
 Money = Annotated[Decimal, Meta(description="An exact amount with two decimals.", examples=["25.98"])]
 
-text_money = msgspec.json.Encoder()
+text_money = msgspec.json.Encoder(enc_hook=plain)
 """Writes money as a JSON string ("25.98"): every answer but those of /v1/orders."""
 
-number_money = msgspec.json.Encoder(decimal_format="number")
+number_money = msgspec.json.Encoder(enc_hook=plain, decimal_format="number")
 """Writes money as a JSON number with its exact digits (25.98, never a float): /v1/orders."""
 
 

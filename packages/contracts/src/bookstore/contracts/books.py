@@ -5,9 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.contracts.base import Id, Page, Price, Text, Wire
+from bookstore.contracts.base import Id, Money, Page, Wire
+from bookstore.contracts.values import Description, Price, Text
 
-Description = Annotated[str, Meta(max_length=10_000)]
 Stock = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Copies that can be sold.")]
 
 
@@ -17,7 +17,7 @@ class BookV1(Wire, frozen=True, kw_only=True):
     id: Id
     title: str
     author: str
-    price: Price
+    price: Money
     active: bool
     created_at: datetime
     updated_at: datetime
@@ -30,7 +30,7 @@ class BookV2(Wire, frozen=True, kw_only=True):
     title: str
     author: str
     description: str | None
-    price: Price
+    price: Money
     stock: Stock
     active: bool
     created_at: datetime

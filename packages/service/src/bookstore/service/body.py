@@ -12,6 +12,7 @@ import msgspec
 from litestar import Request
 
 from bookstore.contracts.problems import FieldError
+from bookstore.contracts.values import decoder
 from bookstore.service.problem import Problem, invalid
 
 MAX_DEPTH = 32
@@ -82,9 +83,7 @@ def _holds_nul(value: Any) -> bool:
             return False
 
 
-@lru_cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+_decoder = lru_cache(decoder)
 
 
 def _depth_over(body: bytes, limit: int) -> bool:
