@@ -1,6 +1,8 @@
 """Servers that are frozen, killed and restarted."""
 
+import os
 import socket
+import subprocess
 
 import psycopg
 import pytest
@@ -73,3 +75,15 @@ def test_the_data_is_nobody_elses(postgres_server, redis_server):
     for server, name in ((postgres_server, "pg_hba.conf"), (redis_server, "redis.conf")):
         assert server.store.folder.stat().st_mode & 0o777 == 0o700
         assert (server.store.folder / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_file_of_a_dead_postmaster_is_no_obstacle(postgres_server):
+    """Neither a corpse that nobody has buried nor a stranger under its pid keeps PostgreSQL from starting."""
+    lock = postgres_server.store.folder / "postmaster.pid"
+    postgres_server.stop()
+    with subprocess.Popen(["/bin/true"]) as corpse:
+        os.waitid(os.P_PID, corpse.pid, os.WEXITED | os.WNOWAIT)
+        for pid in (corpse.pid, os.getpid()):
+            lock.write_text(f"{pid}\n")
+            postgres_server.start()
+            postgres_server.kill()

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import psutil
+
 from bookstore.stores.account import Account, folder_argument
 from bookstore.stores.binaries import POSTGRES_MAJOR, postgres_installation
 from bookstore.stores.errors import StoreError
-from bookstore.stores.guardian import interpreter_environment
+from bookstore.stores.guardian import interpreter_environment, start_mark
 from bookstore.stores.ports import LOOPBACK
 from bookstore.stores.private import make_private_folder, write_private
 from bookstore.stores.process import Program
@@ -203,10 +205,9 @@ class Postgres:
 
 
 def _is_postgres(pid: int) -> bool:
-    import psutil  # noqa: PLC0415 - only after a crash
-
     try:
-        return psutil.Process(pid).name().startswith("postgres")
+        # Not one that is dead and only waits for its parent, whom PostgreSQL itself would take for alive.
+        return bool(start_mark(pid)) and psutil.Process(pid).name().startswith("postgres")
     except psutil.Error:
         return False
 

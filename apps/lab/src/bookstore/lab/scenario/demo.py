@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
@@ -50,7 +51,8 @@ class Story:
     def step(self, title: str) -> None:
         """Begin a step; wait for the reader if there is one."""
         if self.pause and self.steps:
-            input("  … press Enter to go on")
+            with contextlib.suppress(EOFError):
+                input("  … press Enter to go on")
         self.steps += 1
         print(f"\n{self.steps}. {title}", flush=True)
 
@@ -132,6 +134,9 @@ def _everything_runs(story: Story) -> None:
 
 def _browse(story: Story) -> None:
     story.step("Browse the catalogue, through the gateway, in both versions of the interface")
+    url = f"{story.services['gateway'].url}/v1/books"
+    # The first start of all fills the catalogue, and may have been quicker to serve than to fill.
+    story.wait_for("the catalogue is filled", lambda: bool(story.client.get(url).json()))
     answer = story.ask("GET", "gateway", "/v1/books?limit=3")
     books = _exactly(answer)
     story.check("v1 answers a plain list", holds=answer.is_success and len(books) > 0, seen=answer.text)
