@@ -8,6 +8,10 @@ from litestar.datastructures import ResponseHeader
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
+from bookstore.service.docs.described import Values, with_problems
+
+__all__ = ["Page", "Values", "config", "openapi"]
+
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'",
     "X-Content-Type-Options": "nosniff",
@@ -33,7 +37,7 @@ class Page(OpenAPIRenderPlugin):
 @get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """What the service answers, as OpenAPI 3.1."""
-    return Response(request.app.openapi_schema.to_schema())
+    return Response(with_problems(request.app.openapi_schema.to_schema()))
 
 
 @get("/page.js")

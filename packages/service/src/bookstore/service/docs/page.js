@@ -73,9 +73,10 @@ const operation = (document_, path, method, details) => {
     attempt(method, path, form, answer);
   });
   const about = details.description ?? details.summary ?? "";
+  const answers = Object.entries(details.responses ?? {}).map(([status, each]) => `${status} ${each.description}`);
   return make("details", {},
-    make("summary", {}, make("b", {}, method.toUpperCase()), make("code", {}, path)),
-    make("p", {}, about), form);
+    make("summary", {}, make("b", {}, method.toUpperCase()), make("code", {}, path), make("span", {}, about)),
+    make("p", {}, `Answers: ${answers.join("; ")}`), form);
 };
 
 const show = async () => {
