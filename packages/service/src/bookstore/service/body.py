@@ -5,6 +5,7 @@ Decoding straight from the text keeps a price such as 19.99 exact; it never pass
 
 import json
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import Any, cast
 
@@ -17,7 +18,8 @@ from bookstore.service.problem import Problem, invalid
 
 MAX_DEPTH = 32
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# Possessive, and content without a closing quote: each byte is looked at once, whatever the body holds.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?$", re.DOTALL)
 
 
@@ -65,8 +67,8 @@ class _DuplicateKeyError(Exception):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _DuplicateKeyError(next(key for key in keys if keys.count(key) > 1))
+        counted = Counter(key for key, _ in pairs)
+        raise _DuplicateKeyError(next(key for key, count in counted.items() if count > 1))
     return found
 
 
