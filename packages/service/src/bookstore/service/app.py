@@ -86,6 +86,7 @@ class Service:
             request_class=StrictRequest,
             request_max_body_size=settings.max_body or None,
             openapi_config=docs.config(f"Bookstore {name}", version),
+            plugins=[docs.Values()],
             logging_config=None,
             debug=False,
         )
