@@ -1,13 +1,13 @@
 """The catalogue over HTTP: /v1 shape for shape as its walk-through, /v2 with what a store needs."""
 
 from time import perf_counter
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from litestar import Response, delete, get, post, put
-from litestar.params import FromPath
+from litestar.params import JSONBody
 
-from bookstore.books.model import Book, checked
+from bookstore.books.model import Book, given
 from bookstore.books.settings import BooksSettings
 from bookstore.books.store import BookStore
 from bookstore.contracts.base import text_money
@@ -22,8 +22,9 @@ from bookstore.contracts.books import (
     NewBookV1,
     NewBookV2,
 )
-from bookstore.service.pages import Limit, Offset, page_headers
-from bookstore.service.problem import Asked, Problem, invalid, not_found
+from bookstore.service.identity import PathId, identity
+from bookstore.service.pages import Limit, Offset, page_headers, plainly_asked
+from bookstore.service.problem import Asked, invalid, not_found
 from bookstore.service.provide import Given
 
 
@@ -43,47 +44,41 @@ def _v2(book: Book) -> BookV2:
     return BookV2(**msgspec.structs.asdict(book))
 
 
-def _missing(book_id: int) -> Problem:
-    return not_found("book", book_id)
+async def _added(books: BookStore, settings: BooksSettings, new: NewBookV2) -> Book:
+    return await books.add(
+        title=new.title,
+        author=new.author,
+        price=new.price,
+        description=new.description or None,
+        stock=settings.default_stock if new.stock is None else new.stock,
+    )
 
 
-def _given(change: BookChangeV1, request: Asked) -> dict[str, Any]:
-    """The fields that a change sets; null means unchanged, and nothing at all is refused."""
-    fields = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+async def _found(books: BookStore, book_id: str) -> Book:
+    number = identity("book", book_id)
+    return await books.get(number) or _missing(number)
+
+
+async def _changed(books: BookStore, request: Asked, book_id: str, change: BookChangeV1) -> Book:
+    number = identity("book", book_id)
+    fields = given(change)
     if not fields:
-        raise invalid(request.url.path, "provide at least one field to update")
-    return checked(fields, request.url.path)
+        raise invalid(request.scope["path"], "give at least one field to change")
+    return await books.change(number, fields) or _missing(number)
 
 
-async def _found(books: BookStore, book_id: int) -> Book:
-    book = await books.get(book_id)
-    if book is None:
-        raise _missing(book_id)
-    return book
+async def _deleted(books: BookStore, book_id: str) -> Deleted:
+    number = identity("book", book_id)
+    if not await books.delete(number):
+        _missing(number)
+    return Deleted(message=f"Book with ID {number} was deleted successfully")
 
 
-async def _added(books: BookStore, settings: BooksSettings, request: Asked, new: NewBookV2) -> Book:
-    fields = checked(msgspec.structs.asdict(new), request.url.path)
-    if fields["stock"] is None:
-        fields["stock"] = settings.default_stock
-    return await books.add(fields)
+def _missing(book_id: int) -> NoReturn:
+    raise not_found("book", book_id)
 
 
-async def _changed(books: BookStore, request: Asked, book_id: int, change: BookChangeV1) -> Book:
-    fields = _given(change, request)
-    book = await books.change(book_id, fields)
-    if book is None:
-        raise _missing(book_id)
-    return book
-
-
-async def _deleted(books: BookStore, book_id: int) -> Deleted:
-    if not await books.delete(book_id):
-        raise _missing(book_id)
-    return Deleted(message=f"Book with ID {book_id} was deleted successfully")
-
-
-@get("/v1/books", tags=["v1"])
+@get("/v1/books", tags=["v1"], before_request=plainly_asked)
 async def list_v1(books: Given[BookStore], limit: Limit = 100, offset: Offset = 0) -> list[BookV1]:
     """Books on sale, the newest first."""
     return [_v1(book) for book in await books.newest(limit, offset)]
@@ -91,35 +86,37 @@ async def list_v1(books: Given[BookStore], limit: Limit = 100, offset: Offset = 
 
 @post("/v1/books", tags=["v1"])
 async def add_v1(
-    request: Asked, data: NewBookV1, books: Given[BookStore], settings: Given[BooksSettings]
+    data: JSONBody[NewBookV1], books: Given[BookStore], settings: Given[BooksSettings]
 ) -> Response[BookV1]:
     """Put a book on sale."""
     new = NewBookV2(title=data.title, author=data.author, price=data.price)
-    book = await _added(books, settings, request, new)
+    book = await _added(books, settings, new)
     return Response(_v1(book), status_code=201, headers={"Location": f"/v1/books/{book.id}"})
 
 
-@get("/v1/books/{book_id:int}", tags=["v1"])
-async def read_v1(book_id: FromPath[int], books: Given[BookStore]) -> Response[bytes]:
+@get("/v1/books/{book_id:str}", tags=["v1"])
+async def read_v1(book_id: PathId, books: Given[BookStore]) -> Response[BookV1]:
     """One book."""
-    return Response(text_money.encode(_v1(await _found(books, book_id))), media_type="application/json")
+    # Orders reads each book here: encoded once, by msgspec alone.
+    body: Any = text_money.encode(_v1(await _found(books, book_id)))
+    return Response(body, media_type="application/json")
 
 
-@put("/v1/books/{book_id:int}", tags=["v1"])
+@put("/v1/books/{book_id:str}", tags=["v1"])
 async def change_v1(
-    request: Asked, book_id: FromPath[int], data: BookChangeV1, books: Given[BookStore]
+    request: Asked, book_id: PathId, data: JSONBody[BookChangeV1], books: Given[BookStore]
 ) -> BookV1:
     """Change some fields of a book."""
     return _v1(await _changed(books, request, book_id, data))
 
 
-@delete("/v1/books/{book_id:int}", status_code=200, tags=["v1"])
-async def delete_v1(book_id: FromPath[int], books: Given[BookStore]) -> Deleted:
+@delete("/v1/books/{book_id:str}", status_code=200, tags=["v1"])
+async def delete_v1(book_id: PathId, books: Given[BookStore]) -> Deleted:
     """Take a book off sale; it stays in the orders that were made."""
     return await _deleted(books, book_id)
 
 
-@get("/v2/books", tags=["v2"])
+@get("/v2/books", tags=["v2"], before_request=plainly_asked)
 async def list_v2(
     request: Asked, books: Given[BookStore], limit: Limit = 20, offset: Offset = 0
 ) -> Response[BookPage]:
@@ -140,15 +137,15 @@ async def list_v2(
 
 @post("/v2/books", tags=["v2"])
 async def add_v2(
-    request: Asked, data: NewBookV2, books: Given[BookStore], settings: Given[BooksSettings]
+    data: JSONBody[NewBookV2], books: Given[BookStore], settings: Given[BooksSettings]
 ) -> Response[BookV2]:
     """Put a book on sale."""
-    book = await _added(books, settings, request, data)
+    book = await _added(books, settings, data)
     return Response(_v2(book), status_code=201, headers={"Location": f"/v2/books/{book.id}"})
 
 
-@get("/v2/books/{book_id:int}", tags=["v2"])
-async def read_v2(book_id: FromPath[int], books: Given[BookStore]) -> BookRead:
+@get("/v2/books/{book_id:str}", tags=["v2"])
+async def read_v2(book_id: PathId, books: Given[BookStore]) -> BookRead:
     """One book, and where the answer came from."""
     started = perf_counter()
     book = await _found(books, book_id)
@@ -157,16 +154,16 @@ async def read_v2(book_id: FromPath[int], books: Given[BookStore]) -> BookRead:
     )
 
 
-@put("/v2/books/{book_id:int}", tags=["v2"])
+@put("/v2/books/{book_id:str}", tags=["v2"])
 async def change_v2(
-    request: Asked, book_id: FromPath[int], data: BookChangeV2, books: Given[BookStore]
+    request: Asked, book_id: PathId, data: JSONBody[BookChangeV2], books: Given[BookStore]
 ) -> BookV2:
     """Change some fields of a book."""
     return _v2(await _changed(books, request, book_id, data))
 
 
-@delete("/v2/books/{book_id:int}", status_code=200, tags=["v2"])
-async def delete_v2(book_id: FromPath[int], books: Given[BookStore]) -> Deleted:
+@delete("/v2/books/{book_id:str}", status_code=200, tags=["v2"])
+async def delete_v2(book_id: PathId, books: Given[BookStore]) -> Deleted:
     """Take a book off sale; it stays in the orders that were made."""
     return await _deleted(books, book_id)
 

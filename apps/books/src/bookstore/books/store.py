@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from psycopg import sql
@@ -50,14 +51,15 @@ class BookStore:
         )
         return rows[0][0], [Book(*row[1:]) for row in rows if row[1] is not None]
 
-    async def add(self, fields: Mapping[str, Any]) -> Book:
+    async def add(
+        self, *, title: str, author: str, description: str | None, price: Decimal, stock: int
+    ) -> Book:
         """A new book; a process that dies before the commit leaves none, after it a whole one."""
         async with self._database.connection() as connection:
             cursor = await connection.execute(
-                "INSERT INTO books (title, author, description, price, on_hand)"
-                " VALUES (%(title)s, %(author)s, %(description)s, %(price)s, %(stock)s)"
+                "INSERT INTO books (title, author, description, price, on_hand) VALUES (%s, %s, %s, %s, %s)"
                 f" RETURNING {_COLUMNS}",
-                fields,
+                (title, author, description, price, stock),
             )
             return Book(*(await cursor.fetchone() or ()))
 

@@ -3,14 +3,15 @@
 from typing import Any
 
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import JSONBody
 
 from bookstore.contracts.base import number_money
 from bookstore.contracts.orders import NewLine, NewOrderV1, NewOrderV2, OrderPage, OrderV1, OrderV2
 from bookstore.orders.catalogue import Catalogue
 from bookstore.orders.model import Order, priced, summed
 from bookstore.orders.store import OrderStore
-from bookstore.service.pages import Limit, Offset, page_headers
+from bookstore.service.identity import PathId, identity
+from bookstore.service.pages import Limit, Offset, page_headers, plainly_asked
 from bookstore.service.problem import Asked, Problem, not_found
 from bookstore.service.provide import Given
 
@@ -48,21 +49,22 @@ def _v2(order: Order) -> OrderV2:
 
 async def _placed(lines: list[NewLine], request: Asked, orders: OrderStore, catalogue: Catalogue) -> Order:
     """Take a snapshot of each book, then keep the order: if either fails, nothing is ordered."""
-    wanted = summed(lines, request.url.path)
+    wanted = summed(lines, request.scope["path"])
     books = await catalogue.lookup(wanted)
     return await orders.add(priced(wanted, books), customer_id=None)
 
 
-async def _found(orders: OrderStore, order_id: int) -> Order:
-    order = await orders.get(order_id)
+async def _found(orders: OrderStore, order_id: str) -> Order:
+    number = identity("order", order_id)
+    order = await orders.get(number)
     if order is None:
-        raise not_found("order", order_id)
+        raise not_found("order", number)
     return order
 
 
 @post("/v1/orders", tags=["v1"])
 async def add_v1(
-    request: Asked, data: NewOrderV1, orders: Given[OrderStore], catalogue: Given[Catalogue]
+    request: Asked, data: JSONBody[NewOrderV1], orders: Given[OrderStore], catalogue: Given[Catalogue]
 ) -> Response[OrderV1]:
     """Order copies of one book at its price of now."""
     line = NewLine(book_id=data.book_id, quantity=data.quantity)
@@ -70,7 +72,7 @@ async def add_v1(
     return _in_numbers(_v1(order), status_code=201, headers={"Location": f"/v1/orders/{order.id}"})
 
 
-@get("/v1/orders", tags=["v1"])
+@get("/v1/orders", tags=["v1"], before_request=plainly_asked)
 async def list_v1(
     orders: Given[OrderStore], limit: Limit = 100, offset: Offset = 0
 ) -> Response[list[OrderV1]]:
@@ -78,27 +80,27 @@ async def list_v1(
     return _in_numbers([_v1(order) for order in await orders.newest(limit, offset)])
 
 
-@get("/v1/orders/{order_id:int}", tags=["v1"])
-async def read_v1(order_id: FromPath[int], orders: Given[OrderStore]) -> Response[OrderV1]:
+@get("/v1/orders/{order_id:str}", tags=["v1"])
+async def read_v1(order_id: PathId, orders: Given[OrderStore]) -> Response[OrderV1]:
     """One order, if it is of one book."""
     order = await _found(orders, order_id)
     if len(order.items) > 1:
         raise Problem(
-            409, "several-books", f"order {order_id} is of several books; read it at /v2/orders/{order_id}"
+            409, "several-books", f"order {order.id} is of several books; read it at /v2/orders/{order.id}"
         )
     return _in_numbers(_v1(order))
 
 
 @post("/v2/orders", tags=["v2"])
 async def add_v2(
-    request: Asked, data: NewOrderV2, orders: Given[OrderStore], catalogue: Given[Catalogue]
+    request: Asked, data: JSONBody[NewOrderV2], orders: Given[OrderStore], catalogue: Given[Catalogue]
 ) -> Response[OrderV2]:
     """Order a basket of books at their prices of now."""
     order = await _placed(data.items, request, orders, catalogue)
     return Response(_v2(order), status_code=201, headers={"Location": f"/v2/orders/{order.id}"})
 
 
-@get("/v2/orders", tags=["v2"])
+@get("/v2/orders", tags=["v2"], before_request=plainly_asked)
 async def list_v2(
     request: Asked, orders: Given[OrderStore], limit: Limit = 20, offset: Offset = 0
 ) -> Response[OrderPage]:
@@ -109,8 +111,8 @@ async def list_v2(
     return Response(page, headers=page_headers("/v2/orders", query, total=total, limit=limit, offset=offset))
 
 
-@get("/v2/orders/{order_id:int}", tags=["v2"])
-async def read_v2(order_id: FromPath[int], orders: Given[OrderStore]) -> OrderV2:
+@get("/v2/orders/{order_id:str}", tags=["v2"])
+async def read_v2(order_id: PathId, orders: Given[OrderStore]) -> OrderV2:
     """One order."""
     return _v2(await _found(orders, order_id))
 

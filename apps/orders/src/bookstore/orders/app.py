@@ -17,8 +17,10 @@ def create_app(settings: OrdersSettings) -> Service:
     """The orders service with these settings; nothing is opened yet."""
     database = Database(settings.database_url, size=settings.database_connections)
     schema = Schema(database, "bookstore.orders", settings.database_url)
-    books = Upstream(settings.books_service_url, timeout=settings.books_timeout)
-    catalogue = Catalogue(books)
+    books = Upstream(
+        settings.books_service_url, timeout=settings.books_timeout, idle_timeout=settings.books_timeout
+    )
+    catalogue = Catalogue(books, patience=settings.books_timeout)
 
     return Service(
         "orders",

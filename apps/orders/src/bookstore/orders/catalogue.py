@@ -2,15 +2,30 @@
 
 import asyncio
 from collections.abc import Iterable
+from decimal import Decimal
 
 import msgspec
 
+from bookstore.contracts.values import Price, Text, decoder
 from bookstore.orders.model import Book
 from bookstore.service.problem import Problem, not_found
 from bookstore.service.upstream import Upstream, UpstreamError
 
 _FOUND, _MISSING = 200, 404
-_decode = msgspec.json.Decoder(Book).decode
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What orders reads of a book in /v1; whatever else books may tell one day is passed over."""
+
+    id: int
+    title: Text
+    author: Text
+    price: Price
+
+
+_decode = decoder(_Answer).decode
+_NO_BOOK = (ValueError, RecursionError)
+"""What decoding raises: bad JSON, bad UTF-8 and bad values are all ValueErrors."""
 
 
 class BooksUnavailable(Problem):
@@ -21,23 +36,32 @@ class BooksUnavailable(Problem):
 
 
 class Catalogue:
-    """The books service, as orders sees it."""
+    """The books service, as orders sees it.
 
-    def __init__(self, books: Upstream) -> None:
+    Args:
+        books: Where it answers.
+        patience: Seconds that a whole lookup may take, from the first byte sent to the last one read.
+    """
+
+    def __init__(self, books: Upstream, *, patience: float) -> None:
         self._books = books
+        self._patience = patience
 
     async def lookup(self, book_ids: Iterable[int]) -> dict[int, Book]:
-        """All of these books, asked for side by side.
+        """All of these books, asked for side by side; the first that fails decides.
 
         Raises:
             Problem: 404 if one of them isn't on sale.
             BooksUnavailable: if books can't say.
         """
         try:
-            async with asyncio.TaskGroup() as group:
+            # The client's own timeouts end a call that stands still; only this one ends a trickle of bytes.
+            async with asyncio.timeout(self._patience), asyncio.TaskGroup() as group:
                 asked = {book_id: group.create_task(self._book(book_id)) for book_id in book_ids}
-        except* Problem as errors:
-            raise _first(errors) from None
+        except TimeoutError as error:
+            raise BooksUnavailable from error
+        except ExceptionGroup as errors:
+            raise _decisive(errors) from errors
         return {book_id: task.result() for book_id, task in asked.items()}
 
     async def check(self) -> None:
@@ -53,13 +77,15 @@ class Catalogue:
             if answer.status == _MISSING:
                 raise not_found("book", book_id)
             if answer.status == _FOUND:
-                return _decode(answer.body)
-        except (UpstreamError, msgspec.DecodeError) as error:
+                found = _decode(answer.body)
+                if found.id == book_id:
+                    return Book(title=str(found.title), author=str(found.author), price=Decimal(found.price))
+        except (UpstreamError, *_NO_BOOK) as error:
             raise BooksUnavailable from error
         raise BooksUnavailable
 
 
-def _first(errors: BaseExceptionGroup[Problem]) -> Problem:
-    """One problem to tell of; "try again" goes before "no such book", which then may not be the last word."""
+def _decisive(errors: ExceptionGroup[Exception]) -> Exception:
+    """What to tell of; "try again" goes before "no such book", which then may not be the last word."""
     problems = [error for error in errors.exceptions if isinstance(error, Problem)]
-    return max(problems, key=lambda problem: problem.status)
+    return max(problems, key=lambda problem: problem.status) if problems else errors

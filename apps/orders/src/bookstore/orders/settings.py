@@ -17,4 +17,4 @@ class OrdersSettings(Settings, frozen=True, kw_only=True):
     books_service_url: HttpUrl
     """Where the books service answers."""
     books_timeout: Annotated[float, Meta(gt=0, le=30)] = 1.0
-    """Seconds that books has to answer; with the database's share an order is answered within two."""
+    """Seconds that books has to tell of all books of an order; an order is answered within two in all."""

@@ -15,6 +15,14 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1, description="Identity of a record.", examples=[1])]
 Money = Annotated[Decimal, Meta(description="An exact amount with two decimals.", examples=["25.98"])]
+NumberMoney = Annotated[
+    Decimal,
+    Meta(
+        description="An exact amount with two decimals, as a number.",
+        examples=[25.98],
+        extra_json_schema={"extra": {"type": "number"}},
+    ),
+]
 
 text_money = msgspec.json.Encoder(enc_hook=plain)
 """Writes money as a JSON string ("25.98"): every answer but those of /v1/orders."""

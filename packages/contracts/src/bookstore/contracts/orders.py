@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from bookstore.contracts.base import Id, Money, Page, Wire
+from bookstore.contracts.base import Id, Money, NumberMoney, Page, Wire
 
 MAX_QUANTITY = 10_000
 MAX_LINES = 100
@@ -42,8 +42,8 @@ class OrderV1(Wire, frozen=True, kw_only=True):
     book_title: str
     book_author: str
     quantity: int
-    unit_price: Money
-    total_price: Money
+    unit_price: NumberMoney
+    total_price: NumberMoney
     created_at: datetime
     status: State
     job_id: Id
