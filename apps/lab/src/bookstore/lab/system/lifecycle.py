@@ -186,13 +186,14 @@ def _child(start: Start, lock: Lock, plan: Plan, writer: int, *, parent: int | N
         log = os.open(start.folder.log(SUPERVISOR_LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for target, source in ((0, nothing), (1, log), (2, log)):
             os.dup2(source, target)
-        pipe = Pipe(Log(start.folder.log(SUPERVISOR_LOG)), writer)
+        journal = Log(start.folder.log(SUPERVISOR_LOG))
+        pipe = Pipe(journal, writer)
         try:
             _supervise(plan, pipe, parent=parent)
             code = Exit.OK
         except LabError as failure:
             for line in failure.lines():
-                pipe.line(line)
+                journal.line(line)
             pipe.failed(failure)
             code = failure.code
     except BaseException:  # noqa: BLE001 - the last line of this process, whatever happens

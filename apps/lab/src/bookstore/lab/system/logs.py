@@ -72,7 +72,7 @@ def _short(value: object) -> str:
 
 def last_lines(path: Path, count: int = 12) -> tuple[str, ...]:
     """The last lines of one log, readable."""
-    return tuple(str(entry).strip() for entry in _tail(path)[-count:])
+    return tuple(f"{entry.when[11:19]} {entry.text}".rstrip() for entry in _tail(path)[-count:])
 
 
 def choose(folder: StateFolder, service: str | None) -> list[Path]:
