@@ -15,6 +15,7 @@ from bookstore.service.access import AccessLog
 from bookstore.service.body import StrictRequest
 from bookstore.service.health import Checkup, Dependency
 from bookstore.service.metrics import Metrics
+from bookstore.service.options import options_for
 from bookstore.service.problem import handlers as problem_handlers
 from bookstore.service.provide import constant
 from bookstore.service.settings import Settings
@@ -80,7 +81,7 @@ class Service:
             operations.append(metrics)
         objects: dict[str, Any] = {"checkup": self.checkup, **(provide or {})}
         router = Litestar(
-            [*handlers, *operations],
+            [*options_for([*handlers, *operations]), *handlers, *operations],
             dependencies={key: constant(value) for key, value in objects.items()},
             exception_handlers=problem_handlers,
             request_class=StrictRequest,
