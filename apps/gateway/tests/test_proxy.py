@@ -282,9 +282,12 @@ async def test_no_limit(gateway):
 
 async def test_a_body_that_does_not_come(gateway):
     async with gateway(idle_timeout=0.05) as front:
-        raw = b"POST /v1/books HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6\r\n\r\none"
-        reply = await front.send(raw)
-        assert (reply.status, reply.problem["title"]) == (408, "Request Timeout")
+        reader, writer = await front.connect()
+        writer.write(b"POST /v1/books HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\none")
+        # Whether the server closes then is up to Granian: see the README.
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 408 ")
+        assert b"the rest of the body did not come in time" in await reader.readuntil(b"}")
+        writer.transport.abort()
         if front.books.heads:
             await front.books.lets_go()
 
