@@ -172,7 +172,7 @@ class Gateway:
 
 
 def free_port() -> int:
-    """A free port below those that the system hands out: there nobody meets himself when he calls too early."""
+    """A free port below those that the system hands out, where nobody meets himself by calling too early."""
     while True:
         port = random.randrange(20_000, 32_000)  # noqa: S311
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
