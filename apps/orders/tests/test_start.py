@@ -7,13 +7,12 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, sleep
 
 import httpx
 import psycopg
-import pytest
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def _environment(**settings):
@@ -27,30 +26,33 @@ def _started(tmp_path, **settings):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "bookstore.orders"],
-        env=_environment(PORT=str(port), **settings),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    log = tmp_path / f"{port}.log"
+    with log.open("wb") as output:  # a pipe that nobody reads would stop the process once it is full
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "bookstore.orders"],
+            env=_environment(PORT=str(port), **settings),
+            cwd=tmp_path,
+            stdout=output,
+            stderr=output,
+        )
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, output
-    assert [json.loads(line)["message"] for line in output.splitlines()][-1] == "stopped"
+        process.wait(PATIENCE)
+    assert process.returncode == 0, log.read_text()
+    assert json.loads(log.read_text().splitlines()[-1])["message"] == "stopped"
 
 
 def _ready(url):
     until = monotonic() + PATIENCE
-    while monotonic() < until:
-        try:
-            if httpx.get(f"{url}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            continue
+    with httpx.Client(base_url=url) as client:
+        while monotonic() < until:
+            try:
+                if client.get("/health/ready").status_code == 200:
+                    return
+            except httpx.TransportError:
+                sleep(0.02)
     raise TimeoutError(url)
 
 
@@ -67,23 +69,10 @@ def test_two_that_start_together_migrate_once_and_share_their_orders(postgres_da
         assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
 
 
-DATABASE = {"DATABASE_URL": "postgresql://h/d"}
-
-
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        ({}, ["DATABASE_URL: required", "BOOKS_SERVICE_URL: required"]),
-        ({**DATABASE, "BOOKS_SERVICE_URL": "127.0.0.1:8001"}, ["BOOKS_SERVICE_URL: must look like http://"]),
-        ({**DATABASE, "BOOKS_SERVICE_URL": "http://h:1/v1"}, ["BOOKS_SERVICE_URL: must look like http://"]),
-        ({**DATABASE, "BOOKS_SERVICE_URL": "http://h:1", "BOOKS_TIMEOUT": "0"}, ["BOOKS_TIMEOUT: "]),
-    ],
-    ids=range(4),
-)
-def test_a_bad_setting_is_named_and_nothing_starts(tmp_path, settings, says):
+def test_all_bad_settings_are_named_at_once_and_nothing_starts(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "bookstore.orders"],
-        env=_environment(**settings),
+        env=_environment(BOOKS_SERVICE_URL="http://h:1/v1", BOOKS_TIMEOUT="0"),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -91,5 +80,5 @@ def test_a_bad_setting_is_named_and_nothing_starts(tmp_path, settings, says):
         check=False,
     )
     assert done.returncode == 2
-    for line in says:
+    for line in ("DATABASE_URL: required", "BOOKS_SERVICE_URL: must look like http://", "BOOKS_TIMEOUT: "):
         assert f"orders: {line}" in done.stderr
