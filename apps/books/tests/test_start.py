@@ -1,5 +1,6 @@
 """The command: two at once on an empty database, and what stands in the way of a start."""
 
+import asyncio
 import json
 import os
 import signal
@@ -14,8 +15,10 @@ import httpx
 import psycopg
 
 from bookstore.books import catalogue
+from bookstore.books.store import BookStore
 from bookstore.contracts.books import NewBookV2
 from bookstore.contracts.values import decoder
+from bookstore.service.database import Database
 
 PATIENCE = 60.0
 
@@ -109,6 +112,16 @@ def test_two_migrations_at_once_take_turns_and_both_succeed(postgres_database):
                 sleep(0.01)
         assert [process.wait(PATIENCE) for process in processes] == [0, 0]
         assert observer.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+
+
+async def test_many_that_fill_an_empty_catalogue_at_once_fill_it_once(database_url):
+    books = catalogue.books()
+    async with Database(database_url, size=6) as database:
+        # All connections are open, so that all begin together.
+        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(6)))
+        store = BookStore(database)
+        await asyncio.gather(*(store.seed(books, 1, catalogue.FIRST_LISTED) for _ in range(6)))
+        assert await database.fetch("SELECT count(*) FROM books") == [(len(books),)]
 
 
 def test_a_store_that_was_emptied_by_its_owner_stays_empty(database_url, run_books, add):
