@@ -1,0 +1,194 @@
+"""Policies in a row around a call.
+
+The first policy named is the outermost. The row is linked once, when the pipeline is built: a call then costs
+one coroutine a layer and one small `Call` object, nothing else.
+"""
+
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial, wraps
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction
+from itertools import combinations
+from types import CoroutineType
+from typing import Any, ParamSpec, TypeVar, overload
+
+from bookstore.resilience.clock import SYSTEM, Clock
+from bookstore.resilience.events import Sink, Sinks
+from bookstore.resilience.outcome import judge
+from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class MisorderWarning(UserWarning):
+    """Two policies of a pipeline stand the wrong way round."""
+
+
+class Pipeline:
+    """Policies around a call, the first named outermost.
+
+    ```python
+    books = Pipeline("books", Retry(attempts=3), Breaker(), Timeout(0.4))
+
+
+    @books
+    async def book(isbn: str) -> Book: ...
+
+
+    price = await books.call(fetch_price, isbn)
+    ```
+
+    Args:
+        name: what events call it; a good metric label.
+        policies: from the outside in.
+        clock: handed down to every policy that names none.
+        sinks: callables that get every `Event`. One that raises alters no call and is counted in
+            `sink_errors`.
+    """
+
+    __slots__ = ("_run", "_scope", "_sync", "name", "policies")
+
+    def __init__(
+        self, name: str, *policies: Policy, clock: Clock | None = None, sinks: Iterable[Sink] = ()
+    ) -> None:
+        self.name = name
+        self.policies = policies
+        self._scope = scope = Scope(name, clock or SYSTEM, Sinks(tuple(sinks)))
+        _warn_of_misorder(policies)
+        layer: Layer = _leaf
+        for policy in reversed(policies):
+            policy.join(scope)
+            layer = policy.layer(layer, scope)
+        self._run = _observed(layer, scope) if scope.listening else layer
+        self._sync: SyncLayer | None = None  # linked when the first plain function is decorated
+
+    @property
+    def clock(self) -> Clock:
+        """Where this pipeline's time comes from."""
+        return self._scope.clock
+
+    @property
+    def sink_errors(self) -> int:
+        """How often a sink raised."""
+        return self._scope.sinks.errors
+
+    @overload
+    async def call(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    async def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def call(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call `fn` through the policies, undecorated. A plain function runs on the loop's thread."""
+        return await self._run(Call(fn, args, kwargs))
+
+    @overload
+    def __call__(self, fn: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __call__(self, fn: Callable[P, T]) -> Callable[P, T]: ...
+    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a function, method, partial or callable object, `async` or not."""
+        target = _target(fn)
+        if isasyncgenfunction(target) or isgeneratorfunction(target):
+            msg = f"{self.name}: a generator can't be retried or timed as one call; decorate what consumes it"
+            raise TypeError(msg)
+        if not iscoroutinefunction(target):
+            return self._guard_plain(fn)
+        run = self._run
+
+        @wraps(fn)
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            return await run(Call(fn, args, kwargs))
+
+        return guarded
+
+    def _guard_plain(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        run = self._link_sync()
+
+        @wraps(fn)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            return run(Call(fn, args, kwargs))
+
+        return guarded
+
+    def _link_sync(self) -> SyncLayer:
+        if self._sync is None:
+            layer: SyncLayer = _sync_leaf
+            for policy in reversed(self.policies):
+                layer = policy.sync_layer(layer, self._scope)
+            self._sync = _sync_observed(layer, self._scope) if self._scope.listening else layer
+        return self._sync
+
+    def __repr__(self) -> str:
+        return f"Pipeline({self.name!r}, {', '.join(map(repr, self.policies))})"
+
+
+def _leaf(call: Call) -> Awaitable[Any]:
+    answer: Awaitable[Any] = call.fn(*call.args, **call.kwargs)
+    awaitable = type(answer) is CoroutineType or isawaitable(answer)
+    return answer if awaitable else _ready(answer)
+
+
+async def _ready(value: Any) -> Any:
+    return value
+
+
+def _sync_leaf(call: Call) -> Any:
+    answer = call.fn(*call.args, **call.kwargs)
+    if type(answer) is CoroutineType:
+        answer.close()
+        msg = f"{call.fn!r} returned a coroutine: declare it with async def, or use Pipeline.call"
+        raise TypeError(msg)
+    return answer
+
+
+def _observed(inner: Layer, scope: Scope) -> Layer:
+    """Tell, once per call, how it ended."""
+
+    async def layer(call: Call) -> Any:
+        started = scope.clock.now()
+        failure: BaseException | None = None
+        try:
+            return await inner(call)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            _tell(scope, call, started, failure)
+            failure = None  # a frame that holds its own exception is a reference cycle
+
+    return layer
+
+
+def _sync_observed(inner: SyncLayer, scope: Scope) -> SyncLayer:
+    def layer(call: Call) -> Any:
+        started = scope.clock.now()
+        failure: BaseException | None = None
+        try:
+            return inner(call)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            _tell(scope, call, started, failure)
+            failure = None  # as above
+
+    return layer
+
+
+def _tell(scope: Scope, call: Call, started: float, error: BaseException | None) -> None:
+    elapsed = scope.clock.now() - started
+    scope.emit("call", "pipeline", attempt=call.attempt, elapsed=elapsed, verdict=judge(error))
+
+
+def _target(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function whose `def` tells whether calling `fn` gives something to await."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    return fn if hasattr(fn, "__code__") or isinstance(fn, type) else getattr(fn, "__call__", fn)  # noqa: B004
+
+
+def _warn_of_misorder(policies: tuple[Policy, ...]) -> None:
+    for outer, inner in combinations(policies, 2):
+        if outer.place[0] > inner.place[1]:
+            msg = f"{outer.label} stands outside {inner.label}: {inner.label} belongs outside"
+            warnings.warn(msg, MisorderWarning, stacklevel=3)

@@ -1,0 +1,207 @@
+"""What every policy is: settings, and a layer around the next thing in.
+
+A policy is a frozen dataclass of settings. What changes over time lives in a plain core object that the
+policy makes in `__post_init__`: it is fed with `now`, awaits nothing and therefore needs no lock under
+asyncio.
+
+A pipeline calls `join` once, to hand down its clock and its sinks, and `layer` once, to get the coroutine
+function that wraps the next layer. Nothing is built per call but the `Call` that travels through all layers.
+
+A policy that decides before the call and learns after it is a `Guard`: it hands out a `Permit`, which is
+settled exactly once with `ok`, `fail` or `drop`, whatever happens to the call, a cancellation at any await
+included.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
+
+from bookstore.resilience.clock import SYSTEM, Clock
+from bookstore.resilience.errors import Rejected
+from bookstore.resilience.events import NOTHING, Event, Kind, Sinks
+from bookstore.resilience.outcome import Classify, Outcome, Verdict, verdict_of
+
+
+class Call:
+    """One call on its way through the layers. `attempt` is the try that runs now, from 1."""
+
+    __slots__ = ("args", "attempt", "fn", "kwargs")
+
+    def __init__(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], attempt: int = 1
+    ) -> None:
+        self.fn = fn
+        self.args = args
+        self.kwargs = kwargs
+        self.attempt = attempt
+
+    def fork(self, attempt: int) -> "Call":
+        """The same call for a try that runs beside this one, as hedges do."""
+        return Call(self.fn, self.args, self.kwargs, attempt)
+
+
+Layer: TypeAlias = Callable[[Call], Awaitable[Any]]
+SyncLayer: TypeAlias = Callable[[Call], Any]
+
+
+class Scope:
+    """What a pipeline gives to its policies: its name, its clock, and a way to tell what happens.
+
+    `listening` is false when nobody listens: a hot path asks it before it measures or builds anything for
+    `emit`.
+    """
+
+    __slots__ = ("clock", "listening", "name", "sinks")
+
+    def __init__(self, name: str = "", clock: Clock = SYSTEM, sinks: Sinks | None = None) -> None:
+        self.name = name
+        self.clock = clock
+        self.sinks = Sinks() if sinks is None else sinks
+        self.listening = bool(self.sinks)
+
+    def emit(
+        self,
+        kind: Kind,
+        policy: str,
+        *,
+        attempt: int = 1,
+        elapsed: float = 0.0,
+        verdict: Verdict | None = None,
+        detail: Mapping[str, Any] = NOTHING,
+    ) -> None:
+        """Tell the sinks, if there are any."""
+        if self.listening:
+            self.sinks.send(Event(kind, policy, self.name, attempt, elapsed, verdict, detail))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Policy:
+    """A layer of a pipeline.
+
+    Class attributes:
+        kind: the noun in snake case; set from the class name.
+        place: the outermost and the innermost place where it makes sense, from 0 (outside) to 100; a pipeline
+            warns when it finds one outside of another that belongs further out.
+    """
+
+    name: str = ""
+    """Stands for the kind in events and errors where a pipeline has two of one kind."""
+    clock: Clock | None = field(default=None, repr=False, compare=False)
+    """Where time comes from. A pipeline hands its own down to policies that name none."""
+
+    kind: ClassVar[str] = "policy"
+    place: ClassVar[tuple[int, int]] = (0, 100)
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+    @property
+    def label(self) -> str:
+        """What events and errors call it: the name, else the kind."""
+        return self.name or self.kind
+
+    def time(self, scope: Scope) -> Clock:
+        """The clock to use inside this scope: the policy's own, else the pipeline's."""
+        return self.clock or scope.clock
+
+    def join(self, scope: Scope) -> None:
+        """Become part of a pipeline. Policies with state take its clock here, unless they were given one."""
+
+    def layer(self, inner: Layer, scope: Scope) -> Layer:
+        """Wrap `inner`. Called once, when the pipeline is built."""
+        raise NotImplementedError
+
+    def sync_layer(self, inner: SyncLayer, scope: Scope) -> SyncLayer:  # noqa: ARG002 - part of the interface
+        """Wrap `inner` of a plain function. Policies that need a running loop refuse, at decoration."""
+        msg = f"{self.kind} needs a running loop: it can't guard a plain function"
+        raise TypeError(msg)
+
+
+class Permit(Protocol):
+    """Leave to call, to be settled exactly once; settling it again does nothing."""
+
+    def ok(self, *, elapsed: float | None = None) -> None:
+        """The call succeeded. `elapsed` stands in for the time since the permit was given."""
+
+    def fail(self, error: BaseException | None = None, *, elapsed: float | None = None) -> None:
+        """The call failed."""
+
+    def drop(self) -> None:
+        """The call was cancelled or doesn't count: give the permit back and learn nothing."""
+
+
+_Held: TypeAlias = tuple["Guard", Any, "_Held | None"]
+_held: ContextVar[_Held | None] = ContextVar("held", default=None)
+
+
+def hold(guard: "Guard", permit: object) -> None:
+    """Remember what `async with` took, for this task alone: one guard object serves any number of tasks."""
+    _held.set((guard, permit, _held.get()))
+
+
+def release(guard: "Guard") -> Any:
+    """Take back what this task remembered last for this guard."""
+    top = _held.get()
+    if top is None or top[0] is not guard:
+        msg = f"{guard.kind}: left in another task than it was entered, or in another order"
+        raise RuntimeError(msg)
+    _held.set(top[2])
+    return top[1]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Guard(Policy):
+    """A policy that can also stand alone, as `async with guard:`, or `with guard:` where it never waits."""
+
+    async def admit(self) -> Permit:
+        """Take a permit, waiting for it where the policy allows waiting. Raises a `Rejected`."""
+        return self.acquire()
+
+    def acquire(self) -> Permit:
+        """Take a permit now, or raise a `Rejected`."""
+        raise NotImplementedError
+
+    def verdict(self, error: BaseException | None) -> Verdict:
+        """What the end of an `async with` block means."""
+        classify: Classify | None = getattr(self, "classify", None)
+        return verdict_of(Outcome(error=error), classify)
+
+    async def __aenter__(self) -> Self:
+        hold(self, await self.admit())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def __enter__(self) -> Self:
+        hold(self, self.acquire())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        settle(release(self), self.verdict(error), error)
+
+
+def settle(permit: Permit, verdict: Verdict, error: BaseException | None) -> None:
+    """Settle a permit by a verdict."""
+    if verdict == "ok":
+        permit.ok()
+    elif verdict == "fail":
+        permit.fail(error)
+    else:
+        permit.drop()
+
+
+def reject(scope: Scope, policy: str, error: Rejected, attempt: int) -> Rejected:
+    """Tell the sinks about a refusal, and give it back to be raised."""
+    if scope.listening:
+        scope.emit(
+            "rejected", policy, attempt=attempt, verdict="ignore", detail={"retry_after": error.retry_after}
+        )
+    return error
