@@ -1,6 +1,11 @@
 """Resilience policies for asyncio: correct under cancellation, compiled once, tested in virtual time."""
 
+from bookstore.resilience.backoff import Backoff, backoff
+from bookstore.resilience.breaker import Breaker
+from bookstore.resilience.budget import Budget
+from bookstore.resilience.bulkhead import Bulkhead
 from bookstore.resilience.clock import Clock
+from bookstore.resilience.deadline import Deadline, current_deadline, outgoing_headers
 from bookstore.resilience.errors import (
     BulkheadFull,
     CircuitOpen,
@@ -10,25 +15,50 @@ from bookstore.resilience.errors import (
     TimedOut,
 )
 from bookstore.resilience.events import Event, Sink
+from bookstore.resilience.fallback import Fallback
 from bookstore.resilience.outcome import Classify, Outcome, Verdict
 from bookstore.resilience.pipeline import MisorderWarning, Pipeline
 from bookstore.resilience.policy import Permit, Policy
+from bookstore.resilience.quota import Quota
+from bookstore.resilience.ratelimit import RateLimit
+from bookstore.resilience.registry import Registry
+from bookstore.resilience.retry import Retry
+from bookstore.resilience.store import Decision, Local
+from bookstore.resilience.timeout import Timeout
+from bookstore.resilience.window import Window
 
 __all__ = [
+    "Backoff",
+    "Breaker",
+    "Budget",
+    "Bulkhead",
     "BulkheadFull",
     "CircuitOpen",
     "Classify",
     "Clock",
+    "Deadline",
     "DeadlineExceeded",
+    "Decision",
     "Event",
+    "Fallback",
+    "Local",
     "MisorderWarning",
     "Outcome",
     "Permit",
     "Pipeline",
     "Policy",
+    "Quota",
+    "RateLimit",
     "RateLimited",
+    "Registry",
     "Rejected",
+    "Retry",
     "Sink",
     "TimedOut",
+    "Timeout",
     "Verdict",
+    "Window",
+    "backoff",
+    "current_deadline",
+    "outgoing_headers",
 ]

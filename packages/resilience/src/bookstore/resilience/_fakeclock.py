@@ -1,13 +1,16 @@
 """A clock that stands still until a test moves it."""
 
-from asyncio import Future, get_running_loop
-from collections.abc import Callable, Generator
+from asyncio import Future, ensure_future, get_running_loop
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from types import coroutine
+from typing import TypeVar
 
 from bookstore.resilience.clock import dice
+
+T = TypeVar("T")
 
 _EPOCH = 1_700_000_000.0
 _TURNS = 10_000
@@ -102,6 +105,29 @@ class FakeClock:
             await settle_loop()
         self._now = max(self._now, until)
         await settle_loop()
+
+    async def finish(self, work: Awaitable[T]) -> T:
+        """Move time on, from timer to timer, for as long as `work` needs, and give its result.
+
+        Raises `RuntimeError` when it waits and no timer is set: nothing would ever wake it.
+        """
+        task = ensure_future(work)
+        try:
+            await self.advance(0)
+            while not task.done():
+                if not self.pending:
+                    msg = f"{task!r} waits for something that no timer brings"
+                    raise RuntimeError(msg)
+                await self.advance(max(0.0, self._next() - self._now))
+        finally:
+            task.cancel()
+            await settle_loop()
+        return await task
+
+    def _next(self) -> float:
+        while self._timers[0][2].fn is None:
+            heappop(self._timers)
+        return self._timers[0][0]
 
     def call_at(self, when: float, fn: Callable[[], object]) -> Timer:
         """Set a timer. It fires inside `advance`."""

@@ -3,6 +3,12 @@
 from math import isfinite
 
 
+def assign(frozen: object, **values: object) -> None:
+    """Set attributes of frozen settings: for `__post_init__`, and for what a policy changes in itself."""
+    for name, value in values.items():
+        object.__setattr__(frozen, name, value)
+
+
 def require(ok: bool, field: str, rule: str, value: object) -> None:  # noqa: FBT001 - an assertion with a better message
     """Raise `ValueError` that names the field unless `ok`."""
     if not ok:

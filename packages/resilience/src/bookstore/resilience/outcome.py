@@ -8,7 +8,7 @@ or the other way round.
 
 from asyncio import CancelledError
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from bookstore.resilience.errors import Rejected
 
@@ -64,18 +64,27 @@ def verdict_of(outcome: Outcome[Any], classify: Classify | None = None) -> Verdi
     return verdict
 
 
-def matcher(on: Matcher | None) -> Callable[[BaseException], bool]:
+def matcher(on: Matcher | None, *, refusals: bool = False) -> Callable[[BaseException], bool]:
     """Turn the three ways to name errors into one question.
 
-    A rejection is only matched when a class names it (`on=RateLimited`): neither `Exception` nor a predicate
-    means the refusals of this side. A cancellation is never matched.
+    A rejection is matched only when a class names it (`on=RateLimited`): neither `Exception` nor a predicate
+    means the refusals of this side, unless `refusals` says so. A cancellation is never matched.
     """
+
+    def meant(error: BaseException) -> bool:
+        return isinstance(error, Exception) and (refusals or not isinstance(error, Rejected))
+
     if on is None:
-        return lambda error: judge(error) == "fail"
+        return meant
     if isinstance(on, type):
-        on = (on,)
-    if isinstance(on, tuple):
-        types = cast("tuple[type[BaseException], ...]", on)
-        refusals = tuple(cls for cls in types if issubclass(cls, Rejected))
-        return lambda error: isinstance(error, types if judge(error) == "fail" else refusals)
-    return lambda error: judge(error) == "fail" and bool(on(error))
+        return _listed((on,), meant)
+    if callable(on):
+        return lambda error: meant(error) and bool(on(error))
+    return _listed(on, meant)
+
+
+def _listed(
+    types: tuple[type[BaseException], ...], meant: Callable[[BaseException], bool]
+) -> Callable[[BaseException], bool]:
+    named = tuple(cls for cls in types if issubclass(cls, Rejected))
+    return lambda error: isinstance(error, types if meant(error) else named)

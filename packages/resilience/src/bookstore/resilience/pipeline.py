@@ -17,6 +17,8 @@ from bookstore.resilience.events import Sink, Sinks
 from bookstore.resilience.outcome import judge
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 
+_Coroutine: type[Any] = CoroutineType
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -53,15 +55,11 @@ class Pipeline:
         self, name: str, *policies: Policy, clock: Clock | None = None, sinks: Iterable[Sink] = ()
     ) -> None:
         self.name = name
-        self.policies = policies
-        self._scope = scope = Scope(name, clock or SYSTEM, Sinks(tuple(sinks)))
-        _warn_of_misorder(policies)
-        layer: Layer = _leaf
-        for policy in reversed(policies):
-            policy.join(scope)
-            layer = policy.layer(layer, scope)
-        self._run = _observed(layer, scope) if scope.listening else layer
+        self.policies: tuple[Policy, ...] = ()
+        self._run: Layer = _leaf
+        self._scope = Scope(name, clock or SYSTEM, Sinks(tuple(sinks)))
         self._sync: SyncLayer | None = None  # linked when the first plain function is decorated
+        self.prepare(*policies)()
 
     @property
     def clock(self) -> Clock:
@@ -72,6 +70,21 @@ class Pipeline:
     def sink_errors(self) -> int:
         """How often a sink raised."""
         return self._scope.sinks.errors
+
+    def replace(self, *policies: Policy) -> None:
+        """Use these policies from the next call on. Calls under way end with those that they began with."""
+        self.prepare(*policies)()
+
+    def prepare(self, *policies: Policy) -> Callable[[], None]:
+        """Do all of `replace` that can fail, and give back the rest: several can so change at once."""
+        _warn_of_misorder(policies)
+        run = _link(policies, self._scope)
+        sync = None if self._sync is None else _link_sync(policies, self._scope)
+
+        def commit() -> None:
+            self.policies, self._run, self._sync = policies, run, sync
+
+        return commit
 
     @overload
     async def call(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -93,39 +106,49 @@ class Pipeline:
             raise TypeError(msg)
         if not iscoroutinefunction(target):
             return self._guard_plain(fn)
-        run = self._run
 
         @wraps(fn)
         async def guarded(*args: Any, **kwargs: Any) -> Any:
-            return await run(Call(fn, args, kwargs))
+            return await self._run(Call(fn, args, kwargs))  # looked up each time: `replace` may change it
 
         return guarded
 
     def _guard_plain(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        run = self._link_sync()
+        if self._sync is None:
+            self._sync = _link_sync(self.policies, self._scope)
 
         @wraps(fn)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            return run(Call(fn, args, kwargs))
+            assert self._sync is not None  # noqa: S101 - linked above, and `replace` links it anew
+            return self._sync(Call(fn, args, kwargs))
 
         return guarded
-
-    def _link_sync(self) -> SyncLayer:
-        if self._sync is None:
-            layer: SyncLayer = _sync_leaf
-            for policy in reversed(self.policies):
-                layer = policy.sync_layer(layer, self._scope)
-            self._sync = _sync_observed(layer, self._scope) if self._scope.listening else layer
-        return self._sync
 
     def __repr__(self) -> str:
         return f"Pipeline({self.name!r}, {', '.join(map(repr, self.policies))})"
 
 
+def _link(policies: tuple[Policy, ...], scope: Scope) -> Layer:
+    layer: Layer = _leaf
+    for policy in reversed(policies):
+        policy.join(scope)
+        layer = policy.layer(layer, scope)
+    return _observed(layer, scope) if scope.listening else layer
+
+
+def _link_sync(policies: tuple[Policy, ...], scope: Scope) -> SyncLayer:
+    layer: SyncLayer = _sync_leaf
+    for policy in reversed(policies):
+        layer = policy.sync_layer(layer, scope)
+    return _sync_observed(layer, scope) if scope.listening else layer
+
+
 def _leaf(call: Call) -> Awaitable[Any]:
-    answer: Awaitable[Any] = call.fn(*call.args, **call.kwargs)
-    awaitable = type(answer) is CoroutineType or isawaitable(answer)
-    return answer if awaitable else _ready(answer)
+    answer = call.fn(*call.args, **call.kwargs)
+    awaitable: Awaitable[Any] = (
+        answer if type(answer) is _Coroutine or isawaitable(answer) else _ready(answer)
+    )
+    return awaitable
 
 
 async def _ready(value: Any) -> Any:
@@ -134,7 +157,7 @@ async def _ready(value: Any) -> Any:
 
 def _sync_leaf(call: Call) -> Any:
     answer = call.fn(*call.args, **call.kwargs)
-    if type(answer) is CoroutineType:
+    if type(answer) is _Coroutine:
         answer.close()
         msg = f"{call.fn!r} returned a coroutine: declare it with async def, or use Pipeline.call"
         raise TypeError(msg)
@@ -191,4 +214,4 @@ def _warn_of_misorder(policies: tuple[Policy, ...]) -> None:
     for outer, inner in combinations(policies, 2):
         if outer.place[0] > inner.place[1]:
             msg = f"{outer.label} stands outside {inner.label}: {inner.label} belongs outside"
-            warnings.warn(msg, MisorderWarning, stacklevel=3)
+            warnings.warn(msg, MisorderWarning, stacklevel=4)

@@ -85,6 +85,7 @@ class Policy:
         kind: the noun in snake case; set from the class name.
         place: the outermost and the innermost place where it makes sense, from 0 (outside) to 100; a pipeline
             warns when it finds one outside of another that belongs further out.
+        adaptable: whether it can take new settings and keep its state, when a `Registry` is loaded again.
     """
 
     name: str = ""
@@ -94,6 +95,7 @@ class Policy:
 
     kind: ClassVar[str] = "policy"
     place: ClassVar[tuple[int, int]] = (0, 100)
+    adaptable: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
@@ -106,6 +108,10 @@ class Policy:
     def time(self, scope: Scope) -> Clock:
         """The clock to use inside this scope: the policy's own, else the pipeline's."""
         return self.clock or scope.clock
+
+    def adapt(self, new: "Policy") -> None:
+        """Take over the settings of another policy of this kind, and keep the state. Needs `adaptable`."""
+        raise NotImplementedError
 
     def join(self, scope: Scope) -> None:
         """Become part of a pipeline. Policies with state take its clock here, unless they were given one."""
@@ -133,20 +139,20 @@ class Permit(Protocol):
         """The call was cancelled or doesn't count: give the permit back and learn nothing."""
 
 
-_Held: TypeAlias = tuple["Guard", Any, "_Held | None"]
+_Held: TypeAlias = tuple["Policy", Any, "_Held | None"]
 _held: ContextVar[_Held | None] = ContextVar("held", default=None)
 
 
-def hold(guard: "Guard", permit: object) -> None:
-    """Remember what `async with` took, for this task alone: one guard object serves any number of tasks."""
-    _held.set((guard, permit, _held.get()))
+def hold(policy: "Policy", permit: object) -> None:
+    """Remember what `async with` took, for this task alone: one object serves any number of tasks."""
+    _held.set((policy, permit, _held.get()))
 
 
-def release(guard: "Guard") -> Any:
-    """Take back what this task remembered last for this guard."""
+def release(policy: "Policy") -> Any:
+    """Take back what this task remembered last for this policy."""
     top = _held.get()
-    if top is None or top[0] is not guard:
-        msg = f"{guard.kind}: left in another task than it was entered, or in another order"
+    if top is None or top[0] is not policy:
+        msg = f"{policy.kind}: left in another task than it was entered, or in another order"
         raise RuntimeError(msg)
     _held.set(top[2])
     return top[1]
