@@ -1,6 +1,7 @@
 """Resilience policies for asyncio: correct under cancellation, compiled once, tested in virtual time."""
 
 from bookstore.resilience.backoff import Backoff, backoff
+from bookstore.resilience.balance import Balancer, Lease
 from bookstore.resilience.breaker import Breaker
 from bookstore.resilience.budget import Budget
 from bookstore.resilience.bulkhead import Bulkhead
@@ -17,6 +18,7 @@ from bookstore.resilience.errors import (
 from bookstore.resilience.events import Event, Sink
 from bookstore.resilience.fallback import Fallback
 from bookstore.resilience.outcome import Classify, Outcome, Verdict
+from bookstore.resilience.outliers import Outliers
 from bookstore.resilience.pipeline import MisorderWarning, Pipeline
 from bookstore.resilience.policy import Permit, Policy
 from bookstore.resilience.quota import Quota
@@ -29,6 +31,7 @@ from bookstore.resilience.window import Window
 
 __all__ = [
     "Backoff",
+    "Balancer",
     "Breaker",
     "Budget",
     "Bulkhead",
@@ -41,9 +44,11 @@ __all__ = [
     "Decision",
     "Event",
     "Fallback",
+    "Lease",
     "Local",
     "MisorderWarning",
     "Outcome",
+    "Outliers",
     "Permit",
     "Pipeline",
     "Policy",

@@ -123,6 +123,7 @@ class Breaker(Guard):
             checks.require(False, unknown, "a setting of Breaker", settings[unknown])
         type(self)(**known | settings)  # nothing changes unless all of it is right
         assign(self, **settings)
+        self._circuit.read_rules()
         if self.window != known["window"]:
             self._circuit.change_window()
 

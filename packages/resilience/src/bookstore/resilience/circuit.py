@@ -9,6 +9,7 @@ needs a timer.
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from bookstore.resilience.backoff import Backoff
@@ -45,13 +46,12 @@ class Snapshot(NamedTuple):
 class CircuitPermit:
     """Leave to call, of one generation."""
 
-    __slots__ = ("_circuit", "generation", "overdue", "started")
+    __slots__ = ("_circuit", "generation", "started")
 
     def __init__(self, circuit: "Circuit", generation: int, started: float) -> None:
         self._circuit: Circuit | None = circuit
         self.generation = generation
         self.started = started
-        self.overdue = False
 
     def ok(self, *, elapsed: float | None = None) -> None:
         """The call succeeded. `elapsed` stands in for the time since the permit was given."""
@@ -84,8 +84,8 @@ class Circuit:
     """The machine. `rules` is the breaker that it belongs to, whose settings may change at any time."""
 
     __slots__ = (
-        "_opened_at", "_openings", "_overdue", "_running", "_span", "_streak", "_trials", "_until",
-        "announce", "clock", "generation", "rejected", "rules", "state", "window",
+        "_least", "_on_trial", "_opened_at", "_openings", "_overdue", "_plain", "_running", "_span",
+        "_streak", "_until", "announce", "clock", "generation", "rejected", "rules", "state", "window",
     )  # fmt: skip
 
     def __init__(self, rules: "Breaker", clock: Clock, announce: Callable[[State, State], None]) -> None:
@@ -97,37 +97,39 @@ class Circuit:
         self.generation = 0
         self.rejected = 0
         self._running: dict[CircuitPermit, None] = {}  # in order of start; only where somebody asks for it
-        self._overdue = 0  # of those once running, the calls past `slow_call` that haven't ended
+        self._overdue: set[CircuitPermit] = set()  # of these, the calls past `slow_call`
         self._streak = 0  # failures in a row
-        self._trials: int | None = (
-            None  # what the trials of this half-open, or the one before, are judged from
-        )
+        self._on_trial = False  # whether the window holds the trials of this half-open, or the one before
+        self._least = rules.min_calls  # calls that a rate is judged from
         self._openings = 0  # in a row, without a close between
         self._opened_at: float | None = None
         self._span = 0.0  # seconds to stay open
         self._until = 0.0  # and when they end
+        self._plain = False
+        self.read_rules()
 
     @property
     def running(self) -> int:
         """Permits that are kept track of: trials, and with `slow_call` all calls."""
-        return len(self._running) + self._overdue
+        return len(self._running) + len(self._overdue)
 
     def acquire(self) -> CircuitPermit:
         """Leave to call, or `CircuitOpen`."""
+        if self._plain:
+            # Nobody will ask how long the call took, so it isn't looked up when it began.
+            return CircuitPermit(self, self.generation, inf)
         now = self.clock.now()
         if self.state == "closed":
-            if self.rules.slow_call is None:
-                return CircuitPermit(self, self.generation, now)
             self._weigh_running(now)
         self.look(now)
         if self.state in ("open", "forced_open"):
             raise self._refusal(now)
         permit = CircuitPermit(self, self.generation, now)
         if self.state == "half_open":
-            if len(self._running) + self.window.calls >= (self._trials or 0):
+            if len(self._running) + self.window.calls >= self._least:
                 raise self._refusal(now)
             self._running[permit] = None
-        elif self.state == "closed":
+        elif self.state == "closed" and self.rules.slow_call is not None:
             self._running[permit] = None
         return permit
 
@@ -138,15 +140,18 @@ class Circuit:
             self.look(now)
         if permit.generation != self.generation or self.state == "disabled":
             return
-        self._ended(permit)
+        if self._running or self._overdue:
+            self._ended(permit)
         limit = self.rules.slow_call
         slow = limit is not None and (now - permit.started if elapsed is None else elapsed) >= limit - SLACK
-        self.window.add(now, failed, slow)
+        window = self.window
+        window.add(now, failed, slow)
+        self._streak = self._streak + 1 if failed else 0
+        # Where nothing failed and nothing was slow there is no rate to speak of.
         if self.state == "closed":
-            self._streak = self._streak + 1 if failed else 0
-            if self._failed_in_a_row() or self._too_bad():
+            if (window.failures or window.slow) and (self._too_bad() or self._failed_in_a_row()):
                 self._open(now)
-        elif self.state == "half_open" and self.window.calls == self._trials:
+        elif self.state == "half_open" and window.calls == self._least:
             if self._too_bad():
                 self._open(now)
             else:
@@ -171,36 +176,43 @@ class Circuit:
         before, self.state = self.state, state
         self.generation += 1
         self._running.clear()
-        self._overdue = self._streak = 0
+        self._overdue.clear()
+        self._streak = 0
         if state == "half_open":
-            self._trials = self.rules.trials
-            self.window = CountWindow(self._trials)
+            self._on_trial = True
+            self._least = self.rules.trials
+            self.window = CountWindow(self._least)
         elif state == "forced_open":
             self._opened_at = self.clock.now()
         elif state != "open":
+            self._on_trial = False
             self.window = self.rules.window.memory()
-            self._trials = self._opened_at = None
+            self._opened_at = None
             self._openings = 0
+        self.read_rules()
         if state != before:
             self.announce(before, state)
 
+    def read_rules(self) -> None:
+        """Follow a change of the settings, as far as they are looked up ahead of the calls."""
+        if not self._on_trial:
+            self._least = self.rules.min_calls
+        self._plain = self.state == "closed" and self.rules.slow_call is None and self.rules.classify is None
+
     def change_window(self) -> None:
         """Forget what was counted, and count by the new setting; trials are counted on their own."""
-        if self._trials is None:
+        if not self._on_trial:
             self.window = self.rules.window.memory()
 
     def snapshot(self, now: float) -> Snapshot:
         """What is known at this moment."""
         self.window.expire(now)
         calls, failures, slow = self.window.calls, self.window.failures, self.window.slow
-        enough = calls >= self._least()
+        enough = calls >= self._least
         return Snapshot(
             calls, failures, slow, failures / calls if enough else None, slow / calls if enough else None,
             self.rejected, self._opened_at, self.generation, self.state,
         )  # fmt: skip
-
-    def _least(self) -> int:
-        return self.rules.min_calls if self._trials is None else self._trials
 
     def _failed_in_a_row(self) -> bool:
         limit = self.rules.consecutive
@@ -208,12 +220,12 @@ class Circuit:
 
     def _too_bad(self) -> bool:
         calls = self.window.calls
-        failing = calls >= self._least() and self.window.failures / calls >= self.rules.failure_rate
+        failing = calls >= self._least and self.window.failures / calls >= self.rules.failure_rate
         return failing or self._too_slow()
 
     def _too_slow(self, overdue: int = 0) -> bool:
         calls = self.window.calls + overdue
-        return calls >= self._least() and (self.window.slow + overdue) / calls >= self.rules.slow_rate
+        return calls >= self._least and (self.window.slow + overdue) / calls >= self.rules.slow_rate
 
     def _weigh_running(self, now: float) -> None:
         """Count what has run past `slow_call` and goes on: a call that hangs would tell nobody."""
@@ -223,18 +235,17 @@ class Circuit:
             if now - oldest.started < limit - SLACK:
                 break
             del self._running[oldest]
-            oldest.overdue = True
-            self._overdue += 1
+            self._overdue.add(oldest)
         if self._overdue:
             self.window.expire(now)
-            if self._too_slow(self._overdue):
+            if self._too_slow(len(self._overdue)):
                 self._open(now)
 
     def _ended(self, permit: CircuitPermit) -> None:
-        if permit.overdue:
-            self._overdue -= 1
+        if permit in self._running:
+            del self._running[permit]
         else:
-            self._running.pop(permit, None)
+            self._overdue.discard(permit)
 
     def _open(self, now: float) -> None:
         wait = self.rules.open_for

@@ -5,6 +5,9 @@ cancellation from outside in the same tick wins, and `task.cancelling()` is afte
 """
 
 from asyncio import CancelledError, current_task
+from collections.abc import Generator
+from types import coroutine
+from typing import Any
 
 from bookstore.resilience.clock import Clock
 
@@ -34,3 +37,25 @@ class Cutoff:
         if not self._fired:
             return False
         return self._task.uncancel() <= self._before and isinstance(error, CancelledError)
+
+
+@coroutine
+def rest(work: Any, waits_for: Any) -> Generator[Any, Any, Any]:
+    """Await a coroutine that was begun by `work.send(None)`, and then waited for something.
+
+    Most calls of a test, and many of a cache, end without waiting for anything: whoever begins a call by hand
+    sets a timer only for those that wait. A timer costs as much as three policies.
+    """
+    while True:
+        try:
+            yield waits_for
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 - a cancellation as a rule: the work is to see it first
+            try:
+                waits_for = work.throw(error)
+            except StopIteration as done:
+                return done.value
+        else:
+            return (yield from work)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 from bookstore.resilience import checks
 from bookstore.resilience.clock import SLACK, SYSTEM, Clock
-from bookstore.resilience.cutoff import Cutoff
+from bookstore.resilience.cutoff import Cutoff, rest
 from bookstore.resilience.errors import DeadlineExceeded
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer, hold, reject, release
 
@@ -107,12 +107,18 @@ class Deadline(Policy):
             running = self._begin(clock, outer)
             if running is None:
                 raise reject(scope, self.label, DeadlineExceeded(self.label), call.attempt)
-            cutoff = Cutoff(clock, running.until)
             _current.set(running)
+            cutoff = None
             try:
-                value = await inner(call)
+                work = inner(call)
+                try:
+                    waits_for = work.send(None)
+                except StopIteration as done:
+                    return done.value
+                cutoff = Cutoff(clock, running.until)
+                value = await rest(work, waits_for)
             except BaseException as error:
-                if not cutoff.lift(error):
+                if cutoff is None or not cutoff.lift(error):
                     raise
                 scope.emit(
                     "timeout", self.label, attempt=call.attempt, elapsed=self.seconds, verdict="ignore"

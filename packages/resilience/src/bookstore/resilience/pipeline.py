@@ -10,14 +10,14 @@ from functools import partial, wraps
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction
 from itertools import combinations
 from types import CoroutineType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Final, ParamSpec, TypeVar, overload
 
 from bookstore.resilience.clock import SYSTEM, Clock
 from bookstore.resilience.events import Sink, Sinks
 from bookstore.resilience.outcome import judge
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 
-_Coroutine: type[Any] = CoroutineType
+_COROUTINE: Final[object] = CoroutineType  # compared with, far quicker than `isawaitable`
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -143,21 +143,19 @@ def _link_sync(policies: tuple[Policy, ...], scope: Scope) -> SyncLayer:
     return _sync_observed(layer, scope) if scope.listening else layer
 
 
-def _leaf(call: Call) -> Awaitable[Any]:
-    answer = call.fn(*call.args, **call.kwargs)
-    awaitable: Awaitable[Any] = (
-        answer if type(answer) is _Coroutine or isawaitable(answer) else _ready(answer)
-    )
-    return awaitable
+def _leaf(call: Call) -> Coroutine[Any, Any, Any]:
+    answer: Any = call.fn(*call.args, **call.kwargs) if call.kwargs else call.fn(*call.args)
+    return answer if type(answer) is _COROUTINE else _awaited(answer)
 
 
-async def _ready(value: Any) -> Any:
-    return value
+async def _awaited(answer: Any) -> Any:
+    """What `fn` gave, as a coroutine: something else to await, or the value itself."""
+    return await answer if isawaitable(answer) else answer
 
 
 def _sync_leaf(call: Call) -> Any:
     answer = call.fn(*call.args, **call.kwargs)
-    if type(answer) is _Coroutine:
+    if type(answer) is _COROUTINE:
         answer.close()
         msg = f"{call.fn!r} returned a coroutine: declare it with async def, or use Pipeline.call"
         raise TypeError(msg)

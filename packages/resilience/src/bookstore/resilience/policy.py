@@ -13,7 +13,7 @@ included.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -43,7 +43,7 @@ class Call:
         return Call(self.fn, self.args, self.kwargs, attempt)
 
 
-Layer: TypeAlias = Callable[[Call], Awaitable[Any]]
+Layer: TypeAlias = Callable[[Call], Coroutine[Any, Any, Any]]
 SyncLayer: TypeAlias = Callable[[Call], Any]
 
 

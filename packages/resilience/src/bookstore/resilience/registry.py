@@ -20,7 +20,7 @@ from bookstore.resilience.timeout import Timeout
 KINDS: Final[tuple[type[Policy], ...]] = (Breaker, Bulkhead, Deadline, Fallback, RateLimit, Retry, Timeout)
 """What a file can name: by the kind, as `breaker` or `rate_limit`."""
 
-_BY_KIND: Final = {kind.kind.replace("_", ""): kind for kind in KINDS}
+_BY_KIND: Final[dict[str, type[Policy]]] = {kind.kind.replace("_", ""): kind for kind in KINDS}
 
 
 class Registry:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from bookstore.resilience import checks
 from bookstore.resilience.clock import SYSTEM
-from bookstore.resilience.cutoff import Cutoff
+from bookstore.resilience.cutoff import Cutoff, rest
 from bookstore.resilience.errors import TimedOut
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, hold, release
 
@@ -31,13 +31,20 @@ class Timeout(Policy):
         checks.seconds("seconds", self.seconds)
 
     def layer(self, inner: Layer, scope: Scope) -> Layer:
-        """Set a timer for each call."""
+        """Set a timer for each call that waits."""
         clock, seconds, label = self.time(scope), self.seconds, self.label
+        now = clock.now
 
         async def layer(call: Call) -> Any:
-            cutoff = Cutoff(clock, clock.now() + seconds)
+            when = now() + seconds
+            work = inner(call)
             try:
-                value = await inner(call)
+                waits_for = work.send(None)
+            except StopIteration as done:
+                return done.value
+            cutoff = Cutoff(clock, when)
+            try:
+                value = await rest(work, waits_for)
             except BaseException as error:
                 if not cutoff.lift(error):
                     raise

@@ -8,7 +8,8 @@ length: they keep sums, and take out of them what leaves.
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from math import inf
+from typing import ClassVar, NamedTuple, Self
 
 from bookstore.resilience import checks
 from bookstore.resilience.clock import SLACK
@@ -29,12 +30,15 @@ class CountWindow:
         at = self._next
         if self.calls == self.size:
             gone = self._ring[at]
-            self.failures -= gone & 1
-            self.slow -= gone >> 1
+            if gone:
+                self.failures -= gone & 1
+                self.slow -= gone >> 1
         else:
             self.calls += 1
-        self.failures += failed
-        self.slow += slow
+        if failed:
+            self.failures += 1
+        if slow:
+            self.slow += 1
         self._ring[at] = failed | slow << 1
         self._next = at + 1 if at + 1 < self.size else 0
 
@@ -42,13 +46,11 @@ class CountWindow:
         """Nothing: this window doesn't know of time."""
 
 
-class _Bucket:
-    __slots__ = ("calls", "failures", "index", "since", "slow")
-
-    def __init__(self, index: int, since: float) -> None:
-        self.index = index
-        self.since = since
-        self.calls = self.failures = self.slow = 0
+class _Bucket(NamedTuple):
+    since: float
+    calls: int
+    failures: int
+    slow: int
 
 
 class TimeWindow:
@@ -56,38 +58,64 @@ class TimeWindow:
 
     A bucket leaves when the first outcome in it is as old as the window, so nothing is ever remembered for
     too long, and what is forgotten early is so by less than the width of a bucket.
+
+    Only the sums are counted up. What is in the newest bucket follows when it is closed: the sums less what
+    is in the closed ones.
     """
 
-    __slots__ = ("_buckets", "_width", "calls", "failures", "seconds", "slow")
+    __slots__ = ("_closed", "_due", "_index", "_since", "_width", "calls", "failures", "seconds", "slow")
 
     def __init__(self, seconds: float, buckets: int = 10) -> None:
         self.seconds = seconds
         self._width = seconds / buckets
-        self._buckets: deque[_Bucket] = deque()
+        self._closed: deque[_Bucket] = deque()
+        self._index: int = -1  # of the newest bucket, on a grid that begins at the clock's zero
+        self._since = -inf  # its first outcome
+        self._due = -inf  # when it must be closed, or the oldest one leaves
         self.calls = self.failures = self.slow = 0
 
     def add(self, now: float, failed: bool = False, slow: bool = False) -> None:  # noqa: FBT001, FBT002 - as above
         """Take one outcome in, and let go what is too old."""
-        self.expire(now)
-        index = int((now + SLACK) // self._width)
-        if not self._buckets or self._buckets[-1].index != index:
-            self._buckets.append(_Bucket(index, now))
-        bucket = self._buckets[-1]
-        bucket.calls += 1
-        bucket.failures += failed
-        bucket.slow += slow
+        if now >= self._due:
+            self._roll(now)
         self.calls += 1
-        self.failures += failed
-        self.slow += slow
+        if failed:
+            self.failures += 1
+        if slow:
+            self.slow += 1
 
     def expire(self, now: float) -> None:
         """Let go what is as old as the window. An age equal to the window is too old."""
-        buckets = self._buckets
-        while buckets and buckets[0].since <= now - self.seconds + SLACK:
-            gone = buckets.popleft()
-            self.calls -= gone.calls
-            self.failures -= gone.failures
-            self.slow -= gone.slow
+        too_old = now - self.seconds + SLACK
+        if self._since <= too_old:
+            self._closed.clear()
+            self._since = self._due = -inf
+            self._index = -1
+            self.calls = self.failures = self.slow = 0
+        while self._closed and self._closed[0].since <= too_old:
+            _, calls, failures, slow = self._closed.popleft()
+            self.calls -= calls
+            self.failures -= failures
+            self.slow -= slow
+
+    def _roll(self, now: float) -> None:
+        self.expire(now)
+        index: int = int((now + SLACK) // self._width)
+        if index != self._index:
+            self._close()
+            self._index = index
+            self._since = now
+        oldest = self._closed[0].since if self._closed else self._since
+        self._due = min((index + 1) * self._width, oldest + self.seconds) - SLACK
+
+    def _close(self) -> None:
+        calls, failures, slow = self.calls, self.failures, self.slow
+        for bucket in self._closed:
+            calls -= bucket.calls
+            failures -= bucket.failures
+            slow -= bucket.slow
+        if calls:
+            self._closed.append(_Bucket(self._since, calls, failures, slow))
 
 
 @dataclass(frozen=True, kw_only=True)
