@@ -14,7 +14,13 @@ from bookstore.resilience.policy import Call, Guard, Layer, Policy, Scope, SyncL
 from bookstore.resilience.settings import settings_of
 from bookstore.resilience.window import Window
 
+
+class _Default(int):
+    """A number that nobody asked for, and that gives way to others."""
+
+
 _LAST_TEN_SECONDS: Final = Window.time(10.0)
+_TWENTY: Final = _Default(20)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +33,7 @@ class Breaker(Guard):
 
     Args:
         window: how far back it looks.
-        min_calls: below that many ended calls there is no rate.
+        min_calls: below that many ended calls there is no rate. By default 20, or a window that is shorter.
         failure_rate: share of failures that opens it, itself included.
         slow_call: seconds from which a call is slow. Calls under way count from then on, before they end.
         slow_rate: share of slow calls that opens it.
@@ -42,7 +48,7 @@ class Breaker(Guard):
 
     _: KW_ONLY
     window: Window = _LAST_TEN_SECONDS
-    min_calls: int = 20
+    min_calls: int = _TWENTY
     failure_rate: float = 0.5
     slow_call: float | None = None
     slow_rate: float = 1.0
@@ -59,6 +65,8 @@ class Breaker(Guard):
     adaptable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.min_calls, _Default) and self.window.calls is not None:
+            assign(self, min_calls=_Default(min(_TWENTY, self.window.calls)))
         self._check()
         assign(self, _scopes={}, _circuit=Circuit(self, self.clock or SYSTEM, self._announce))
 
@@ -121,8 +129,9 @@ class Breaker(Guard):
         known = settings_of(self)
         for unknown in settings.keys() - known.keys():
             checks.require(False, unknown, "a setting of Breaker", settings[unknown])
-        type(self)(**known | settings)  # nothing changes unless all of it is right
-        assign(self, **settings)
+        assign(
+            self, **settings_of(type(self)(**known | settings))
+        )  # nothing changes unless all of it is right
         self._circuit.read_rules()
         if self.window != known["window"]:
             self._circuit.change_window()

@@ -23,6 +23,7 @@ def count(field: str, value: object, *, least: int = 1) -> None:
 
 
 def _number(value: object) -> float | None:
+    """A finite number, or `None` where there is another value."""
     return (
         value if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
     )
@@ -30,22 +31,22 @@ def _number(value: object) -> float | None:
 
 def seconds(field: str, value: object, *, zero: bool = False) -> None:
     """A finite number of seconds, more than zero (or also zero)."""
-    number = _number(value)
-    ok = number is not None and (number >= 0 if zero else number > 0)
+    amount = _number(value)
+    ok = amount is not None and (amount >= 0 if zero else amount > 0)
     require(ok, field, "a finite number of seconds, " + ("not negative" if zero else "more than 0"), value)
 
 
 def positive(field: str, value: object, *, zero: bool = False) -> None:
     """A finite number more than zero (or also zero)."""
-    number = _number(value)
-    ok = number is not None and (number >= 0 if zero else number > 0)
+    amount = _number(value)
+    ok = amount is not None and (amount >= 0 if zero else amount > 0)
     require(ok, field, "a finite number, " + ("not negative" if zero else "more than 0"), value)
 
 
 def share(field: str, value: object, *, zero: bool = False) -> None:
     """A share of one: more than zero (or also zero), at most one."""
-    number = _number(value)
-    ok = number is not None and (0 <= number <= 1 if zero else 0 < number <= 1)
+    amount = _number(value)
+    ok = amount is not None and (0 <= amount <= 1 if zero else 0 < amount <= 1)
     require(ok, field, ("from 0" if zero else "more than 0") + " to 1", value)
 
 

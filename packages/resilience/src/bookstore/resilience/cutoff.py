@@ -7,7 +7,7 @@ cancellation from outside in the same tick wins, and `task.cancelling()` is afte
 from asyncio import CancelledError, current_task
 from collections.abc import Generator
 from types import coroutine
-from typing import Any
+from typing import Any, cast
 
 from bookstore.resilience.clock import Clock
 
@@ -58,4 +58,4 @@ def rest(work: Any, waits_for: Any) -> Generator[Any, Any, Any]:
             except StopIteration as done:
                 return done.value
         else:
-            return (yield from work)
+            return cast("Any", (yield from work))

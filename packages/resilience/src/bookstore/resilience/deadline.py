@@ -46,6 +46,11 @@ def current_deadline() -> Running | None:
     return _current.get()
 
 
+def forget_deadline() -> None:
+    """Work on without the caller's deadline: for what outlives the caller, such as a flight that many share."""
+    _current.set(None)
+
+
 def outgoing_headers() -> dict[str, str]:
     """The headers that pass the current deadline on: none where there is no deadline."""
     running = _current.get()

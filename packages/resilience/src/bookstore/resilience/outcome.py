@@ -88,3 +88,15 @@ def _listed(
 ) -> Callable[[BaseException], bool]:
     named = tuple(cls for cls in types if issubclass(cls, Rejected))
     return lambda error: isinstance(error, types if meant(error) else named)
+
+
+def failed(
+    outcome: Outcome[Any], matches: Callable[[BaseException], bool], classify: Classify | None = None
+) -> bool:
+    """Whether an outcome is an error that `matches`, or a value, that `classify` doesn't excuse."""
+    error = outcome.error
+    if error is None:
+        return classify is not None and classify(outcome) == "fail"
+    if not matches(error):
+        return False
+    return classify is None or isinstance(error, Rejected) or classify(outcome) == "fail"

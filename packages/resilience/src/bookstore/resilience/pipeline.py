@@ -10,14 +10,14 @@ from functools import partial, wraps
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction
 from itertools import combinations
 from types import CoroutineType
-from typing import Any, Final, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from bookstore.resilience.clock import SYSTEM, Clock
 from bookstore.resilience.events import Sink, Sinks
 from bookstore.resilience.outcome import judge
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 
-_COROUTINE: Final[object] = CoroutineType  # compared with, far quicker than `isawaitable`
+_COROUTINE: Any = CoroutineType  # compared with, far quicker than `isawaitable`
 
 P = ParamSpec("P")
 T = TypeVar("T")

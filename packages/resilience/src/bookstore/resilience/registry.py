@@ -4,20 +4,38 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Self
 
+from bookstore.resilience.adaptive import Adaptive
 from bookstore.resilience.breaker import Breaker
 from bookstore.resilience.bulkhead import Bulkhead
+from bookstore.resilience.chaos import Chaos
 from bookstore.resilience.clock import Clock
 from bookstore.resilience.deadline import Deadline
 from bookstore.resilience.events import Sink
 from bookstore.resilience.fallback import Fallback
+from bookstore.resilience.flight import SingleFlight
+from bookstore.resilience.hedge import Hedge
 from bookstore.resilience.pipeline import Pipeline
 from bookstore.resilience.policy import Policy
 from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.retry import Retry
 from bookstore.resilience.settings import build, differ
+from bookstore.resilience.stale import Stale
 from bookstore.resilience.timeout import Timeout
 
-KINDS: Final[tuple[type[Policy], ...]] = (Breaker, Bulkhead, Deadline, Fallback, RateLimit, Retry, Timeout)
+KINDS: Final[tuple[type[Policy], ...]] = (
+    Adaptive,
+    Breaker,
+    Bulkhead,
+    Chaos,
+    Deadline,
+    Fallback,
+    Hedge,
+    RateLimit,
+    Retry,
+    SingleFlight,
+    Stale,
+    Timeout,
+)
 """What a file can name: by the kind, as `breaker` or `rate_limit`."""
 
 _BY_KIND: Final[dict[str, type[Policy]]] = {kind.kind.replace("_", ""): kind for kind in KINDS}

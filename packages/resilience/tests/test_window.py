@@ -1,0 +1,143 @@
+import pytest
+from bookstore.resilience import Window
+from bookstore.resilience.window import CountWindow, TimeWindow
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def sums(window):
+    return window.calls, window.failures, window.slow
+
+
+def test_count_window_keeps_the_last_outcomes():
+    window = CountWindow(3)
+    for failed, slow, expected in [
+        (True, False, (1, 1, 0)),
+        (False, True, (2, 1, 1)),
+        (True, True, (3, 2, 2)),
+        (False, False, (3, 1, 2)),
+        (False, False, (3, 1, 1)),
+        (False, False, (3, 0, 0)),
+        (True, False, (3, 1, 0)),
+    ]:
+        window.add(0.0, failed, slow)
+        window.expire(1e9)
+        assert sums(window) == expected
+
+
+@given(st.integers(1, 6), st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
+def test_count_window_equals_a_list(size, outcomes):
+    window = CountWindow(size)
+    for at, (failed, slow) in enumerate(outcomes, 1):
+        window.add(0.0, failed, slow)
+        kept = outcomes[max(0, at - size) : at]
+        assert sums(window) == (len(kept), sum(f for f, _ in kept), sum(s for _, s in kept))
+
+
+def test_time_window_slides_bucket_by_bucket():
+    window, now = TimeWindow(10.0, 10), 1_000.0
+    seen = []
+    for failed in (True, True, False, False, False):
+        window.add(now, failed)
+        window.add(now)
+        now += 2
+        window.expire(now)
+        seen.append((window.calls, window.failures / window.calls))
+    assert seen == [(2, 0.5), (4, 0.5), (6, 1 / 3), (8, 0.25), (8, 0.125)]
+    window.expire(now + 2)
+    assert sums(window) == (6, 0, 0)
+
+
+def test_time_window_age_equal_to_the_window_drops_out():
+    window = TimeWindow(5.0)
+    window.add(1_000.0, True)
+    window.add(1_000.1)
+    window.add(1_000.8, True, True)
+    window.expire(1_004.8)
+    assert sums(window) == (3, 2, 1)
+    window.expire(1_005.8)
+    assert sums(window) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("idle", [5, 10, 35, 5_000])
+def test_time_window_after_idling_holds_only_what_is_new(idle):
+    window = TimeWindow(5.0)
+    window.add(1_000.0, True)
+    window.add(1_000.0 + idle)
+    assert sums(window) == (1, 0, 0)
+
+
+def test_time_window_just_below_its_age_still_counts():
+    window = TimeWindow(10.0)
+    window.add(1_000.5)
+    window.expire(1_010.499)
+    assert window.calls == 1
+    window.expire(1_010.5)
+    assert window.calls == 0
+
+
+def test_time_window_tolerates_sums_of_tenths():
+    window, now = TimeWindow(1.0, 10), 0.0
+    window.add(now)
+    for _ in range(10):
+        now += 0.1  # ends at 0.9999999999999999
+    window.expire(now)
+    assert window.calls == 0
+
+
+@given(
+    st.integers(1, 12),
+    st.lists(st.tuples(st.integers(0, 4_000), st.booleans(), st.booleans()), max_size=60),
+)
+def test_time_window_never_holds_too_old_and_forgets_by_less_than_a_bucket(buckets, steps):
+    seconds, now, log = 6.0, 1_000.0, []
+    window = TimeWindow(seconds, buckets)
+    for millis, failed, slow in steps:
+        now = round(now + millis / 1000, 3)
+        window.add(now, failed, slow)
+        log.append((now, failed, slow))
+        window.expire(now)
+        young = [one for one in log if now - one[0] < seconds - seconds / buckets - 1e-6]
+        alive = [one for one in log if now - one[0] < seconds - 1e-6]
+        for which, (least, most) in enumerate(
+            zip(
+                (len(young), sum(f for _, f, _ in young), sum(s for *_, s in young)),
+                (len(alive), sum(f for _, f, _ in alive), sum(s for *_, s in alive)),
+                strict=True,
+            )
+        ):
+            assert least <= sums(window)[which] <= most
+
+
+def test_time_window_holds_no_more_than_its_buckets():
+    window = TimeWindow(10.0, 10)
+    for step in range(10_000):
+        window.add(step / 10)
+    assert len(window._closed) <= 10
+
+
+def test_window_makes_its_memory():
+    assert isinstance(Window.count(7).memory(), CountWindow)
+    memory = Window.time(3.0, buckets=6).memory()
+    assert isinstance(memory, TimeWindow)
+    assert memory.seconds == 3.0
+    assert memory is not Window.time(3.0).memory()
+    assert Window.time(3.0) == Window.time(3.0) != Window.time(4.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"calls": 0}, "window"),
+        ({"calls": 1.5}, "window"),
+        ({"seconds": 0}, "window"),
+        ({"seconds": float("inf")}, "window"),
+        ({"seconds": 10, "buckets": 0}, "buckets"),
+        ({}, "window"),
+        ({"calls": 1, "seconds": 1.0}, "window"),
+    ],
+    ids=str,
+)
+def test_window_wrong_settings_name_the_field(settings, field):
+    with pytest.raises(ValueError, match=field):
+        Window(**settings)
