@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from bookstore.resilience import checks
 from bookstore.resilience.checks import assign
@@ -12,6 +12,11 @@ from bookstore.resilience.limits import Gradient2, Limit
 from bookstore.resilience.outcome import Classify, Outcome, Verdict, verdict_of
 from bookstore.resilience.policy import Call, Guard, Layer, Scope, reject, settle
 from bookstore.resilience.slots import Slots
+
+if TYPE_CHECKING:
+    Learner: TypeAlias = Limit
+else:
+    Learner = Any  # or its plain settings, which decoders leave to `Limit.parse`
 
 
 class AdaptivePermit:
@@ -57,7 +62,7 @@ class Adaptive(Guard):
         classify: your own judge of what is a failure.
     """
 
-    limit: Limit = field(default_factory=Gradient2)
+    limit: Learner = field(default_factory=Gradient2)
     _: KW_ONLY
     queue: int = 0
     wait: float | None = None
