@@ -185,7 +185,7 @@ async def test_place_and_end_of_the_wait_in_the_same_tick(clock, place_first):
     calls = Calls(clock, 1, queue=5, wait=1.0)
     await calls.start("a")
     if place_first:
-        clock.call_at(1_001.0, lambda: calls.gates["a"].set())
+        clock.call_at(1_001.0, calls.gates["a"].set)
     second = await calls.start("b")
     slots = calls.bulkhead._slots
     waiter = next(iter(slots._line))

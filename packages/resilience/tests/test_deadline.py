@@ -61,10 +61,7 @@ async def test_over_on_arrival_is_refused_before_any_work(clock, how):
     with Deadline(1.0, clock=clock):
         clock.tick(1.0)
         with pytest.raises(DeadlineExceeded):
-            if how == "sync":
-                pipeline(calls.append)(1)
-            else:
-                await pipeline.call(calls.append, 1)
+            await pipeline.call(calls.append, 1) if how == "async" else pipeline(calls.append)(1)
     assert calls == []
     assert [event.kind for event in events] == ["rejected", "call"]
 

@@ -17,7 +17,7 @@ from bookstore.resilience.retryafter import retry_after
 
 
 class Target:
-    """Something to call: gives its answers in turn, the last one for ever, and raises those that are errors."""
+    """Gives its answers in turn, the last one for ever, and raises those that are errors."""
 
     def __init__(self, *answers):
         self.answers = list(answers)

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 
 import pytest
 from bookstore.resilience import Pipeline, TimedOut, Timeout
@@ -138,10 +139,8 @@ async def test_the_task_s_count_of_cancellations_is_back(clock, seconds):
     async def outer():
         task = asyncio.current_task()
         seen.append(task.cancelling())
-        try:
+        with suppress(TimedOut):
             await limited(clock).call(clock.sleep, seconds)
-        except TimedOut:
-            pass
         seen.append(task.cancelling())
         async with asyncio.timeout(None):
             await clock.sleep(1)
@@ -249,5 +248,5 @@ def test_can_t_guard_a_plain_function(clock):
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), None, "1", True], ids=str)
 def test_wrong_settings_name_the_field(seconds):
-    with pytest.raises(ValueError, match="^seconds must be"):
+    with pytest.raises(ValueError, match=r"^seconds must be"):
         Timeout(seconds)

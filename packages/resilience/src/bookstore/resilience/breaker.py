@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 
 from bookstore.resilience import checks
 from bookstore.resilience.backoff import Backoff
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.circuit import Circuit, CircuitPermit, Snapshot, State
 from bookstore.resilience.clock import SYSTEM
 from bookstore.resilience.errors import CircuitOpen
@@ -58,8 +58,8 @@ class Breaker(Guard):
     open_for: float | Backoff = 30.0
     classify: Classify | None = None
 
-    _circuit: Circuit = field(init=False, repr=False, compare=False)
-    _scopes: dict[str, Scope] = field(init=False, repr=False, compare=False)
+    _circuit: Circuit = field(default=LATER, init=False, repr=False, compare=False)
+    _scopes: dict[str, Scope] = field(default=LATER, init=False, repr=False, compare=False)
 
     place: ClassVar[tuple[int, int]] = (60, 60)
     adaptable: ClassVar[bool] = True

@@ -8,7 +8,7 @@ retry.
 from dataclasses import dataclass, field
 
 from bookstore.resilience import checks
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import SLACK, SYSTEM, Clock
 from bookstore.resilience.window import TimeWindow
 
@@ -29,9 +29,9 @@ class Budget:
     ttl: float = 10.0
     clock: Clock | None = field(default=None, repr=False, compare=False)
 
-    _deposits: TimeWindow = field(init=False, repr=False, compare=False)
-    _spent: TimeWindow = field(init=False, repr=False, compare=False)
-    _clock: Clock = field(init=False, repr=False, compare=False)
+    _deposits: TimeWindow = field(default=LATER, init=False, repr=False, compare=False)
+    _spent: TimeWindow = field(default=LATER, init=False, repr=False, compare=False)
+    _clock: Clock = field(default=LATER, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         checks.positive("ratio", self.ratio, zero=True)

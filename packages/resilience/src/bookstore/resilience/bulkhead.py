@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, Final
 
 from bookstore.resilience import checks
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import SYSTEM, Clock
 from bookstore.resilience.errors import BulkheadFull
 from bookstore.resilience.policy import Call, Guard, Layer, Policy, Scope, reject
@@ -53,8 +53,8 @@ class Bulkhead(Guard):
     queue: int | None = None
     wait: float | None = None
 
-    _slots: Slots = field(init=False, repr=False, compare=False)
-    _clock: Clock = field(init=False, repr=False, compare=False)
+    _slots: Slots = field(default=LATER, init=False, repr=False, compare=False)
+    _clock: Clock = field(default=LATER, init=False, repr=False, compare=False)
 
     place: ClassVar[tuple[int, int]] = (70, 70)
     adaptable: ClassVar[bool] = True

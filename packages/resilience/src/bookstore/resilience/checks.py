@@ -1,6 +1,10 @@
 """Settings are checked where they are given, and the message names the field."""
 
 from math import isfinite
+from typing import Any, Final
+
+LATER: Final[Any] = None
+"""The default of fields that `__post_init__` sets: msgspec asks for every field that has none."""
 
 
 def assign(frozen: object, **values: object) -> None:

@@ -47,7 +47,7 @@ def current_deadline() -> Running | None:
 
 
 def forget_deadline() -> None:
-    """Work on without the caller's deadline: for what outlives the caller, such as a flight that many share."""
+    """Work on without the caller's deadline: for what outlives the caller, as a shared flight does."""
     _current.set(None)
 
 

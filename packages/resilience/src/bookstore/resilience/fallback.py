@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from inspect import Signature, isawaitable, signature
 from typing import Any, ClassVar, TypeAlias, cast
 
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.outcome import Matcher, matcher
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 
@@ -28,8 +28,8 @@ class Fallback(Policy):
     use: Any
     on: Matcher | None = None
 
-    _chain: tuple[_Use, ...] = field(init=False, repr=False, compare=False)
-    _meant: Callable[[BaseException], bool] = field(init=False, repr=False, compare=False)
+    _chain: tuple[_Use, ...] = field(default=LATER, init=False, repr=False, compare=False)
+    _meant: Callable[[BaseException], bool] = field(default=LATER, init=False, repr=False, compare=False)
 
     place: ClassVar[tuple[int, int]] = (0, 0)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from bookstore.resilience import checks
 from bookstore.resilience.backoff import Backoff
 from bookstore.resilience.budget import Budget
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import Clock
 from bookstore.resilience.deadline import current_deadline
 from bookstore.resilience.outcome import Matcher, Outcome, Verdict, judge, matcher
@@ -47,7 +47,7 @@ class Retry(Policy):
     budget: Budget | None = field(default_factory=Budget)
     respect_retry_after: bool = True
 
-    _matches: Callable[[BaseException], bool] = field(init=False, repr=False, compare=False)
+    _matches: Callable[[BaseException], bool] = field(default=LATER, init=False, repr=False, compare=False)
 
     place: ClassVar[tuple[int, int]] = (50, 50)
 

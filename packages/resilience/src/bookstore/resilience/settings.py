@@ -54,9 +54,8 @@ def settings_of(policy: object) -> dict[str, Any]:
 
 
 def _first(cls: type[Any]) -> str:
-    """The one field that may be given by position, else the first of the class's own."""
-    named = [one for one in fields(cls) if one.init]
-    return next((one.name for one in named if not one.kw_only), named[0].name)
+    """The first field of the class's own: neither the name nor the clock that every policy has."""
+    return next(one.name for one in fields(cls) if one.name not in ("name", "clock"))
 
 
 def _value(hint: Any, value: object, path: str) -> object:
