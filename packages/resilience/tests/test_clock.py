@@ -207,3 +207,14 @@ class TestFakeClock:
         asyncio.get_running_loop().call_soon(ran.append, 1)
         await clock.advance(1)
         assert ran == [1]
+
+    async def test_gives_up_on_a_task_that_never_rests(self, clock, monkeypatch):
+        monkeypatch.setattr("bookstore.resilience._fakeclock._TURNS", 5)
+
+        async def restless():
+            while True:
+                await asyncio.sleep(0)  # noqa: ASYNC110 - it is to be a nuisance
+
+        task = asyncio.create_task(restless())
+        await clock.advance(1)
+        task.cancel()

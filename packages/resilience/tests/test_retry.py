@@ -411,3 +411,7 @@ async def test_an_open_circuit_inside_ends_the_tries(clock):
 def test_wrong_settings_name_the_field(settings, field):
     with pytest.raises(ValueError, match=f"^{field} must be"):
         Retry(**settings)
+
+
+def test_without_listeners_nothing_is_told(clock):
+    assert Pipeline("books", Retry(), clock=clock)(Target("answer"))() == "answer"

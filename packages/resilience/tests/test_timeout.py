@@ -250,3 +250,14 @@ def test_can_t_guard_a_plain_function(clock):
 def test_wrong_settings_name_the_field(seconds):
     with pytest.raises(ValueError, match=r"^seconds must be"):
         Timeout(seconds)
+
+
+async def test_what_answers_its_cancellation_at_once_has_returned_a_value(clock):
+    async def stubborn():
+        try:
+            await clock.sleep(5)
+        except asyncio.CancelledError:
+            return "value"
+
+    assert await clock.finish(limited(clock).call(stubborn)) == "value"
+    assert clock.now() == 1_001.0

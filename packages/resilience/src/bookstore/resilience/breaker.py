@@ -4,10 +4,10 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, Final
 
 from bookstore.resilience import checks
-from bookstore.resilience.backoff import Backoff
 from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.circuit import Circuit, CircuitPermit, Snapshot, State
 from bookstore.resilience.clock import SYSTEM
+from bookstore.resilience.delays import Backoff
 from bookstore.resilience.errors import CircuitOpen
 from bookstore.resilience.outcome import Classify, Outcome, verdict_of
 from bookstore.resilience.policy import Call, Guard, Layer, Policy, Scope, SyncLayer, reject, settle

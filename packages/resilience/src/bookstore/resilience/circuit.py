@@ -12,8 +12,8 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from bookstore.resilience.backoff import Backoff
 from bookstore.resilience.clock import SLACK, Clock
+from bookstore.resilience.delays import Backoff
 from bookstore.resilience.errors import CircuitOpen
 from bookstore.resilience.window import CountWindow, TimeWindow
 

@@ -7,11 +7,11 @@ from inspect import isawaitable
 from typing import Any, ClassVar, Final
 
 from bookstore.resilience import checks
-from bookstore.resilience.backoff import Backoff
 from bookstore.resilience.budget import Budget
 from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import Clock
 from bookstore.resilience.deadline import current_deadline
+from bookstore.resilience.delays import Backoff
 from bookstore.resilience.outcome import Matcher, Outcome, Verdict, judge, matcher
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 from bookstore.resilience.retryafter import retry_after
