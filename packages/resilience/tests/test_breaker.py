@@ -1,7 +1,9 @@
 import asyncio
 import gc
+import sys
 import weakref
 from abc import ABC
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from bookstore.resilience import (
@@ -762,3 +764,17 @@ def test_default_minimum_fits_a_short_window():
     assert breaker.min_calls == 5
     with pytest.raises(ValueError, match="min_calls"):
         Breaker(window=Window.count(10), min_calls=20)
+
+
+def test_threads_count_exactly(clock):
+    breaker = Breaker(window=Window.count(10_000), min_calls=10_000, clock=clock)
+    calls = Pipeline("books", breaker)(lambda: None)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(4):
+                pool.submit(lambda: [calls() for _ in range(500)])
+    finally:
+        sys.setswitchinterval(interval)
+    assert breaker.snapshot().calls == 2_000

@@ -212,8 +212,8 @@ class TestFakeClock:
         monkeypatch.setattr("bookstore.resilience._fakeclock._TURNS", 5)
 
         async def restless():
-            while True:
-                await asyncio.sleep(0)  # noqa: ASYNC110 - it is to be a nuisance
+            while True:  # noqa: ASYNC110 - it is to be a nuisance
+                await asyncio.sleep(0)
 
         task = asyncio.create_task(restless())
         await clock.advance(1)

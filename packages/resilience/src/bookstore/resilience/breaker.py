@@ -1,15 +1,17 @@
 """Stop calling what doesn't answer, and find out with a few calls when it does again."""
 
 from dataclasses import KW_ONLY, dataclass, field
+from threading import RLock
 from typing import Any, ClassVar, Final
 
 from bookstore.resilience import checks
 from bookstore.resilience.checks import LATER, assign
-from bookstore.resilience.circuit import Circuit, CircuitPermit, Snapshot, State
+from bookstore.resilience.circuit import Circuit
 from bookstore.resilience.clock import SYSTEM
 from bookstore.resilience.delays import Backoff
 from bookstore.resilience.errors import CircuitOpen
 from bookstore.resilience.outcome import Classify, Outcome, verdict_of
+from bookstore.resilience.permit import CircuitPermit, Snapshot, State
 from bookstore.resilience.policy import Call, Guard, Layer, Policy, Scope, SyncLayer, reject, settle
 from bookstore.resilience.settings import settings_of
 from bookstore.resilience.window import Window
@@ -59,6 +61,7 @@ class Breaker(Guard):
     classify: Classify | None = None
 
     _circuit: Circuit = field(default=LATER, init=False, repr=False, compare=False)
+    _lock: Any = field(default=LATER, init=False, repr=False, compare=False)
     _scopes: dict[str, Scope] = field(default=LATER, init=False, repr=False, compare=False)
 
     place: ClassVar[tuple[int, int]] = (60, 60)
@@ -68,7 +71,7 @@ class Breaker(Guard):
         if isinstance(self.min_calls, _Default) and self.window.calls is not None:
             assign(self, min_calls=_Default(min(_TWENTY, self.window.calls)))
         self._check()
-        assign(self, _scopes={}, _circuit=Circuit(self, self.clock or SYSTEM, self._announce))
+        assign(self, _lock=RLock(), _scopes={}, _circuit=Circuit(self, self.clock or SYSTEM, self._announce))
 
     def _check(self) -> None:
         checks.count("min_calls", self.min_calls)
@@ -96,7 +99,7 @@ class Breaker(Guard):
     @property
     def in_flight(self) -> int:
         """Trials under way; with `slow_call`, all calls under way. Others need no keeping track of."""
-        return self._circuit.running
+        return self._circuit.running.count
 
     def acquire(self) -> CircuitPermit:
         """Leave to call, to be settled with exactly one of `ok`, `fail` and `drop`; or `CircuitOpen`."""
@@ -170,20 +173,23 @@ class Breaker(Guard):
         return layer
 
     def sync_layer(self, inner: SyncLayer, scope: Scope) -> SyncLayer:
-        """The same around a plain function."""
+        """The same around a plain function, which any thread may call: one at a time looks at the circuit."""
 
         def layer(call: Call) -> Any:
             try:
-                permit = self._circuit.acquire()
+                with self._lock:
+                    permit = self._circuit.acquire()
             except CircuitOpen as error:
                 self._refuse(scope, error, call)
                 raise
             try:
                 value = inner(call)
             except BaseException as error:
-                self._conclude(permit, call, None, error)
+                with self._lock:
+                    self._conclude(permit, call, None, error)
                 raise
-            self._conclude(permit, call, value, None)
+            with self._lock:
+                self._conclude(permit, call, value, None)
             return value
 
         return layer

@@ -10,82 +10,27 @@ needs a timer.
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from bookstore.resilience.clock import SLACK, Clock
 from bookstore.resilience.delays import Backoff
 from bookstore.resilience.errors import CircuitOpen
+from bookstore.resilience.permit import CircuitPermit, Running, Snapshot, State
 from bookstore.resilience.window import CountWindow, TimeWindow
 
 if TYPE_CHECKING:
     from bookstore.resilience.breaker import Breaker
 
-State: TypeAlias = Literal["closed", "open", "half_open", "forced_open", "disabled", "metrics_only"]
-
 HUNG: Final = 60.0
 """Seconds, at the least, after which a trial counts as lost where `trial_wait` names none."""
-
-
-class Snapshot(NamedTuple):
-    """What a breaker knows: of its window, or in and after half-open of its trials.
-
-    The rates are `None` below the number of calls that they are judged from.
-    """
-
-    calls: int
-    failures: int
-    slow: int
-    failure_rate: float | None
-    slow_rate: float | None
-    rejected: int
-    opened_at: float | None
-    generation: int
-    state: State
-
-
-class CircuitPermit:
-    """Leave to call, of one generation."""
-
-    __slots__ = ("_circuit", "generation", "started")
-
-    def __init__(self, circuit: "Circuit", generation: int, started: float) -> None:
-        self._circuit: Circuit | None = circuit
-        self.generation = generation
-        self.started = started
-
-    def ok(self, *, elapsed: float | None = None) -> None:
-        """The call succeeded. `elapsed` stands in for the time since the permit was given."""
-        circuit = self._circuit
-        if circuit is not None:
-            self._circuit = None
-            circuit.settle(self, False, elapsed)
-
-    def fail(
-        self,
-        error: BaseException | None = None,  # noqa: ARG002 - permits of other policies may want it
-        *,
-        elapsed: float | None = None,
-    ) -> None:
-        """The call failed. The error isn't kept: it would keep the frames of its call alive."""
-        circuit = self._circuit
-        if circuit is not None:
-            self._circuit = None
-            circuit.settle(self, True, elapsed)
-
-    def drop(self) -> None:
-        """The call was cancelled or doesn't count: give the permit back and learn nothing."""
-        circuit = self._circuit
-        if circuit is not None:
-            self._circuit = None
-            circuit.forget(self)
 
 
 class Circuit:
     """The machine. `rules` is the breaker that it belongs to, whose settings may change at any time."""
 
     __slots__ = (
-        "_least", "_on_trial", "_opened_at", "_openings", "_overdue", "_plain", "_running", "_span",
-        "_streak", "_until", "announce", "clock", "generation", "rejected", "rules", "state", "window",
+        "_least", "_on_trial", "_opened_at", "_openings", "_plain", "_span", "_streak", "_until",
+        "announce", "clock", "generation", "rejected", "rules", "running", "state", "window",
     )  # fmt: skip
 
     def __init__(self, rules: "Breaker", clock: Clock, announce: Callable[[State, State], None]) -> None:
@@ -96,8 +41,7 @@ class Circuit:
         self.window: CountWindow | TimeWindow = rules.window.memory()
         self.generation = 0
         self.rejected = 0
-        self._running: dict[CircuitPermit, None] = {}  # in order of start; only where somebody asks for it
-        self._overdue: set[CircuitPermit] = set()  # of these, the calls past `slow_call`
+        self.running = Running()  # trials, and with `slow_call` all calls; others need no keeping track of
         self._streak = 0  # failures in a row
         self._on_trial = False  # whether the window holds the trials of this half-open, or the one before
         self._least = rules.min_calls  # calls that a rate is judged from
@@ -108,29 +52,25 @@ class Circuit:
         self._plain = False
         self.read_rules()
 
-    @property
-    def running(self) -> int:
-        """Permits that are kept track of: trials, and with `slow_call` all calls."""
-        return len(self._running) + len(self._overdue)
-
     def acquire(self) -> CircuitPermit:
         """Leave to call, or `CircuitOpen`."""
         if self._plain:
             # Nobody will ask how long the call took, so it isn't looked up when it began.
             return CircuitPermit(self, self.generation, inf)
         now = self.clock.now()
-        if self.state == "closed":
-            self._weigh_running(now)
+        limit = self.rules.slow_call
+        if self.state == "closed" and limit is not None:
+            self._weigh_running(now, limit)
         self.look(now)
         if self.state in ("open", "forced_open"):
             raise self._refusal(now)
         permit = CircuitPermit(self, self.generation, now)
         if self.state == "half_open":
-            if len(self._running) + self.window.calls >= self._least:
+            if self.running.count + self.window.calls >= self._least:
                 raise self._refusal(now)
-            self._running[permit] = None
-        elif self.state == "closed" and self.rules.slow_call is not None:
-            self._running[permit] = None
+            self.running.add(permit)
+        elif self.state == "closed" and limit is not None:
+            self.running.add(permit)
         return permit
 
     def settle(self, permit: CircuitPermit, failed: bool, elapsed: float | None) -> None:  # noqa: FBT001 - hot
@@ -140,8 +80,8 @@ class Circuit:
             self.look(now)
         if permit.generation != self.generation or self.state == "disabled":
             return
-        if self._running or self._overdue:
-            self._ended(permit)
+        if self.running.count:
+            self.running.remove(permit)
         limit = self.rules.slow_call
         slow = limit is not None and (now - permit.started if elapsed is None else elapsed) >= limit - SLACK
         window = self.window
@@ -160,12 +100,12 @@ class Circuit:
     def forget(self, permit: CircuitPermit) -> None:
         """Take a permit back that teaches nothing."""
         if permit.generation == self.generation:
-            self._ended(permit)
+            self.running.remove(permit)
 
     def look(self, now: float) -> None:
         """Let the clock have its say."""
-        if self.state == "half_open" and self._running:
-            lost_at = next(iter(self._running)).started + self._patience()
+        if self.state == "half_open" and self.running.count:
+            lost_at = self.running.oldest() + self._patience()
             if now >= lost_at - SLACK:
                 self._open(lost_at)
         if self.state == "open" and now >= self._until - SLACK:
@@ -175,8 +115,7 @@ class Circuit:
         """Change the state and begin a new generation; whoever is under way no longer counts."""
         before, self.state = self.state, state
         self.generation += 1
-        self._running.clear()
-        self._overdue.clear()
+        self.running.clear()
         self._streak = 0
         if state == "half_open":
             self._on_trial = True
@@ -227,25 +166,13 @@ class Circuit:
         calls = self.window.calls + overdue
         return calls >= self._least and (self.window.slow + overdue) / calls >= self.rules.slow_rate
 
-    def _weigh_running(self, now: float) -> None:
+    def _weigh_running(self, now: float, limit: float) -> None:
         """Count what has run past `slow_call` and goes on: a call that hangs would tell nobody."""
-        limit = self.rules.slow_call
-        while self._running and limit is not None:
-            oldest = next(iter(self._running))
-            if now - oldest.started < limit - SLACK:
-                break
-            del self._running[oldest]
-            self._overdue.add(oldest)
-        if self._overdue:
+        overdue = self.running.overdue(now - limit + SLACK)
+        if overdue:
             self.window.expire(now)
-            if self._too_slow(len(self._overdue)):
+            if self._too_slow(overdue):
                 self._open(now)
-
-    def _ended(self, permit: CircuitPermit) -> None:
-        if permit in self._running:
-            del self._running[permit]
-        else:
-            self._overdue.discard(permit)
 
     def _open(self, now: float) -> None:
         wait = self.rules.open_for
@@ -269,6 +196,6 @@ class Circuit:
             return CircuitOpen(self.rules.label, self._until - now)
         if self.state == "half_open":
             # A trial that fails opens for `_span`; one that hangs is given up when patience ends.
-            lost_in = next(iter(self._running)).started + self._patience() - now
+            lost_in = self.running.oldest() + self._patience() - now
             return CircuitOpen(self.rules.label, min(lost_in, self._span))
         return CircuitOpen(self.rules.label)
