@@ -129,6 +129,7 @@ def test_limits_share_counts_by_store_name_and_quota(clock):
     one, two, other = (RateLimit(quota, store=store, name=name, clock=clock) for name in ("a", "a", "b"))
     assert [limit.try_acquire().allowed for limit in (one, two, other)] == [True, False, True]
     assert repr(store) == "Local()"
+    assert store == Local() != quota  # as a setting
     assert RateLimit(quota, clock=clock).try_acquire().allowed
 
 

@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from bookstore.resilience import checks
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import SYSTEM, Clock
 from bookstore.resilience.errors import BulkheadFull
 from bookstore.resilience.limits import Gradient2, Limit
@@ -69,8 +69,8 @@ class Adaptive(Guard):
     share: Callable[..., float] | None = None
     classify: Classify | None = None
 
-    _slots: Slots = field(init=False, repr=False, compare=False)
-    _clock: Clock = field(init=False, repr=False, compare=False)
+    _slots: Slots = field(default=LATER, init=False, repr=False, compare=False)
+    _clock: Clock = field(default=LATER, init=False, repr=False, compare=False)
 
     place: ClassVar = (70, 70)
 

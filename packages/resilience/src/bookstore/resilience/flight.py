@@ -6,7 +6,7 @@ from copy import copy
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.deadline import forget_deadline
 from bookstore.resilience.errors import Rejected
 from bookstore.resilience.keys import KeyOf, key_of
@@ -54,7 +54,7 @@ class SingleFlight(Policy):
     _: KW_ONLY
     key: KeyOf | None = None
 
-    _flights: dict[Hashable, Flight] = field(init=False, repr=False, compare=False)
+    _flights: dict[Hashable, Flight] = field(default=LATER, init=False, repr=False, compare=False)
 
     place: ClassVar = (20, 20)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from bookstore.resilience import checks
 from bookstore.resilience.budget import Budget
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.outcome import Classify, Matcher, Outcome, failed, matcher
 from bookstore.resilience.policy import Call, Layer, Policy, Scope
 from bookstore.resilience.quantile import Latencies, Percentile
@@ -41,8 +41,8 @@ class Hedge(Policy):
     on: Matcher | None = None
     classify: Classify | None = None
 
-    _matches: Callable[[BaseException], bool] = field(init=False, repr=False, compare=False)
-    _latencies: Latencies | None = field(init=False, repr=False, compare=False)
+    _matches: Callable[[BaseException], bool] = field(default=LATER, init=False, repr=False, compare=False)
+    _latencies: Latencies | None = field(default=LATER, init=False, repr=False, compare=False)
 
     place: ClassVar = (40, 40)
 

@@ -34,7 +34,7 @@ class Limit:
     min: int = 1
     max: int = 200
 
-    _estimate: float = field(init=False, repr=False)
+    _estimate: float = field(default=0.0, init=False, repr=False)
 
     kinds: ClassVar[dict[str, type["Limit"]]] = {}
 

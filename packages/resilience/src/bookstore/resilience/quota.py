@@ -84,7 +84,7 @@ class Meter(Protocol):
         ...
 
 
-class _Keys(dict[str, S]):
+class Keys(dict[str, S]):
     """State by key. Keys at rest are forgotten in bulk, now and then; keys that still matter never are."""
 
     __slots__ = ("_at_rest", "_crowd")
@@ -109,7 +109,7 @@ class Gcra:
     def __init__(self, quota: Quota) -> None:
         self._step = quota.per / quota.limit  # seconds that one unit takes to come back
         self._span = quota.most * self._step
-        self._full: _Keys[float] = _Keys(lambda full, now: full <= now)
+        self._full: Keys[float] = Keys(lambda full, now: full <= now)
 
     def reserve(self, key: str, cost: int, now: float, wait: float = 0.0) -> float:
         """Seconds until there is room. Charged only when that's within `wait`."""
@@ -149,7 +149,7 @@ class SlidingLog:
     def __init__(self, quota: Quota) -> None:
         self._limit = quota.most
         self._per = quota.per
-        self._logs: _Keys[deque[float]] = _Keys(lambda log, now: not log or log[-1] + self._per <= now)
+        self._logs: Keys[deque[float]] = Keys(lambda log, now: not log or log[-1] + self._per <= now)
 
     def reserve(self, key: str, cost: int, now: float, wait: float = 0.0) -> float:
         """Seconds until there is room. Charged only when that's within `wait`."""

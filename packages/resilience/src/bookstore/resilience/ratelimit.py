@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, overload
 
 from bookstore.resilience import checks
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import SLACK, Clock
 from bookstore.resilience.errors import RateLimited
 from bookstore.resilience.policy import Call, Guard, Layer, Scope, SyncLayer, reject
@@ -59,7 +59,7 @@ class RateLimit(Guard, Generic[R]):
     key: KeyOf | None = None
     cost: int = 1
 
-    _desk: Any = field(init=False, repr=False)
+    _desk: Any = field(default=LATER, init=False, repr=False)
 
     place: ClassVar = (0, 100)
 
@@ -127,9 +127,9 @@ class RateLimit(Guard, Generic[R]):
 
     async def admit(self) -> Spent:
         """Take room, waiting in line where the limit allows waiting, or raise `RateLimited`."""
-        delay = await self._desk.enter("", self.cost, self.wait)
-        if delay > self.wait + SLACK:
-            raise RateLimited(self.label, delay)
+        decision = await self._desk.enter("", self.cost, self.wait)
+        if not decision.allowed:
+            raise RateLimited(self.label, decision.retry_after)
         return SPENT
 
     def layer(self, inner: Layer, scope: Scope) -> Layer:
@@ -137,9 +137,11 @@ class RateLimit(Guard, Generic[R]):
         desk, cost, wait, key_of = self._desk, self.cost, self.wait, self.key
 
         async def layer(call: Call) -> Any:
-            delay = await desk.enter("" if key_of is None else key_of(*call.args, **call.kwargs), cost, wait)
-            if delay > wait + SLACK:
-                raise reject(scope, self.label, RateLimited(self.label, delay), call.attempt)
+            key = "" if key_of is None else key_of(*call.args, **call.kwargs)
+            decision = await desk.enter(key, cost, wait)
+            if not decision.allowed:
+                refusal = RateLimited(self.label, decision.retry_after)
+                raise reject(scope, self.label, refusal, call.attempt)
             return await inner(call)
 
         if not isinstance(desk, LocalDesk):

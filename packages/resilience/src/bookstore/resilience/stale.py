@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from bookstore.resilience import checks
-from bookstore.resilience.checks import assign
+from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import SLACK, Clock
 from bookstore.resilience.deadline import forget_deadline
 from bookstore.resilience.keys import KeyOf, key_of
@@ -72,9 +72,9 @@ class Stale(Policy):
     classify: Classify | None = None
     revalidate: bool = False
 
-    _answers: Answers = field(init=False, repr=False, compare=False)
-    _matches: Callable[[BaseException], bool] = field(init=False, repr=False, compare=False)
-    _refreshing: dict[Hashable, Task[None]] = field(init=False, repr=False, compare=False)
+    _answers: Answers = field(default=LATER, init=False, repr=False, compare=False)
+    _matches: Callable[[BaseException], bool] = field(default=LATER, init=False, repr=False, compare=False)
+    _refreshing: dict[Hashable, Task[None]] = field(default=LATER, init=False, repr=False, compare=False)
 
     place: ClassVar = (10, 10)
 

@@ -33,8 +33,8 @@ class Desk(Protocol[R_co]):
         """Room now, or reserved for `retry_after` seconds from now if that's within `wait`, or none."""
         ...
 
-    async def enter(self, key: str, cost: int, wait: float) -> float:
-        """Take room, standing in line for it. More than `wait` says that there was none within it."""
+    async def enter(self, key: str, cost: int, wait: float) -> Decision:
+        """Take room, standing in line for it as long as `wait`."""
         ...
 
     def join(self, scope: Scope) -> None:
@@ -73,12 +73,12 @@ class LocalDesk:
             reset_after=round(meter.reset_after(key, now), 9),
         )
 
-    async def enter(self, key: str, cost: int, wait: float) -> float:
-        """Take room, standing in line for it. More than `wait` says that there was none within it."""
-        delay = self.meter.reserve(key, cost, self.line.clock.now(), wait)
-        if 0.0 < delay <= wait + SLACK:
-            await self.line.stand(key, cost, delay)
-        return delay
+    async def enter(self, key: str, cost: int, wait: float) -> Decision:
+        """Take room, standing in line for it as long as `wait`."""
+        decision = self.take(key, cost, wait)
+        if decision.allowed and decision.retry_after:
+            await self.line.stand(key, cost, decision.retry_after)
+        return decision
 
 
 class Local:
