@@ -76,19 +76,25 @@ class Circuit:
     def settle(self, permit: CircuitPermit, failed: bool, elapsed: float | None) -> None:  # noqa: FBT001 - hot
         """Take in how a call ended."""
         now = self.clock.now()
-        if self.state == "half_open":
-            self.look(now)
-        if permit.generation != self.generation or self.state == "disabled":
+        slow = False
+        if not self._plain:
+            if self.state == "half_open":
+                self.look(now)
+            if self.state == "disabled":
+                return
+            limit = self.rules.slow_call
+            slow = (
+                limit is not None and (now - permit.started if elapsed is None else elapsed) >= limit - SLACK
+            )
+        if permit.generation != self.generation:
             return
         if self.running.count:
             self.running.remove(permit)
-        limit = self.rules.slow_call
-        slow = limit is not None and (now - permit.started if elapsed is None else elapsed) >= limit - SLACK
         window = self.window
         window.add(now, failed, slow)
         self._streak = self._streak + 1 if failed else 0
-        # Where nothing failed and nothing was slow there is no rate to speak of.
         if self.state == "closed":
+            # Where nothing failed and nothing was slow there is no rate to speak of.
             if (window.failures or window.slow) and (self._too_bad() or self._failed_in_a_row()):
                 self._open(now)
         elif self.state == "half_open" and window.calls == self._least:

@@ -28,19 +28,14 @@ class CountWindow:
     def add(self, _now: float, failed: bool, slow: bool) -> None:  # noqa: FBT001 - hot, and always called in this order
         """Take one outcome in, and let the oldest go when the ring is full."""
         at = self._next
-        if self.calls == self.size:
-            gone = self._ring[at]
-            if gone:
-                self.failures -= gone & 1
-                self.slow -= gone >> 1
-        else:
-            self.calls += 1
-        if failed:
-            self.failures += 1
-        if slow:
-            self.slow += 1
-        self._ring[at] = failed | slow << 1
         self._next = at + 1 if at + 1 < self.size else 0
+        if self.calls < self.size:
+            self.calls += 1
+        gone = self._ring[at]
+        if gone or failed or slow:  # seldom: most outcomes are good, and take the place of good ones
+            self.failures += failed - (gone & 1)
+            self.slow += slow - (gone >> 1)
+            self._ring[at] = failed | slow << 1
 
     def expire(self, _now: float) -> None:
         """Nothing: this window doesn't know of time."""
