@@ -272,3 +272,19 @@ class TestGuard:
 def test_wrong_settings_name_the_field(settings, field):
     with pytest.raises(ValueError, match=f"^{field} must be"):
         Bulkhead(**{"limit": 1} | settings)
+
+
+def test_a_plain_function_holds_a_place_and_never_waits(clock):
+    events = []
+    bulkhead = Bulkhead(1, queue=9, wait=9.0)
+    pipeline = Pipeline("books", bulkhead, clock=clock, sinks=[events.append])
+
+    @pipeline
+    def nested(depth):
+        return bulkhead.in_flight if depth == 0 else nested(depth - 1)
+
+    assert nested(0) == 1
+    with pytest.raises(BulkheadFull):
+        nested(1)
+    permits_at_rest(bulkhead)
+    assert [event.kind for event in events] == ["call", "rejected", "call", "call"]

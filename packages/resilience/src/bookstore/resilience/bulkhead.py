@@ -1,13 +1,14 @@
 """A limit for calls that run at the same time, so that one slow dependency can't take all of a process."""
 
 from dataclasses import KW_ONLY, dataclass, field
+from threading import Lock
 from typing import Any, ClassVar, Final
 
 from bookstore.resilience import checks
 from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import SYSTEM, Clock
 from bookstore.resilience.errors import BulkheadFull
-from bookstore.resilience.policy import Call, Guard, Layer, Policy, Scope, reject
+from bookstore.resilience.policy import Call, Guard, Layer, Policy, Scope, SyncLayer, reject
 from bookstore.resilience.settings import settings_of
 from bookstore.resilience.slots import Slots
 
@@ -119,5 +120,23 @@ class Bulkhead(Guard):
                 return await inner(call)
             finally:
                 slots.leave()
+
+        return layer
+
+    def sync_layer(self, inner: SyncLayer, scope: Scope) -> SyncLayer:
+        """The same around a plain function, which can't wait in line: with no free place it is refused."""
+        slots, label = self._slots, self.label
+        lock = Lock()  # plain functions may be called by threads
+
+        def layer(call: Call) -> Any:
+            with lock:
+                admitted = slots.take()
+            if not admitted:
+                raise reject(scope, label, BulkheadFull(label), call.attempt)
+            try:
+                return inner(call)
+            finally:
+                with lock:
+                    slots.leave()
 
         return layer

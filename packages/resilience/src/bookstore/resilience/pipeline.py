@@ -67,6 +67,11 @@ class Pipeline:
         return self._scope.clock
 
     @property
+    def sinks(self) -> tuple[Sink, ...]:
+        """Who is told what happens."""
+        return self._scope.sinks.listeners
+
+    @property
     def sink_errors(self) -> int:
         """How often a sink raised."""
         return self._scope.sinks.errors
