@@ -11,6 +11,7 @@ from bookstore.resilience import (
     CircuitOpen,
     Pipeline,
     RateLimited,
+    Retry,
     TimedOut,
     Timeout,
     Window,
@@ -193,6 +194,7 @@ class TestSlowCalls:
         assert breaker.state == "closed"
         assert breaker.in_flight == 2
         hung[0].drop()  # cancelled in the end: no slow call after all
+        assert breaker.in_flight == 1
         hung[1].ok()
         permits_at_rest(breaker)
         assert breaker.snapshot()[:3] == (3, 0, 1)
@@ -286,8 +288,13 @@ class TestOpen:
         assert breaker.state == "half_open"
 
     def test_named_breakers_name_themselves(self, clock):
-        assert refusal(tripped(clock)).policy == "breaker"
-        assert refusal(tripped(clock, name="redis")).policy == "redis"
+        for name, label in (("", "breaker"), ("redis", "redis")):
+            breaker = half_open(clock, name=name, trials=1)
+            breaker.acquire()
+            assert refusal(breaker).policy == label
+            breaker.force_open()
+            assert refusal(breaker).policy == label
+            assert refusal(tripped(clock, name=name)).policy == label
 
     def test_open_time_backs_off_until_it_closes(self, clock):
         breaker = tripped(clock, open_for=backoff(5, cap=15), trials=1)
@@ -309,6 +316,20 @@ class TestOpen:
             assert refusal(breaker).retry_after == seconds
             clock.tick(seconds)
             feed(breaker, "F")
+
+    def test_after_a_close_it_all_begins_anew(self, clock):
+        clock.random = lambda: 0.5
+        spread = backoff(1, cap=100, jitter="decorrelated")
+        breaker = Breaker(consecutive=2, open_for=spread, trials=1, clock=clock)
+        assert breaker.snapshot()[6:] == (None, 0, "closed")
+        for _ in range(2):
+            feed(breaker, "FF")
+            assert refusal(breaker).retry_after == 2.0
+            clock.tick(2)
+            feed(breaker, "S")
+            feed(breaker, "F")
+            assert breaker.state == "closed"
+            feed(breaker, "S")
 
 
 class TestHalfOpen:
@@ -473,6 +494,7 @@ class TestForced:
         clock.tick(5)
         feed(breaker, "FFFF")
         assert breaker.state == "metrics_only"
+        assert breaker.in_flight == 0
         assert breaker.snapshot().failure_rate == 1.0
         hung[0].ok()
         assert breaker.snapshot()[:3] == (4, 3, 1)
@@ -498,7 +520,7 @@ class TestForced:
         ):
             change()
             seen.append(breaker.snapshot().generation)
-        assert seen == sorted(set(seen))
+        assert seen == [0, 1, 2, 3, 4, 5]
 
 
 class TestReconfigure:
@@ -520,6 +542,10 @@ class TestReconfigure:
         with pytest.raises(ValueError, match="failure_rat"):
             breaker.reconfigure(failure_rat=0.2)
         assert breaker.failure_rate == 0.5
+
+    def test_unknown_settings_are_named(self):
+        with pytest.raises(ValueError, match=r"^failure_rat must be a setting of Breaker, not 0\.2$"):
+            Breaker().reconfigure(failure_rat=0.2)
 
     def test_another_window_begins_empty(self, clock):
         breaker = Breaker(window=Window.count(10), min_calls=5, clock=clock)
@@ -689,6 +715,32 @@ class TestCalls:
             with pytest.raises(ValueError, match="classify"):
                 await pipeline.call(asyncio.sleep, 0)
         permits_at_rest(breaker)
+
+    def test_classify_judges_plain_functions_too(self, clock):
+        breaker = Breaker(consecutive=1, classify=lambda outcome: "fail" if outcome.value == 500 else "ok")
+        assert Pipeline("books", breaker, clock=clock)(lambda: 500)() == 500
+        assert breaker.state == "open"
+
+    async def test_classify_knows_the_attempt(self, clock):
+        seen = []
+
+        def classify(outcome):
+            seen.append(outcome.attempt)
+            return "fail"
+
+        pipeline = Pipeline("books", Retry(attempts=3, delay=0), Breaker(classify=classify), clock=clock)
+        with pytest.raises(ValueError):
+            await clock.finish(pipeline.call(int, "x"))
+        assert seen == [1, 2, 3]
+
+    async def test_refusals_name_policy_and_attempt(self, clock):
+        events = []
+        breaker = Breaker(name="redis", consecutive=1)
+        pipeline = Pipeline("books", Retry(delay=0), breaker, clock=clock, sinks=[events.append])
+        with pytest.raises(CircuitOpen):
+            await clock.finish(pipeline.call(int, "x"))
+        told = [event for event in events if event.kind == "rejected"]
+        assert [(event.policy, event.attempt, event.verdict) for event in told] == [("redis", 2, "ignore")]
 
     def test_an_excluded_abstract_class_excludes_itself_only(self, clock):
         class Business(Exception, ABC):  # noqa: N818

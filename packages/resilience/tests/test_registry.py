@@ -179,12 +179,12 @@ class TestDefine:
         with pytest.raises(ValueError, match="books"):
             registry.define("books", Timeout(2))
 
-    def test_a_file_can_t_take_a_defined_name(self):
+    def test_a_file_must_agree_with_what_was_defined(self):
         registry = Registry()
         books = registry.define("books", Timeout(1))
         with pytest.raises(ValueError, match=r"^books: already defined"):
             registry.load({"books": {"timeout": 2}})
-        registry.load({"covers": {"timeout": 2}})
+        registry.load({"covers": {"timeout": 2}, "books": {"timeout": 1}})
         assert registry["books"] is books
         assert len(registry) == 2
 

@@ -120,7 +120,8 @@ def test_window_makes_its_memory():
     assert isinstance(Window.count(7).memory(), CountWindow)
     memory = Window.time(3.0, buckets=6).memory()
     assert isinstance(memory, TimeWindow)
-    assert memory.seconds == 3.0
+    assert (memory.seconds, memory._width) == (3.0, 0.5)
+    assert Window.time(3.0).buckets == 10
     assert memory is not Window.time(3.0).memory()
     assert Window.time(3.0) == Window.time(3.0) != Window.time(4.0)
 
@@ -139,5 +140,5 @@ def test_window_makes_its_memory():
     ids=str,
 )
 def test_window_wrong_settings_name_the_field(settings, field):
-    with pytest.raises(ValueError, match=field):
+    with pytest.raises(ValueError, match=f"^{field} must be (calls or seconds, not Window|a )"):
         Window(**settings)

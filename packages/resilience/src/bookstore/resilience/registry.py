@@ -1,6 +1,6 @@
 """All pipelines of a process, built from a file and changed while it runs."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Self
 
@@ -74,8 +74,7 @@ class Registry:
         """
         built = {name: _policies(name, entry) for name, entry in spec.items()}
         for name in built.keys() & self._defined.keys():
-            msg = f"{name}: already defined in code, with settings that a file can't change"
-            raise ValueError(msg)
+            _agree(self._defined[name], built.pop(name))
         loaded: dict[str, Pipeline] = {}
         changes: list[Callable[[], None]] = []
         for name, policies in built.items():
@@ -98,9 +97,8 @@ class Registry:
         known = self._loaded.get(name) or self._defined.get(name)
         if known is None:
             known = self._defined[name] = self._pipeline(name, policies)
-        elif len(known.policies) != len(policies) or any(map(differ, known.policies, policies)):
-            msg = f"{name}: already defined with other settings: {known!r}"
-            raise ValueError(msg)
+        else:
+            _agree(known, policies)
         return known
 
     def __getitem__(self, name: str) -> Pipeline:
@@ -118,6 +116,13 @@ class Registry:
 
     def _pipeline(self, name: str, policies: Iterable[Policy]) -> Pipeline:
         return Pipeline(name, *policies, clock=self._clock, sinks=self._sinks)
+
+
+def _agree(known: Pipeline, policies: Sequence[Policy]) -> None:
+    """Raise `ValueError` unless a pipeline is made of these."""
+    if len(known.policies) != len(policies) or any(map(differ, known.policies, policies)):
+        msg = f"{known.name}: already defined with other settings: {known!r}"
+        raise ValueError(msg)
 
 
 def _policies(name: str, entry: Mapping[str, Any]) -> list[Policy]:
