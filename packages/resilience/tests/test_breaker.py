@@ -716,6 +716,12 @@ class TestCalls:
                 await pipeline.call(asyncio.sleep, 0)
         permits_at_rest(breaker)
 
+    def test_nor_does_it_in_a_block(self, clock):
+        breaker = half_open(clock, trials=1, classify=lambda _: "failed")
+        with pytest.raises(ValueError, match="classify"), breaker:
+            pass
+        permits_at_rest(breaker)
+
     def test_classify_judges_plain_functions_too(self, clock):
         breaker = Breaker(consecutive=1, classify=lambda outcome: "fail" if outcome.value == 500 else "ok")
         assert Pipeline("books", breaker, clock=clock)(lambda: 500)() == 500

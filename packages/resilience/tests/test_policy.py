@@ -4,8 +4,9 @@ from dataclasses import dataclass
 import pytest
 from bookstore.resilience import Outcome, Policy, backoff
 from bookstore.resilience.delays import Backoff
+from bookstore.resilience.guard import Guard
 from bookstore.resilience.outcome import judge, verdict_of
-from bookstore.resilience.policy import Call, Guard
+from bookstore.resilience.policy import Call
 from bookstore.resilience.settings import build
 from bookstore.resilience.window import Window
 

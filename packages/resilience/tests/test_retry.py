@@ -382,10 +382,11 @@ class TestBudget:
             await harness.run(Target("answer"), how)
         assert budget.balance == 1
 
-    async def test_may_be_left_out(self, clock):
+    @both
+    async def test_may_be_left_out(self, clock, how):
         target = Target(ValueError())
         with pytest.raises(ValueError):
-            await Harness(clock, attempts=500, delay=0, budget=None).run(target)
+            await Harness(clock, attempts=500, delay=0, budget=None).run(target, how)
         assert target.calls == 500
 
     def test_each_retry_has_its_own_by_default(self):

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from bookstore.resilience.events import Event, Sink
     from bookstore.resilience.fallback import Fallback
     from bookstore.resilience.flight import SingleFlight
+    from bookstore.resilience.guard import Permit
     from bookstore.resilience.hedge import Hedge
     from bookstore.resilience.limits import AIMD, Gradient2, Vegas
     from bookstore.resilience.outcome import Classify, Outcome, Verdict
     from bookstore.resilience.outliers import Outliers
     from bookstore.resilience.pipeline import MisorderWarning, Pipeline
-    from bookstore.resilience.policy import Permit, Policy
+    from bookstore.resilience.policy import Policy
     from bookstore.resilience.quantile import percentile
     from bookstore.resilience.quota import Quota
     from bookstore.resilience.ratelimit import RateLimit
@@ -110,7 +111,8 @@ _HOMES: Final = {
     "outcome": "Classify Outcome Verdict",
     "outliers": "Outliers",
     "pipeline": "MisorderWarning Pipeline",
-    "policy": "Permit Policy",
+    "guard": "Permit",
+    "policy": "Policy",
     "quantile": "percentile",
     "quota": "Quota",
     "ratelimit": "RateLimit",

@@ -8,9 +8,10 @@ from bookstore.resilience import checks
 from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import SYSTEM, Clock
 from bookstore.resilience.errors import BulkheadFull
+from bookstore.resilience.guard import Guard, settle
 from bookstore.resilience.limits import Gradient2, Limit
 from bookstore.resilience.outcome import Classify, Outcome, Verdict, verdict_of
-from bookstore.resilience.policy import Call, Guard, Layer, Scope, reject, settle
+from bookstore.resilience.policy import Call, Layer, Scope, reject
 from bookstore.resilience.slots import Slots
 
 if TYPE_CHECKING:

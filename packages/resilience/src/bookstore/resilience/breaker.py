@@ -10,9 +10,10 @@ from bookstore.resilience.circuit import Circuit
 from bookstore.resilience.clock import SYSTEM
 from bookstore.resilience.delays import Backoff
 from bookstore.resilience.errors import CircuitOpen
+from bookstore.resilience.guard import Guard, settle
 from bookstore.resilience.outcome import Classify, Outcome, verdict_of
 from bookstore.resilience.permit import CircuitPermit, Snapshot, State
-from bookstore.resilience.policy import Call, Guard, Layer, Policy, Scope, SyncLayer, reject, settle
+from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer, reject
 from bookstore.resilience.settings import settings_of
 from bookstore.resilience.window import Window
 

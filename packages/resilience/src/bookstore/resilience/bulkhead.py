@@ -8,7 +8,8 @@ from bookstore.resilience import checks
 from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import SYSTEM, Clock
 from bookstore.resilience.errors import BulkheadFull
-from bookstore.resilience.policy import Call, Guard, Layer, Policy, Scope, SyncLayer, reject
+from bookstore.resilience.guard import Guard
+from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer, reject
 from bookstore.resilience.settings import settings_of
 from bookstore.resilience.slots import Slots
 

@@ -16,7 +16,8 @@ from bookstore.resilience import checks
 from bookstore.resilience.clock import SLACK, SYSTEM, Clock
 from bookstore.resilience.cutoff import Cutoff, rest
 from bookstore.resilience.errors import DeadlineExceeded
-from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer, hold, reject, release
+from bookstore.resilience.guard import hold, release
+from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer, reject
 
 
 class Running:

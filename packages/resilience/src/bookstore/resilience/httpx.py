@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from bookstore.resilience.balance import Balancer, Lease
 from bookstore.resilience.deadline import outgoing_headers
+from bookstore.resilience.guard import settle
 from bookstore.resilience.hedge import Hedge
 from bookstore.resilience.http import IDEMPOTENT, http_verdict
 from bookstore.resilience.outcome import Classify, Outcome, verdict_of
 from bookstore.resilience.pipeline import Pipeline
-from bookstore.resilience.policy import Policy, settle
 from bookstore.resilience.retry import Retry
 
 if TYPE_CHECKING:
+    from bookstore.resilience.policy import Policy
     from httpx import AsyncBaseTransport, Request, Response
 else:
     AsyncBaseTransport = object

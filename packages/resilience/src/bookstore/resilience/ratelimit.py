@@ -13,7 +13,8 @@ from bookstore.resilience import checks
 from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import SLACK, Clock
 from bookstore.resilience.errors import RateLimited
-from bookstore.resilience.policy import Call, Guard, Layer, Scope, SyncLayer, reject
+from bookstore.resilience.guard import Guard
+from bookstore.resilience.policy import Call, Layer, Scope, SyncLayer, reject
 from bookstore.resilience.quota import Quota
 from bookstore.resilience.store import Decision, Local, LocalDesk, Store
 

@@ -8,7 +8,8 @@ from bookstore.resilience import checks
 from bookstore.resilience.clock import SYSTEM
 from bookstore.resilience.cutoff import Cutoff, rest
 from bookstore.resilience.errors import TimedOut
-from bookstore.resilience.policy import Call, Layer, Policy, Scope, hold, release
+from bookstore.resilience.guard import hold, release
+from bookstore.resilience.policy import Call, Layer, Policy, Scope
 
 
 @dataclass(frozen=True, eq=False)
