@@ -187,12 +187,14 @@ async def test_scripts_are_loaded_again(redis, clock):
 async def test_a_refill_is_on_its_way_before_anybody_waits(redis, clock):
     limiter, store = limiter_of(redis, clock, lease=3)
     assert (await ask(limiter, clock, 0.01))[0].allowed
-    await limiter.try_acquire()
+    assert redis.asked[0][1][2:4] == (1, 4)  # one for who asked, and a lease
+    for _ in range(2):
+        await limiter.try_acquire()
     assert len(redis.asked) == 1
     await limiter.try_acquire()  # the last of the lease: the next is fetched now
     await clock.advance(0.01)
-    assert len(redis.asked) == 2
-    assert (await limiter.try_acquire()).remaining == 999_994 + 2
+    assert redis.asked[1][1][2:4] == (1, 3)
+    assert (await limiter.try_acquire()).remaining == 999_993 + 2
     await close(store, clock)
     assert redis.asked[-1][1][2] == -2  # given back
 
@@ -207,8 +209,9 @@ async def test_never_two_refills_at_once_and_a_cancelled_waiter_loses_nothing(re
     await clock.advance(0.01)
     assert [task.cancelled() for task in tasks] == [True] * 4 + [False] * 6
     assert len(redis.asked) == 1
-    for _ in range(4):
-        await limiter.try_acquire()  # what the four would have had is still here
+    assert redis.asked[0][1][2:4] == (1, 20)
+    for _ in range(14):
+        await limiter.try_acquire()  # what the four would have had is still here, and a lease
     assert len(redis.asked) == 1
     await close(store, clock)
 
@@ -216,8 +219,9 @@ async def test_never_two_refills_at_once_and_a_cancelled_waiter_loses_nothing(re
 async def test_costs_and_leases(redis, clock):
     limiter, _ = limiter_of(redis, clock, lease=5)
     await ask(limiter, clock, 0.01, cost=4)
-    assert (await ask(limiter, clock, 0.01, cost=3))[0].allowed  # one is held, two must come, four may
-    assert redis.asked[1][1][2:4] == (2, 4)
+    await ask(limiter, clock, 0.01, cost=4)
+    assert (await ask(limiter, clock, 0.01, cost=3))[0].allowed  # one is held, two must come, seven may
+    assert redis.asked[1][1][2:4] == (2, 7)
     await ask(limiter, clock, 0.01, cost=6)  # more than a lease: by itself
     assert redis.asked[2][1][2:4] == (6, 6)
 
@@ -249,7 +253,7 @@ async def test_leases_in_an_outage(redis, clock):
     limiter, store = limiter_of(redis, clock, lease=3, outage="closed")
     await ask(limiter, clock, 0.01)
     redis.error = OSError("gone")
-    for _ in range(2):
+    for _ in range(3):
         assert (await limiter.try_acquire()).allowed  # what is held is good
     await clock.advance(0.01)  # the refill has failed by now
     assert not (await ask(limiter, clock, 0.01))[0].allowed

@@ -1,6 +1,6 @@
 """Where one rate limit asks Redis for room, or spends what it has leased."""
 
-from asyncio import wait
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from bookstore.resilience.clock import Clock
@@ -8,6 +8,7 @@ from bookstore.resilience.lease import Pool
 from bookstore.resilience.policy import Scope
 from bookstore.resilience.quota import Keys, Quota
 from bookstore.resilience.store import Decision, LocalDesk
+from bookstore.resilience.tasks import finish
 
 if TYPE_CHECKING:
     from bookstore.resilience.redis import RedisLimits
@@ -44,10 +45,13 @@ class RedisDesk:
         if not self.own_clock:
             self._clock = self._local.line.clock = scope.clock
 
-    async def take(self, key: str, cost: int, wait: float = 0.0) -> Decision:
+    def take(self, key: str, cost: int, wait: float = 0.0) -> Coroutine[Any, Any, Decision]:
         """Room now, or reserved for `retry_after` seconds from now if that's within `wait`, or none."""
         if cost <= self._store.lease and not wait:
-            return await self._take_leased(key, cost)
+            return self._take_leased(key, cost)
+        return self._take_one(key, cost, wait)
+
+    async def _take_one(self, key: str, cost: int, wait: float) -> Decision:
         answer = await self._ask(key, cost, cost, wait)
         return self._degrade(key, cost, wait) if answer is None else answer[1]
 
@@ -70,7 +74,7 @@ class RedisDesk:
         """Give back what is leased."""
         for key, pool in self._pools.items():
             if pool.refill is not None:
-                await wait((pool.refill,))
+                await finish((pool.refill,))
             if held := pool.empty():
                 await self._give_back(key, held)
 
@@ -80,52 +84,46 @@ class RedisDesk:
             self._pools.welcome(self._clock.now())
             pool = self._pools[key] = Pool()
         while (decision := pool.take(cost, self._clock.now())) is None:
-            refill = pool.refill
-            if refill is None:
-                refill = pool.refill = self._store.spawn(self._refill(key, pool, cost))
-            await wait((refill,))  # whoever is cancelled here leaves it to those who come
-            if not refill.result():
+            if pool.refill is None:
+                pool.refill = self._store.spawn(self._refill(key, pool))
+            if not await pool.filled(cost):
                 return self._degrade(key, cost, 0.0)
-        if decision.allowed and pool.refill is None and not pool.held(self._clock.now()):
-            pool.refill = self._store.spawn(
-                self._refill(key, pool, 1)
-            )  # for the next one, who needn't wait then
+        if decision.allowed and pool.spent and pool.refill is None:
+            # For the next one, who then needn't wait.
+            pool.refill = self._store.spawn(self._refill(key, pool))
         return decision
 
-    async def _refill(self, key: str, pool: Pool, cost: int) -> bool:
-        """Fetch up to a whole lease; false when there was no answer."""
+    async def _refill(self, key: str, pool: Pool) -> None:
+        """Fetch a lease, and room for those who wait: what they spend at once is never held."""
+        answered = False
         try:
             held = pool.held(self._clock.now())
-            need = cost - held
-            answer = await self._ask(key, need, max(need, self._store.lease - held), 0.0)
-            if answer is None:
-                return False
-            ttl = min(self._store.lease_ttl, self._quota.per)
-            pool.fill(self._clock.now(), ttl, cost, *answer)
-            return True
+            need = max(1, pool.next_cost - held)
+            want = max(need, self._store.lease - held + pool.waiting)
+            answer = await self._ask(key, need, want, 0.0, here=True)
+            if answer is not None:
+                ttl = min(self._store.lease_ttl, self._quota.per)
+                pool.fill(self._clock.now(), ttl, held + need, *answer)
+                answered = True
         finally:
             pool.refill = None
+            pool.wake(answered)
 
-    async def _ask(self, key: str, cost: int, want: int, wait: float) -> tuple[int, Decision] | None:
-        reply = await self._eval(key, cost, want, wait)
-        if reply is None:
-            return None
-        granted, left, due, whole = reply
-        decision = Decision(
-            allowed=granted > 0, remaining=left, retry_after=max(0, due) / 1e6, reset_after=whole / 1e6
-        )
-        return granted, decision
-
-    async def _give_back(self, key: str, units: int) -> None:
-        await self._eval(key, -units, -units, 0.0)
-
-    async def _eval(self, key: str, *args: Any) -> list[int] | None:
-        cost, want, wait = args
+    async def _ask(
+        self, key: str, cost: int, want: int, wait: float, *, here: bool = False
+    ) -> tuple[int, Decision] | None:
         self._patience = max(self._patience, wait)
         # The braces keep a key on one node of a cluster, whatever is around it.
         name = f"{self._key}{{{self._name}:{key}}}"
-        times = (wait * 1e6, self._patience * 1e6)
-        return await self._store.ask(self._quota, name, *self._rule, cost, want, *times)
+        ask = self._store.ask_here if here else self._store.ask
+        reply = await ask(self._quota, name, *self._rule, cost, want, wait * 1e6, self._patience * 1e6)
+        if reply is None:
+            return None
+        granted, left, due, whole = reply
+        return granted, Decision(granted > 0, left, max(0, due) / 1e6, whole / 1e6)
+
+    async def _give_back(self, key: str, units: int) -> None:
+        await self._ask(key, -units, -units, 0.0)
 
     def _degrade(self, key: str, cost: int, wait: float) -> Decision:
         outage = self._store.outage

@@ -13,10 +13,10 @@ from collections.abc import Coroutine
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from bookstore.resilience import checks
-from bookstore.resilience.delays import Backoff
 from bookstore.resilience.breaker import Breaker
 from bookstore.resilience.clock import SYSTEM, Clock
 from bookstore.resilience.cutoff import Cutoff
+from bookstore.resilience.delays import Backoff
 from bookstore.resilience.desk import RedisDesk
 from bookstore.resilience.errors import CircuitOpen
 from bookstore.resilience.lua import GCRA, SLIDING_LOG, Script
@@ -113,15 +113,22 @@ class RedisLimits:
             self._clock = scope.clock
 
     async def ask(self, quota: Quota, *args: Any) -> list[int] | None:
-        """One round trip: units granted and left, microseconds until due and until whole; or no answer."""
+        """One round trip, that ends by itself should the caller be cancelled.
+
+        The answer: units granted and left, microseconds until due and until whole; or none.
+        """
+        task = self.spawn(self.ask_here(quota, *args))
+        await wait((task,))
+        return task.result()
+
+    async def ask_here(self, quota: Quota, *args: Any) -> list[int] | None:
+        """The same, for a caller that nobody cancels."""
         try:
             permit = self.breaker.acquire()
         except CircuitOpen as refusal:
             self.retry_after = refusal.retry_after or _AGAIN.base
             return None
-        task = self.spawn(self._round_trip(permit, SCRIPTS[quota.algorithm], args))
-        await wait((task,))
-        return task.result()
+        return await self._round_trip(permit, SCRIPTS[quota.algorithm], args)
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> Task[T]:
         """Let something run that must not be cancelled with whoever began it."""
