@@ -820,7 +820,7 @@ def test_default_minimum_fits_a_short_window():
     assert breaker.min_calls == 10
     breaker.reconfigure(window=Window.count(5))
     assert breaker.min_calls == 5
-    with pytest.raises(ValueError, match="min_calls"):
+    with pytest.raises(ValueError, match=r"^min_calls must be at most the window's 10, not 20$"):
         Breaker(window=Window.count(10), min_calls=20)
 
 

@@ -94,6 +94,24 @@ async def test_success_ends_it(clock, how):
 
 
 @both
+async def test_each_attempt_is_measured(clock, how):
+    harness = Harness(clock, attempts=4, delay=3.0, result=lambda value: value == "unwanted")
+    target = Target(ValueError(), "unwanted", ValueError(), "answer")
+    work = SimpleNamespace(calls=0)
+
+    def timed():
+        work.calls += 1
+        clock.tick(work.calls)
+        return target()
+
+    if how == "sync":
+        harness.pipeline(timed)()
+    else:
+        await clock.finish(harness.pipeline.call(timed))
+    assert [event.elapsed for event in harness.events if event.kind == "attempt"] == [1, 2, 3, 4]
+
+
+@both
 async def test_a_note_is_not_written_twice(clock, how):
     harness, error = Harness(clock, attempts=1), ValueError()
     for _ in range(3):
@@ -230,11 +248,16 @@ class TestResults:
 
 
 class TestDelays:
-    async def test_back_off_is_asked_with_the_last_delay(self, clock):
+    @both
+    async def test_back_off_is_asked_with_the_last_delay(self, clock, how):
         clock.random = lambda: 0.5
-        harness = Harness(clock, attempts=4, delay=backoff(1, cap=100, jitter="decorrelated"))
+        spread = backoff(1, cap=100, jitter="decorrelated")
+        harness = Harness(clock, attempts=4, delay=spread, result=lambda _: True)
         with pytest.raises(ValueError):
-            await harness.run(Target(ValueError()))
+            await harness.run(Target(ValueError()), how)
+        assert harness.slept == [2.0, 3.5, 5.75]
+        harness.slept.clear()
+        await harness.run(Target("unwanted"), how)
         assert harness.slept == [2.0, 3.5, 5.75]
 
     async def test_default_delays(self, clock):
@@ -275,10 +298,11 @@ class TestDelays:
             await harness.run(Target(error))
         assert harness.slept == [1.0]
 
-    async def test_a_returned_answer_may_ask_too(self, clock):
+    @both
+    async def test_a_returned_answer_may_ask_too(self, clock, how):
         answer = SimpleNamespace(status_code=429, headers={"Retry-After": "7"})
         harness = Harness(clock, attempts=2, result=lambda _: True)
-        await harness.run(Target(answer))
+        await harness.run(Target(answer), how)
         assert harness.slept == [7.0]
 
     async def test_a_repeated_rejection_waits_as_told(self, clock):

@@ -1,7 +1,7 @@
 """Policies that decide before the call and learn after it.
 
-A guard hands out a `Permit`, which is settled exactly once with `ok`, `fail` or `drop`, whatever happens to the
-call, a cancellation at any await included.
+A guard hands out a `Permit`, which is settled exactly once with `ok`, `fail` or `drop`, whatever happens to
+the call, a cancellation at any await included.
 """
 
 from contextvars import ContextVar
