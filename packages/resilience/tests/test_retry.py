@@ -78,6 +78,7 @@ async def test_three_attempts_two_sleeps_the_same_error(clock, how):
     assert [event.attempt for event in harness.events] == [1, 1, 2, 2, 3, 3]
     assert [event.verdict for event in harness.events if event.kind == "attempt"] == ["fail"] * 3
     assert harness.events[1].detail == {"delay": 1.0}
+    assert [event.policy for event in harness.events] == ["retry"] * 5 + ["pipeline"]
 
 
 @both
@@ -305,6 +306,14 @@ class TestDelays:
         await harness.run(Target(answer), how)
         assert harness.slept == [7.0]
 
+    async def test_a_date_is_read_by_the_pipelines_clock(self, clock):
+        error = ValueError()
+        error.response = answer({"Retry-After": HTTP_DATE})
+        harness = Harness(clock, attempts=2)
+        with pytest.raises(ValueError):
+            await harness.run(Target(error))
+        assert harness.slept == [30.0]
+
     async def test_a_repeated_rejection_waits_as_told(self, clock):
         harness = Harness(clock, attempts=2, on=RateLimited)
         with pytest.raises(RateLimited):
@@ -324,6 +333,7 @@ def answer(headers, status=503):
     [
         (SimpleNamespace(retry_after=3), 3.0),
         (SimpleNamespace(retry_after="3"), 3.0),
+        (SimpleNamespace(retry_after=0.25), 0.25),
         (SimpleNamespace(retry_after=object()), 0.0),
         (SimpleNamespace(response=answer({"retry-after": "2"})), 2.0),
         (SimpleNamespace(response=answer({"RETRY-AFTER": "2.5"})), 2.5),
@@ -383,6 +393,14 @@ class TestBudget:
         assert caught.value.__notes__ == ["retry: gave up after 1 attempt, the budget is spent"]
         assert harness.slept == []
         assert harness.kinds() == ["attempt", "budget_exhausted", "call"]
+
+    @both
+    async def test_the_event_tells_which_try_was_the_last(self, clock, how):
+        harness = Harness(clock, budget=Budget(0, 1, ttl=1.0), delay=0)
+        with pytest.raises(ValueError):
+            await harness.run(Target(ValueError()), how)
+        told = [(event.kind, event.policy, event.attempt) for event in harness.events]
+        assert told[-2:] == [("budget_exhausted", "retry", 2), ("call", "pipeline", 2)]
 
     @both
     async def test_empty_returns_the_last_result(self, clock, how):
