@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-API = Path(__file__).parent / "typing" / "api.py"
+API = Path(__file__).parent / "typing"
 SOURCE = Path(__file__).parents[1] / "src"
 
 
@@ -14,13 +14,16 @@ SOURCE = Path(__file__).parents[1] / "src"
     "checker",
     [
         ["mypy", "--strict", "--warn-unused-ignores", "--no-incremental"],
-        ["pyright", "--project", str(API.parent / "pyrightconfig.json")],
+        ["pyright", "--project", str(API / "pyrightconfig.json")],
     ],
     ids=lambda command: command[0],
 )
 def test_types(checker):
     pytest.importorskip(checker[0])
     found = subprocess.run(
-        [sys.executable, "-m", *checker, str(API)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", *checker, *map(str, sorted(API.glob("*.py")))],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert found.returncode == 0, found.stdout + found.stderr
