@@ -142,3 +142,57 @@ def test_window_makes_its_memory():
 def test_window_wrong_settings_name_the_field(settings, field):
     with pytest.raises(ValueError, match=f"^{field} must be (calls or seconds, not Window|a )"):
         Window(**settings)
+
+
+class TestBuckets:
+    """Where one bucket ends and the next begins, with buckets of a second (or a tenth) and ten of them."""
+
+    def test_a_fresh_window_is_empty(self):
+        window = TimeWindow(5.0)
+        assert sums(window) == (0, 0, 0)
+        assert window._width == 0.5
+
+    def test_adding_expires_what_is_due_within_a_bucket(self):
+        window = TimeWindow(10.0)
+        for at in (0.2, 10.1, 10.3):
+            window.add(at, True, True)
+        assert sums(window) == (2, 2, 2)
+
+    def test_a_bucket_leaves_as_a_whole_with_its_first(self):
+        window = TimeWindow(10.0)
+        for at in (0.2, 10.1, 10.3):
+            window.add(at)
+        window.expire(20.05)
+        assert window.calls == 2
+        window.expire(20.1)
+        assert window.calls == 0
+
+    @pytest.mark.parametrize("looked", [True, False])
+    def test_on_an_edge_begins_the_next(self, looked):
+        window = TimeWindow(1.0, 10)
+        window.add(0.95)
+        window.add(1.0)
+        if looked:
+            window.expire(1.5)
+        window.expire(1.95)
+        assert window.calls == 1
+
+    def test_looking_while_idle_is_harmless(self):
+        window = TimeWindow(5.0)
+        window.add(1_000.0)
+        window.expire(1_010.0)
+        window.add(1_010.0)
+        window.expire(1_010.1)
+        assert window.calls == 1
+
+    def test_each_bucket_leaves_with_what_was_in_it(self):
+        window = TimeWindow(10.0)
+        for second, times in enumerate((3, 1, 4, 1, 5)):
+            for nth in range(times):
+                window.add(second, nth == 0, nth < 2)
+        window.add(9.0)
+        left = []
+        for second in range(6):
+            window.expire(10.0 + second)
+            left.append(sums(window))
+        assert left == [(12, 4, 6), (11, 3, 5), (7, 2, 3), (6, 1, 2), (1, 0, 0), (1, 0, 0)]
