@@ -85,7 +85,7 @@ async def test_a_stall_costs_its_timeout_once(redis, clock):
     redis.delay = 0.001
     await clock.advance(0.5)
     assert (await ask(limiter, clock))[0].remaining == 999_998  # one probe, and it is back
-    assert store.breaker.state == "closed"
+    assert store.link.breaker.state == "closed"
     await close(store, clock)
 
 
@@ -330,11 +330,11 @@ async def test_a_round_trip_that_is_cancelled_itself_teaches_nothing(redis, cloc
     limiter, store = limiter_of(redis, clock)
     task = asyncio.create_task(limiter.try_acquire())
     await clock.advance(0)
-    (trip,) = store._tasks
+    (trip,) = store.link._tasks
     trip.cancel()
     await clock.advance(0.01)
     assert task.cancelled()
-    assert store.breaker.state == "closed"
+    assert store.link.breaker.state == "closed"
 
 
 async def test_what_must_be_awaited_says_so(redis, clock):

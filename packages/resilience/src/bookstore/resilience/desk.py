@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bookstore.resilience.clock import Clock
 from bookstore.resilience.lease import Pool
+from bookstore.resilience.lua import SCRIPTS
 from bookstore.resilience.policy import Scope
 from bookstore.resilience.quota import Keys, Quota
 from bookstore.resilience.store import Decision, LocalDesk
@@ -36,11 +37,12 @@ class RedisDesk:
         scale = 1e6 * quota.per
         step = scale / quota.limit
         log = quota.algorithm == "sliding_log"
+        self._script = SCRIPTS[quota.algorithm]
         self._rule = (quota.most, scale) if log else (step, quota.most * step)
 
     def join(self, scope: Scope) -> None:
         """Use the clock of this scope, unless there is one already, and tell its sinks of outages."""
-        self._store.join(scope)
+        self._store.link.join(scope)
         self._scope = scope
         if not self.own_clock:
             self._clock = self._local.line.clock = scope.clock
@@ -66,7 +68,7 @@ class RedisDesk:
             try:
                 await self._clock.sleep(decision.retry_after)
             except BaseException:
-                self._store.spawn(self._give_back(key, cost))
+                self._store.link.spawn(self._give_back(key, cost))
                 raise
         return decision
 
@@ -85,12 +87,12 @@ class RedisDesk:
             pool = self._pools[key] = Pool()
         while (decision := pool.take(cost, self._clock.now())) is None:
             if pool.refill is None:
-                pool.refill = self._store.spawn(self._refill(key, pool))
+                pool.refill = self._store.link.spawn(self._refill(key, pool))
             if not await pool.filled(cost):
                 return self._degrade(key, cost, 0.0)
         if decision.allowed and pool.spent and pool.refill is None:
             # For the next one, who then needn't wait.
-            pool.refill = self._store.spawn(self._refill(key, pool))
+            pool.refill = self._store.link.spawn(self._refill(key, pool))
         return decision
 
     async def _refill(self, key: str, pool: Pool) -> None:
@@ -115,8 +117,9 @@ class RedisDesk:
         self._patience = max(self._patience, wait)
         # The braces keep a key on one node of a cluster, whatever is around it.
         name = f"{self._key}{{{self._name}:{key}}}"
-        ask = self._store.ask_here if here else self._store.ask
-        reply = await ask(self._quota, name, *self._rule, cost, want, wait * 1e6, self._patience * 1e6)
+        link = self._store.link
+        ask = link.ask_here if here else link.ask
+        reply = await ask(self._script, name, *self._rule, cost, want, wait * 1e6, self._patience * 1e6)
         if reply is None:
             return None
         granted, left, due, whole = reply
@@ -131,7 +134,7 @@ class RedisDesk:
         if outage == "open":
             return Decision(allowed=True, remaining=self._quota.most - cost, retry_after=0.0, reset_after=0.0)
         if outage == "closed":
-            after = self._store.retry_after
+            after = self._store.link.retry_after
             return Decision(allowed=False, remaining=0, retry_after=after, reset_after=after)
         return self._local.take(key, min(cost, self._share.most), wait)
 

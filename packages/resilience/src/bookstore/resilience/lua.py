@@ -18,7 +18,9 @@ was set back. It counts as spent just now: nothing extra is granted, and nobody 
 up.
 """
 
-from hashlib import sha1
+from typing import Final
+
+from bookstore.resilience.link import Script
 
 _NOW = """
 local cost, want = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -94,12 +96,5 @@ return {take, math.max(0, limit - used), math.ceil(delay), math.ceil(reset)}
 """
 )
 
-
-class Script:
-    """A script, and the digest that Redis knows it by once it has seen it."""
-
-    __slots__ = ("digest", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+SCRIPTS: Final = {"gcra": Script(GCRA), "sliding_log": Script(SLIDING_LOG)}
+"""By the algorithm of a quota."""
