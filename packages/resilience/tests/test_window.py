@@ -151,6 +151,9 @@ class TestBuckets:
         window = TimeWindow(5.0)
         assert sums(window) == (0, 0, 0)
         assert window._width == 0.5
+        window.add(0.7)
+        window.expire(0.8)
+        assert window.calls == 1
 
     def test_adding_expires_what_is_due_within_a_bucket(self):
         window = TimeWindow(10.0)
@@ -182,8 +185,10 @@ class TestBuckets:
         window.add(1_000.0)
         window.expire(1_010.0)
         window.add(1_010.0)
-        window.expire(1_010.1)
+        window.expire(1_014.9)
         assert window.calls == 1
+        window.expire(1_015.0)
+        assert window.calls == 0
 
     def test_each_bucket_leaves_with_what_was_in_it(self):
         window = TimeWindow(10.0)
