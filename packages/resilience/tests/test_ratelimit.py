@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from bookstore.resilience import Pipeline
 from bookstore.resilience.errors import RateLimited
-from bookstore.resilience.quota import Gcra, Quota, SlidingLog
+from bookstore.resilience.quota import Gcra, Keys, Quota, SlidingLog
 from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.store import Decision, Local
 from bookstore.resilience.testing import FakeClock
@@ -152,6 +152,7 @@ async def test_decide_is_the_same_for_any_store(clock):
         ("burst", {"limit": 1, "burst": 0}),
         ("burst", {"limit": 1, "burst": 1.5}),
         ("burst", {"limit": 5, "burst": 6, "algorithm": "sliding_log"}),
+        ("burst", {"limit": 5, "burst": 4, "algorithm": "sliding_log"}),
         ("algorithm", {"limit": 1, "algorithm": "leaky"}),
     ],
 )
@@ -396,6 +397,8 @@ def test_remaining_by_the_meter_alone(algorithm):
     assert counts.reserve("other", 4, 10.0) == 0.0
     assert counts.remaining("other", 11.999) == (3 if algorithm == "gcra" else 0)
     assert counts.remaining("other", 12.0) == 4
+    assert counts.reset_after("other", 11.5) == 0.5
+    assert counts.reset_after("other", 99.0) == 0.0
 
 
 @pytest.mark.parametrize("algorithm", ["gcra", "sliding_log"])
@@ -419,3 +422,13 @@ def test_a_log_under_steady_use_stays_short():
     for n in range(500):
         counts.reserve("", 1, n * 0.25)
     assert len(counts._logs[""]) <= 5
+
+
+def test_keys_are_looked_through_seldom():
+    looks = []
+    keys = Keys(lambda state, _: looks.append(state))
+    for n in range(20_000):
+        keys.welcome(0.0)
+        keys[str(n)] = n
+    assert len(keys) == 20_000
+    assert len(looks) < 2 * 20_000

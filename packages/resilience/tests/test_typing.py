@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 API = Path(__file__).parent / "typing"
+FILES = sorted(str(file) for file in API.glob("*.py") if file.stem != "limits" or find_spec("redis"))
 SOURCE = Path(__file__).parents[1] / "src"
 
 
@@ -21,7 +23,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 def test_types(checker):
     pytest.importorskip(checker[0])
     found = subprocess.run(
-        [sys.executable, "-m", *checker, *map(str, sorted(API.glob("*.py")))],
+        [sys.executable, "-m", *checker, *FILES],
         capture_output=True,
         text=True,
         check=False,

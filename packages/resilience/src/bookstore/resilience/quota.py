@@ -160,10 +160,10 @@ class SlidingLog:
             self._logs.welcome(now)
             log = self._logs[key] = deque()
         self._expire(log, now)
-        due = now
-        if log:
-            over = len(log) + cost - self._limit  # so many must leave first
-            due = max(now, log[-1], log[over - 1] + self._per if over > 0 else now)
+        over = (
+            len(log) + cost - self._limit
+        )  # so many must leave first: those who stand in line, among others
+        due = max(now, log[over - 1] + self._per) if over > 0 else now
         delay = due - now
         if delay <= SLACK:
             delay = 0.0
