@@ -9,6 +9,7 @@ from bookstore.resilience.budget import Budget
 from bookstore.resilience.errors import BulkheadFull, CircuitOpen
 from bookstore.resilience.hedge import Hedge
 from bookstore.resilience.quantile import Latencies, percentile
+from bookstore.resilience.retry import Retry
 from bookstore.resilience.testing import FakeClock
 
 
@@ -241,6 +242,17 @@ async def test_hedges_are_a_share_of_calls(clock):
         task = asyncio.create_task(pipe.call(script))
         await clock.advance(1)
         assert task.result() == "a"
+    assert 119 <= len(script.started) <= 121
+
+
+async def test_a_budget_shared_with_the_retry_inside_counts_a_call_once(clock):
+    budget = Budget(ratio=0.2, reserve=0, ttl=1e6)
+    pipe = Pipeline("p", Hedge(after=10.0, budget=budget), Retry(delay=0.1, budget=budget), clock=clock)
+    script = Script(clock, (0.01, OSError("down")))
+    for _ in range(100):
+        task = asyncio.create_task(pipe.call(script))
+        await clock.advance(1)
+        assert isinstance(task.exception(), OSError)
     assert 119 <= len(script.started) <= 121
 
 

@@ -24,6 +24,9 @@ class Call:
 
     __slots__ = ("args", "attempt", "fn", "kwargs")
 
+    paid: object = None
+    """The budget that an outer policy has counted this call in already."""
+
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], attempt: int = 1
     ) -> None:
@@ -32,9 +35,17 @@ class Call:
         self.kwargs = kwargs
         self.attempt = attempt
 
-    def fork(self, attempt: int) -> "Call":
+    def fork(self, attempt: int, paid: object = None) -> "Call":
         """The same call for a try that runs beside this one, as hedges do."""
-        return Call(self.fn, self.args, self.kwargs, attempt)
+        fork = Fork(self.fn, self.args, self.kwargs, attempt)
+        fork.paid = paid
+        return fork
+
+
+class Fork(Call):
+    """One of several tries of a call."""
+
+    __slots__ = ("paid",)
 
 
 Layer: TypeAlias = Callable[[Call], Coroutine[Any, Any, Any]]

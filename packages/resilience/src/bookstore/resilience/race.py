@@ -70,7 +70,7 @@ class Race:
         self.due = now + self.delay if self.left else inf
 
     async def _try(self, attempt: int) -> Any:
-        return await self.inner(self.call.fork(attempt))
+        return await self.inner(self.call.fork(attempt, self.rules.budget))
 
     async def _next(self) -> "Task[Any] | None":
         """Wait until a try ends or the next one is due; the try that ended well."""

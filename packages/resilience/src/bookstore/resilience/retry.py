@@ -67,7 +67,7 @@ class Retry(Policy):
         clock, budget, result = self.time(scope), self.budget, self.result
 
         async def layer(call: Call) -> Any:
-            if budget is not None:
+            if budget is not None and call.paid is not budget:
                 budget.deposit()
             tries, wait = 1, None
             while True:
@@ -100,7 +100,7 @@ class Retry(Policy):
         clock, budget, result = self.time(scope), self.budget, self.result
 
         def layer(call: Call) -> Any:
-            if budget is not None:
+            if budget is not None and call.paid is not budget:
                 budget.deposit()
             tries, wait = 1, None
             while True:
