@@ -1,6 +1,9 @@
 """Limits in this process: arithmetic, fairness of the line, cancellation."""
 
 import asyncio
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -343,6 +346,26 @@ def test_plain_functions_block_while_they_wait(clock):
     assert work() == 1
     with pytest.raises(RateLimited):
         work()
+
+
+@pytest.mark.parametrize("algorithm", ["gcra", "sliding_log"])
+def test_threads_get_no_more_than_the_quota(clock, algorithm):
+    work = joined(RateLimit(Quota(500, per=1000.0, algorithm=algorithm)), clock)(lambda: True)
+
+    def many(_):
+        done = 0
+        for _ in range(400):
+            with suppress(RateLimited):
+                done += work()
+        return done
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(many, range(4))) == 500
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_the_limits_own_clock_wins_over_the_pipelines(clock):

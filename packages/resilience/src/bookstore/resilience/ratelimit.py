@@ -170,7 +170,8 @@ class RateLimit(Guard, Generic[R]):
 
         def layer(call: Call) -> Any:
             key = "" if self.key is None else self.key(*call.args, **call.kwargs)
-            delay = desk.meter.reserve(key, cost, desk.line.clock.now(), wait)
+            with desk.lock:
+                delay = desk.meter.reserve(key, cost, desk.line.clock.now(), wait)
             if delay > wait + SLACK:
                 raise reject(scope, self.label, RateLimited(self.label, delay), call.attempt)
             if delay:

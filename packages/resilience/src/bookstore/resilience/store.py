@@ -1,5 +1,6 @@
 """Where rate limits are counted: what a store has to offer, and the one of this process."""
 
+from threading import Lock
 from typing import NamedTuple, Protocol, TypeVar
 
 from bookstore.resilience.clock import SLACK, SYSTEM, Clock
@@ -55,6 +56,7 @@ class LocalDesk:
     def __init__(self, meter: Meter, clock: Clock | None) -> None:
         self.meter = meter
         self.line = Line(meter, clock or SYSTEM)
+        self.lock = Lock()  # for plain functions, that several threads may call
         self._own_clock = clock is not None
 
     def join(self, scope: Scope) -> None:
