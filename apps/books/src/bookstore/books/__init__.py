@@ -1,0 +1,1 @@
+"""The catalogue: books, their prices and their stock."""

@@ -1,0 +1,14 @@
+"""`uv run books`: serve the catalogue."""
+
+from bookstore.books.app import create_app
+from bookstore.books.settings import ALIASES, BooksSettings
+from bookstore.service.command import run
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    run("books", BooksSettings, create_app, aliases=ALIASES)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The books service on a real socket, over a real database."""
+
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from bookstore.books.app import create_app
+from bookstore.books.settings import BooksSettings
+from bookstore.service.migrate import upgrade
+from bookstore.service.testing import serving
+
+JSON = {"Content-Type": "application/json"}
+
+
+@contextmanager
+def _books(database_url, **settings):
+    """A running service and a client for it."""
+
+    def create():
+        given = {"port": 0, "access_log": False, **settings}
+        return create_app(BooksSettings(database_url=database_url, **given))
+
+    with serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def run_books():
+    return _books
+
+
+@pytest.fixture(scope="session")
+def books_template(postgres_template):
+    return postgres_template("books", lambda url: upgrade("bookstore.books", url))
+
+
+@pytest.fixture
+def database_url(books_template):
+    with books_template.fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def own(database_url):
+    """A service for this test alone, with an empty catalogue."""
+    with _books(database_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shared(books_template):
+    """A service for all tests that mind their own books only."""
+    with books_template.fresh() as url, _books(url) as client:
+        yield client
+
+
+@pytest.fixture
+def add(shared):
+    """Add a book with these fields, through /v2 unless told otherwise; gives the answer's body."""
+
+    def add(client=shared, path="/v2/books", **fields):
+        answer = client.post(path, json={"title": "Emma", "author": "Jane Austen", "price": "9.49", **fields})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    return add
+
+
+@pytest.fixture
+def check_problem():
+    """Assert that an answer is a whole problem of this status; gives its body."""
+
+    def check(answer, status, slug=None):
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        told = {"type", "title", "status", "detail", "instance", "request_id", "trace_id"}
+        assert told <= problem.keys() <= told | {"errors"}
+        assert problem["status"] == status
+        assert problem["type"].startswith("urn:bookstore:problem:")
+        assert slug is None or problem["type"].removeprefix("urn:bookstore:problem:") == slug
+        assert problem["instance"] == answer.request.url.path.rstrip("/") or "/"
+        assert problem["request_id"] == answer.headers["x-request-id"]
+        assert problem["trace_id"] == answer.headers["x-trace-id"]
+        for secret in ("Traceback", "psycopg", "SELECT", "INSERT", "UPDATE"):
+            assert secret not in answer.text
+        if status == 503:
+            assert int(answer.headers["retry-after"]) >= 1
+        return problem
+
+    return check

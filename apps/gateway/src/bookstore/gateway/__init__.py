@@ -1,0 +1,1 @@
+"""The gateway: the front door, which routes by prefix and streams both ways."""

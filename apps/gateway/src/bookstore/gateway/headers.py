@@ -1,0 +1,91 @@
+"""Headers on their way through: what belongs to one connection stays there, and nobody speaks in our name."""
+
+from collections.abc import Iterable
+
+from bookstore.service.upstream import Header
+
+_ONE_CONNECTION = frozenset({
+    b"connection",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+})  # fmt: skip
+_REQUEST_DROPS = _ONE_CONNECTION | {
+    # The client to the service writes these itself, and passes on our own request id and trace.
+    b"host",
+    b"content-length",
+    b"expect",
+    b"http2-settings",
+    b"x-request-id",
+    b"x-trace-id",
+    b"traceparent",
+    b"tracestate",
+    # Only we say who asks and how long there is.
+    b"forwarded",
+    b"x-real-ip",
+    b"x-deadline-ms",
+}
+_REQUEST_DROPPED_PREFIXES = (b"x-forwarded-", b"x-user-", b"x-gateway-")
+_ANSWER_DROPS = _ONE_CONNECTION | {b"server"}
+
+
+def to_service(headers: Iterable[Header], *, client: str, scheme: str) -> list[Header]:
+    """A request's headers as the service gets them; names come in lower case, as ASGI has them.
+
+    Names with an underscore are dropped: some servers take `x_user_id` for `x-user-id`.
+    """
+    headers = list(headers)
+    named = _named_by_connection(headers)
+    kept: list[Header] = []
+    host = None
+    for name, value in headers:
+        if name == b"host":
+            host = value
+        if (
+            name in _REQUEST_DROPS
+            or name in named
+            or b"_" in name
+            or name.startswith(_REQUEST_DROPPED_PREFIXES)
+        ):
+            continue
+        kept.append((name, value))
+    kept.append((b"x-forwarded-for", client.encode()))
+    kept.append((b"x-forwarded-proto", scheme.encode()))
+    if host is not None:
+        kept.append((b"x-forwarded-host", host))
+    return kept
+
+
+def to_client(headers: Iterable[Header], *, base_url: bytes) -> list[Header]:
+    """An answer's headers as the client gets them; a redirect into the service becomes relative."""
+    headers = list(headers)
+    named = _named_by_connection(headers)
+    return [
+        (name, _relative(value, base_url) if name == b"location" else value)
+        for name, value in headers
+        if name not in _ANSWER_DROPS and name not in named
+    ]
+
+
+def _named_by_connection(headers: list[Header]) -> frozenset[bytes]:
+    named = [value for name, value in headers if name == b"connection"]
+    if not named:
+        return frozenset()
+    # Content-Length can't be named away: it tells where the answer ends.
+    return frozenset(token.strip().lower() for value in named for token in value.split(b",")) - {
+        b"content-length"
+    }
+
+
+def _relative(location: bytes, base_url: bytes) -> bytes:
+    if not location.startswith(base_url):
+        return location
+    rest = location[len(base_url) :]
+    if rest[:1] not in (b"", b"/"):
+        return location  # another port that begins with the same digits
+    return rest or b"/"

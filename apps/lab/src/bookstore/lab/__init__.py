@@ -1,0 +1,1 @@
+"""The bookstore command: starts the whole system, watches it, shows it."""

@@ -1,0 +1,93 @@
+"""The `bookstore` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system import commands
+
+DESCRIPTION = "Starts the whole bookstore on this machine, watches it, shows it."
+EPILOG = """\
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running, 10 state folder unusable, 11 port taken,
+12 bad setting, 13 store unreachable or unusable, 14 a service failed to start, 15 disk full, 130 interrupted
+
+DATABASE_URL (an administrator's) and REDIS_URL name servers of your own, used instead of the embedded ones.
+"""
+LOWEST_PORT = 1024
+HIGHEST_BASE = 65_000
+
+
+def _port_base(text: str) -> int:
+    number = int(text) if text.isdecimal() else -1
+    if not LOWEST_PORT <= number <= HIGHEST_BASE:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number from {LOWEST_PORT} to {HIGHEST_BASE}")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="the state folder (BOOKSTORE_STATE; else ~/.local/state/bookstore, for root /var/lib/bookstore)",
+    )
+    parser = argparse.ArgumentParser(
+        prog="bookstore",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"bookstore {version('bookstore-lab')}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        return verbs.add_parser(name, help=text, description=text, parents=[shared])
+
+    up = verb("up", "start everything; Ctrl-C ends it")
+    up.add_argument("--detach", action="store_true", help="return when everything is healthy; `down` ends it")
+    up.add_argument(
+        "--port-base", type=_port_base, metavar="N", help="fixed ports: gateway N, books N+1, ..."
+    )
+    verb("down", "end everything, leftovers of a killed start too")
+    status = verb("status", "show what runs and how it is")
+    status.add_argument("--json", action="store_true", help="for scripts, with the stores' passwords")
+    logs = verb("logs", "show the logs")
+    logs.add_argument("service", nargs="?", help="a service (books) or an instance (books-1); all without it")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
+    logs.add_argument("-n", "--lines", type=int, default=100, metavar="N", help="how many of the last lines")
+    logs.add_argument("--json", action="store_true", help="the lines as they were written")
+    reset = verb("reset", "end everything and remove all data")
+    reset.add_argument("--yes", action="store_true", help="don't ask")
+    verb("doctor", "look for what could be wrong on this machine")
+    demo = verb("demo", "a guided story: browse, order, an outage, recovery")
+    demo.add_argument("--yes", action="store_true", help="run it through without pauses")
+    demo.add_argument(
+        "--port-base", type=_port_base, metavar="N", help="fixed ports, if it starts the system"
+    )
+    return parser
+
+
+def main() -> None:
+    """Run the command and exit with its code."""
+    arguments = _parser().parse_args()
+    try:
+        code = commands.run(arguments)
+    except LabError as failure:
+        sys.stderr.write("\n".join([*failure.lines(), ""]))
+        code = failure.code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`bookstore logs | head`).
+        sys.stderr.close()
+        code = Exit.OK
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

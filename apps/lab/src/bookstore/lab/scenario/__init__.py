@@ -1,0 +1,1 @@
+"""Guided stories with the running system."""

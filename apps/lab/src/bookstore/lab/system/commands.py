@@ -1,0 +1,150 @@
+"""The verbs of the `bookstore` command."""
+
+# ruff: noqa: T201 - printing is what a command does
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system import logs
+from bookstore.lab.system.folder import StateFolder, default_folder, folder_error
+from bookstore.lab.system.lifecycle import AlreadyRunningError, Start, down, join, up_apart, up_here
+from bookstore.lab.system.status import take_status
+from bookstore.lab.system.table import table
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+MARKS = {"ok": "✓", "note": "!", "bad": "✗"}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line says, and return the exit code."""
+    folder = StateFolder((arguments.state or default_folder()).absolute())
+    verbs: dict[str, Callable[[argparse.Namespace, StateFolder], int]] = {
+        "up": _up,
+        "down": _down,
+        "status": _status,
+        "logs": _logs,
+        "reset": _reset,
+        "doctor": _doctor,
+        "demo": _demo,
+    }
+    try:
+        return verbs[arguments.verb](arguments, folder)
+    except PermissionError as error:
+        raise folder_error(folder.path, error) from error
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", flush=True)
+
+
+def _show(folder: StateFolder) -> None:
+    print()
+    print("\n".join(table(take_status(folder))))
+    print(f"state and passwords are in {folder.path}")
+
+
+def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    start = Start(folder=folder, port_base=arguments.port_base)
+    began = time.monotonic()
+
+    def ready() -> None:
+        _show(folder)
+        print(f"ready after {time.monotonic() - began:.1f} s; {_next_step(arguments)}", flush=True)
+
+    try:
+        print("starting the bookstore", flush=True)
+        if arguments.detach:
+            up_apart(start, _say)
+            ready()
+        else:
+            up_here(start, ready)
+            print("everything has ended")
+    except AlreadyRunningError:
+        print(f"it runs already, with its state in {folder.path}")
+        join(folder)
+        _show(folder)
+    return Exit.OK
+
+
+def _next_step(arguments: argparse.Namespace) -> str:
+    return "end it with `bookstore down`" if arguments.detach else "end it with Ctrl-C"
+
+
+def _down(_: argparse.Namespace, folder: StateFolder) -> int:
+    print("everything has ended" if down(folder, _say) else f"nothing runs with its state in {folder.path}")
+    return Exit.OK
+
+
+def _status(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    snapshot = take_status(folder)
+    if arguments.json:
+        print(msgspec.json.format(msgspec.json.encode(snapshot.status)).decode())
+    elif snapshot.rows:
+        print(f"the system is {snapshot.status.state}")
+        print("\n".join(table(snapshot)))
+    else:
+        print(f"nothing runs with its state in {folder.path}; `bookstore up` starts it")
+    return Exit.NOT_RUNNING if snapshot.status.state == "stopped" else Exit.OK
+
+
+def _logs(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    def show(entry: logs.Entry) -> None:
+        print(entry.raw if arguments.json else entry, flush=arguments.follow)
+
+    for entry in logs.recent(logs.choose(folder, arguments.service), arguments.lines):
+        show(entry)
+    if arguments.follow:
+        try:
+            for entry in logs.Follower(lambda: logs.choose(folder, arguments.service)):
+                show(entry)
+        except KeyboardInterrupt:
+            pass
+    return Exit.OK
+
+
+def _reset(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    if not folder.exists:
+        print(f"there is nothing in {folder.path}")
+        return Exit.OK
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise LabError(
+                "Nobody is there to be asked whether all data may go.", "Say it with --yes.", Exit.USAGE
+            )
+        answer = input(f"End the system and remove all its data in {folder.path}? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            print("nothing was removed")
+            return Exit.FAILED
+    down(folder, _say)
+    removed = folder.remove_data()
+    print(
+        f"removed {', '.join(removed)} from {folder.path}"
+        if removed
+        else f"there is nothing in {folder.path}"
+    )
+    return Exit.OK
+
+
+def _doctor(_: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.system.doctor import examine  # noqa: PLC0415 - only this verb needs it
+
+    bad = 0
+    for finding in examine(folder):
+        print(f"{MARKS[finding.verdict]} {finding.text}", flush=True)
+        bad += finding.verdict == "bad"
+    return Exit.FAILED if bad else Exit.OK
+
+
+def _demo(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.scenario.demo import demo  # noqa: PLC0415 - brings an HTTP client with it
+
+    return demo(Start(folder=folder, port_base=arguments.port_base), pause=not arguments.yes)

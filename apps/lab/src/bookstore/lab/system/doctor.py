@@ -1,0 +1,178 @@
+"""What could be wrong on this machine, a line for each thing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+from bookstore.lab.system.folder import ROOM_NEEDED
+from bookstore.lab.system.record import Record
+from bookstore.lab.system.topology import SYSTEM, Topology
+from bookstore.stores.account import unprivileged
+from bookstore.stores.binaries import postgres_installation, redis_server
+from bookstore.stores.errors import StoreError
+from bookstore.stores.guardian import interpreter_environment
+from bookstore.stores.ports import is_free
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bookstore.lab.system.folder import StateFolder
+
+MINIMUM_PYTHON = (3, 11)
+FILES_NEEDED = 1024
+MEGABYTE = 2**20
+MEMORY_NEEDED = 700 * MEGABYTE
+
+Verdict = Literal["ok", "note", "bad"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's."""
+
+    verdict: Verdict
+    text: str
+
+
+def examine(folder: StateFolder, topology: Topology = SYSTEM) -> Iterator[Finding]:
+    """Look at everything that a start needs."""
+    yield _python()
+    yield from _programs()
+    yield from _apps(topology)
+    yield _folder(folder)
+    yield _room(folder)
+    yield _memory()
+    yield _files()
+    yield from _ports(folder, topology)
+    yield _leftovers(folder)
+
+
+def _python() -> Finding:
+    text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    if sys.version_info < MINIMUM_PYTHON:
+        return Finding("bad", f"{text}: 3.11 or later is needed")
+    return Finding("ok", text)
+
+
+def _programs() -> Iterator[Finding]:
+    try:
+        account = unprivileged()
+    except StoreError as error:
+        yield Finding("bad", str(error))
+        return
+    who = f", runs as {account.name}" if account else ""
+
+    def postgres() -> Path:
+        return postgres_installation(account) / "bin" / "postgres"
+
+    finders: dict[str, Callable[[], Path]] = {"PostgreSQL": postgres, "Redis": lambda: redis_server(account)}
+    for name, find in finders.items():
+        try:
+            program = find()
+            answer = subprocess.run(  # noqa: S603 - the wheel's own program
+                [str(program), "--version"],
+                capture_output=True,
+                text=True,
+                timeout=10,
+                check=True,
+                env=interpreter_environment(),
+            )
+        except StoreError as error:
+            yield Finding("bad", str(error))
+        except (OSError, subprocess.SubprocessError) as error:
+            yield Finding("bad", f"{name} doesn't run here: {error}")
+        else:
+            yield Finding("ok", f"{answer.stdout.split(' sha=')[0].strip()}{who}")
+
+
+def _apps(topology: Topology) -> Iterator[Finding]:
+    modules = {service.name: service.run[1] for service in topology.services if service.run[:1] == ("-m",)}
+    missing = [name for name, module in modules.items() if not _importable(module)]
+    if missing:
+        yield Finding("bad", f"not installed here: {', '.join(missing)}; run `uv sync` in the workspace")
+    elif modules:
+        yield Finding("ok", f"apps installed: {', '.join(modules)}")
+
+
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _folder(folder: StateFolder) -> Finding:
+    place = folder.path
+    if folder.exists:
+        mode = place.stat().st_mode & 0o777
+        if not os.access(place, os.W_OK | os.X_OK):
+            return Finding("bad", f"the state folder {place} isn't writable for you")
+        if mode & 0o077:
+            return Finding(
+                "note", f"the state folder {place} is open to others (mode {mode:o}); `up` closes it"
+            )
+        return Finding("ok", f"state folder {place}")
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Finding("bad", f"the state folder {folder.path} can't be made: {place} isn't writable for you")
+    return Finding("ok", f"state folder {folder.path}, not made yet")
+
+
+def _room(folder: StateFolder) -> Finding:
+    place = folder.path
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    text = f"{free // MEGABYTE:,} MB free on the disk of the state folder"
+    return Finding("ok", text) if free >= ROOM_NEEDED else Finding("bad", f"{text}: 200 MB are needed")
+
+
+def _memory() -> Finding:
+    import psutil  # noqa: PLC0415
+
+    free = psutil.virtual_memory().available
+    text = f"{free // MEGABYTE:,} MB of memory available"
+    return (
+        Finding("ok", text) if free >= MEMORY_NEEDED else Finding("note", f"{text}: 700 MB would be better")
+    )
+
+
+def _files() -> Finding:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit != resource.RLIM_INFINITY and limit < FILES_NEEDED:
+        return Finding(
+            "note", f"only {limit} open files allowed a process; `ulimit -n {FILES_NEEDED}` is better"
+        )
+    return Finding("ok", f"{limit} open files allowed a process")
+
+
+def _ports(folder: StateFolder, topology: Topology) -> Iterator[Finding]:
+    record = Record.read(folder.record)
+    own = {row.port for row in record.rows if row.process and row.process.alive} if record else set[int]()
+    busy = [s for s in topology.services if s.port not in own and not is_free(s.port)]
+    for service in busy:
+        yield Finding("note", f"port {service.port} of {service.name} is busy; `up` takes the next free one")
+    if not busy:
+        yield Finding("ok", "all default ports are free" if not own else "the ports are ours")
+
+
+def _leftovers(folder: StateFolder) -> Finding:
+    record = Record.read(folder.record)
+    holder = folder.lock.holder() if folder.exists else None
+    if holder is not None:
+        return Finding("ok", f"the system runs, its supervisor is process {holder.pid}")
+    left = [row for row in record.rows if row.process and row.process.alive] if record else []
+    if left:
+        names = ", ".join(f"{row.instance} (pid {row.pid})" for row in left)
+        return Finding("note", f"left over from a killed start: {names}; `up` and `down` end them")
+    return Finding("ok", "nothing runs, and nothing is left over")

@@ -1,0 +1,236 @@
+"""Bring the system up, here or in a process apart, and down again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system.folder import StateFolder, folder_error
+from bookstore.lab.system.plan import Plan, make_plan
+from bookstore.lab.system.ports import Claims
+from bookstore.lab.system.probe import ELSEWHERE
+from bookstore.lab.system.progress import Log, Pipe, Progress, Terminal, follow
+from bookstore.lab.system.record import Record
+from bookstore.lab.system.supervisor import START_SECONDS, Supervisor
+from bookstore.lab.system.topology import SYSTEM, Topology
+from bookstore.stores.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bookstore.lab.system.folder import Lock
+
+SUPERVISOR_LOG = "supervisor"
+LOOK_SECONDS = 0.05
+# Longer than the longest drain.
+DOWN_SECONDS = 40.0
+JOIN_SECONDS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What to start."""
+
+    folder: StateFolder
+    port_base: int | None = None
+    topology: Topology = SYSTEM
+    caller: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+class AlreadyRunningError(Exception):
+    """Somebody else holds the lock."""
+
+
+def up_here(start: Start, on_ready: Callable[[], None]) -> None:
+    """Be the supervisor until a signal comes."""
+    _, plan = _prepared(start)
+    terminal = Terminal(Log(start.folder.log(SUPERVISOR_LOG)), on_ready)
+    _supervise(plan, terminal, parent=_uv_parent())
+
+
+def up_apart(start: Start, say: Callable[[str], None], *, bound: bool = False) -> int:
+    """Fork a supervisor, wait until everything is healthy, and return its pid.
+
+    A `bound` one ends with this process.
+
+    A fork, not a new program: all is loaded already, and there are no threads yet.
+    """
+    lock, plan = _prepared(start)
+    reader, writer = os.pipe()
+    owner = os.getpid()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _child(start, lock, plan, writer, parent=owner if bound else None)
+    os.close(writer)
+    lock.hand_over()
+    plan.claims.hand_over()
+    try:
+        if follow(reader, say):
+            return child
+    except KeyboardInterrupt:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+        raise
+    except LabError:
+        os.waitpid(child, 0)
+        raise
+    os.waitpid(child, 0)
+    raise LabError(
+        "The supervisor died while it was starting the system.",
+        f"Its log is {start.folder.log(SUPERVISOR_LOG)}",
+        Exit.FAILED,
+    )
+
+
+def join(folder: StateFolder) -> None:
+    """Wait for a system that somebody else has started; what was ended in good order starts again."""
+    holder = folder.lock.holder()
+    revived = False
+    deadline = time.monotonic() + START_SECONDS
+    while holder is not None and holder.alive and time.monotonic() < deadline:
+        record = Record.read(folder.record)
+        if record and record.phase == "stopping":
+            return
+        if record and record.phase == "running":
+            if not revived:
+                # Not before: until then it might not listen to this signal yet.
+                holder.send(signal.SIGUSR1)
+                revived = True
+                deadline = time.monotonic() + JOIN_SECONDS
+            elif all(row.ready or row.note == ELSEWHERE for row in record.rows):
+                return
+        time.sleep(LOOK_SECONDS)
+
+
+def down(folder: StateFolder, say: Callable[[str], None]) -> bool:
+    """End the system of this state folder, and what a killed one left; False if there was nothing.
+
+    Ctrl-C meanwhile hurries it.
+    """
+    if not folder.exists:
+        return False
+    lock = folder.lock
+    try:
+        free = lock.take()
+    except OSError as error:
+        raise folder_error(folder.path, error) from error
+    if free:
+        return bool(sweep(folder, say))
+    holder = lock.holder()
+    if holder is not None:
+        say("stopping; running requests get up to 13 s to finish")
+        holder.send(signal.SIGTERM)
+    deadline = time.monotonic() + DOWN_SECONDS
+    while not lock.take():
+        try:
+            time.sleep(LOOK_SECONDS)
+        except KeyboardInterrupt:
+            if holder is not None:
+                holder.send(signal.SIGTERM)
+        if time.monotonic() > deadline:
+            if holder is None or not holder.send(signal.SIGKILL):
+                raise LabError(
+                    f"{folder.path} is locked by a process that can't be found.",
+                    "See with `lsof` who has its file `supervisor` open.",
+                    Exit.FOLDER,
+                )
+            say("the supervisor didn't end in time and was killed")
+            deadline = time.monotonic() + DOWN_SECONDS
+    sweep(folder, say)
+    return True
+
+
+def sweep(folder: StateFolder, say: Callable[[str], None]) -> list[str]:
+    """Kill what a killed supervisor left behind, by its record, and remove that. The lock must be held.
+
+    A process counts as ours only if it has the recorded pid and the recorded start.
+    """
+    record = Record.read(folder.record)
+    if record is None:
+        return []
+    swept: list[str] = []
+    for row in record.rows:
+        process = row.process
+        if process is None or not process.alive:
+            continue
+        family = process.send_family(signal.SIGKILL)
+        while any(member.alive for member in family):
+            time.sleep(LOOK_SECONDS)
+        swept.append(row.instance)
+        say(f"{row.instance} (pid {row.pid}) was left over from a killed start and has been ended")
+    folder.record.unlink(missing_ok=True)
+    return swept
+
+
+def _prepared(start: Start) -> tuple[Lock, Plan]:
+    """Everything that can go wrong before a process runs."""
+    start.folder.open()
+    lock = start.folder.lock
+    try:
+        if not lock.take():
+            raise AlreadyRunningError
+        lock.sign()
+        log = Log(start.folder.log(SUPERVISOR_LOG))
+        sweep(start.folder, log.line)
+        plan = make_plan(
+            start.topology, start.folder, Claims(), port_base=start.port_base, caller=start.caller
+        )
+    except StoreError as error:
+        raise LabError(error.cause, error.advice, Exit.STORE) from error
+    except OSError as error:
+        raise folder_error(start.folder.path, error) from error
+    return lock, plan
+
+
+def _supervise(plan: Plan, progress: Progress, *, parent: int | None) -> None:
+    async def run() -> None:
+        await Supervisor(plan, progress, parent=parent).run()
+
+    asyncio.run(run())
+
+
+def _child(start: Start, lock: Lock, plan: Plan, writer: int, *, parent: int | None) -> NoReturn:
+    """The forked process: leave the terminal, supervise, and never return into the caller's code."""
+    code = Exit.FAILED
+    try:
+        os.setsid()
+        lock.sign()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        log = os.open(start.folder.log(SUPERVISOR_LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for target, source in ((0, nothing), (1, log), (2, log)):
+            os.dup2(source, target)
+        journal = Log(start.folder.log(SUPERVISOR_LOG))
+        pipe = Pipe(journal, writer)
+        try:
+            _supervise(plan, pipe, parent=parent)
+            code = Exit.OK
+        except LabError as failure:
+            for line in failure.lines():
+                journal.line(line)
+            pipe.failed(failure)
+            code = failure.code
+    except BaseException:  # noqa: BLE001 - the last line of this process, whatever happens
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _uv_parent() -> int | None:
+    """The pid of `uv run`, if that started us: it can't hand on a SIGKILL, so we look whether it is there."""
+    import psutil  # noqa: PLC0415
+
+    try:
+        parent = psutil.Process(os.getppid())
+        return parent.pid if parent.name() in ("uv", "uvx") else None
+    except psutil.Error:
+        return None

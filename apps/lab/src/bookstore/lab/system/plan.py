@@ -1,0 +1,208 @@
+"""The topology made concrete: what exactly runs, where, and with which settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system import credentials as names
+from bookstore.lab.system.credentials import Credentials
+from bookstore.lab.system.environment import environment
+from bookstore.lab.system.ports import Claims, choose_ports
+from bookstore.lab.system.probe import ELSEWHERE, POSTGRES_PORT, probe
+from bookstore.lab.system.record import Row
+from bookstore.stores.account import unprivileged
+from bookstore.stores.postgres import Postgres
+from bookstore.stores.process import Program
+from bookstore.stores.provision import Database, without_password
+from bookstore.stores.redis import DEFAULT_PORT as REDIS_PORT
+from bookstore.stores.redis import Redis, redis_command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bookstore.lab.system.folder import StateFolder
+    from bookstore.lab.system.topology import Service, Topology
+
+# An app announces its end for 3 s, finishes its requests within 10 more, and then gets a moment to leave.
+APP_STOP_SECONDS = 15.0
+STORE_STOP_SECONDS = 10.0
+OUTSIDE_TIMEOUT = 5.0
+
+
+@dataclass
+class Part:
+    """One instance: its row in the record and the process behind it."""
+
+    row: Row
+    stop_seconds: float = APP_STOP_SECONDS
+    store: Postgres | Redis | None = None
+    app: Program | None = None
+
+    def prepare(self) -> None:
+        """Whatever must be done before each start."""
+        if self.store is not None:
+            self.store.prepare()
+
+    @property
+    def program(self) -> Program:
+        """What to start."""
+        if self.app is not None:
+            return self.app
+        if self.store is not None:
+            return self.store.program()
+        raise LookupError(self.row.instance)
+
+
+@dataclass
+class Plan:
+    """All parts, their claims on ports, the rows of what runs elsewhere, and the databases to make."""
+
+    folder: StateFolder
+    claims: Claims
+    parts: list[Part] = field(default_factory=list[Part])
+    elsewhere: list[Row] = field(default_factory=list[Row])
+    administrator_url: str = ""
+    databases: list[Database] = field(default_factory=list[Database])
+
+
+def make_plan(
+    topology: Topology,
+    folder: StateFolder,
+    claims: Claims,
+    *,
+    port_base: int | None = None,
+    caller: Mapping[str, str] = os.environ,
+) -> Plan:
+    """Choose stores, ports and passwords, and write each instance's settings.
+
+    Raises:
+        LabError: a setting is bad, a store of the user's isn't reachable, or a demanded port is taken.
+    """
+    outside = {
+        name: _checked(variable, value)
+        for name, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
+        if (value := caller.get(variable))
+    }
+    ports = choose_ports(topology, claims, base=port_base, outside=frozenset(outside))
+    own_stores = [s.name for s in topology.services if s.kind == "store" and s.name not in outside]
+    secret = Credentials.load(folder.credentials, [*own_stores, *topology.databases.values()]).passwords
+    stores = {name: _store(name, folder, ports[name], secret) for name in own_stores}
+
+    plan = Plan(folder, claims)
+    addresses = {**{name: store.url for name, store in stores.items()}, **outside}
+    plan.administrator_url = addresses.get("postgres", "")
+    plan.databases = [Database(name, owner, secret[owner]) for name, owner in topology.databases.items()]
+    addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
+    addresses |= {
+        service.name: f"http://127.0.0.1:{ports[service.instances()[0]]}"
+        for service in topology.services
+        if service.kind == "app"
+    }
+    for service in topology.services:
+        if service.name in outside:
+            plan.elsewhere.append(_row_elsewhere(service, outside[service.name]))
+        elif service.kind == "store":
+            row = Row(
+                name=service.name,
+                instance=service.name,
+                kind=service.kind,
+                url=addresses[service.name],
+                port=ports[service.name],
+            )
+            plan.parts.append(Part(row, STORE_STOP_SECONDS, store=stores[service.name]))
+        else:
+            plan.parts += [
+                _app(
+                    service,
+                    instance,
+                    ports[instance],
+                    folder,
+                    environment(service, instance, ports[instance], addresses, caller),
+                )
+                for instance in service.instances()
+            ]
+    if port_base is None:
+        firsts = {service.instances()[0]: service.port for service in topology.services}
+        for part in plan.parts:
+            part.row.wanted = firsts.get(part.row.instance)
+    return plan
+
+
+def _store(name: str, folder: StateFolder, port: int, secret: Mapping[str, str]) -> Postgres | Redis:
+    kind = {names.POSTGRES: Postgres, names.REDIS: Redis}[name]
+    return kind(folder=folder.path / name, port=port, password=secret[name], account=unprivileged())
+
+
+def _app(
+    service: Service,
+    instance: str,
+    port: int,
+    folder: StateFolder,
+    settings: Mapping[str, str],
+) -> Part:
+    row = Row(
+        name=service.name, instance=instance, kind=service.kind, url=f"http://127.0.0.1:{port}", port=port
+    )
+    program = Program(
+        # -P: the working folder is no place to import from.
+        argv=[sys.executable, "-P", *service.run],
+        # Not the caller's folder, whose .env is meant for an app that is started alone.
+        folder=folder.path,
+        environment=settings,
+    )
+    return Part(row, app=program)
+
+
+def _row_elsewhere(service: Service, url: str) -> Row:
+    default = REDIS_PORT if urlsplit(url).scheme.startswith("redis") else POSTGRES_PORT
+    return Row(
+        name=service.name,
+        instance=service.name,
+        kind=service.kind,
+        url=url,
+        port=urlsplit(url).port or default,
+        note=ELSEWHERE,
+    )
+
+
+def _checked(variable: str, url: str) -> str:
+    """The URL, if it looks right and somebody answers there."""
+    schemes = {"DATABASE_URL": ("postgresql", "postgres"), "REDIS_URL": ("redis",)}[variable]
+    example = {
+        "DATABASE_URL": "postgresql://administrator:password@host:5432/postgres",
+        "REDIS_URL": "redis://:password@host:6379/0",
+    }[variable]
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        sound = False
+    if not sound:
+        # The value isn't repeated: it may hold a password.
+        raise LabError(
+            f"{variable} isn't a URL like {example}.",
+            f"Correct it, or unset {variable} to use the embedded server.",
+            Exit.SETTING,
+        )
+    if probe("store", url, OUTSIDE_TIMEOUT) != "healthy":
+        raise LabError(
+            f"Nobody answers as {variable} says, at {without_password(url)}{_refusal(url)}.",
+            f"Start that server, correct the URL, or unset {variable} to use the embedded one.",
+            Exit.STORE,
+        )
+    return url
+
+
+def _refusal(url: str) -> str:
+    """What a Redis that refuses us says."""
+    if not url.startswith("redis"):
+        return ""
+    try:
+        return f" ({redis_command(url, 'PING').lstrip('-')})"
+    except OSError:
+        return ""

@@ -1,0 +1,61 @@
+"""How an instance feels, asked from outside."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from bookstore.stores.ports import LOOPBACK
+from bookstore.stores.postgres import postgres_answers
+from bookstore.stores.redis import redis_answers
+
+if TYPE_CHECKING:
+    from bookstore.lab.system.record import Row
+
+Health = Literal["starting", "healthy", "degraded", "unhealthy", "down"]
+POSTGRES_PORT = 5432
+OK = 200
+
+
+def probe(kind: str, url: str, timeout: float = 1.0) -> Health:
+    """Ask now: `healthy` or `degraded` if it says so; any other answer, and none, is `unhealthy`."""
+    parts = urlsplit(url)
+    if kind == "store":
+        if parts.scheme.startswith("redis"):
+            answers = redis_answers(url, timeout)
+        else:
+            answers = postgres_answers(parts.hostname or LOOPBACK, parts.port or POSTGRES_PORT, timeout)
+        return "healthy" if answers else "unhealthy"
+    connection = http.client.HTTPConnection(parts.hostname or LOOPBACK, parts.port, timeout=timeout)
+    try:
+        connection.request("GET", "/health", headers={"Connection": "close"})
+        answer = connection.getresponse()
+        status = json.loads(answer.read()).get("status")
+    except (OSError, http.client.HTTPException, ValueError, AttributeError):
+        return "unhealthy"
+    finally:
+        connection.close()
+    if answer.status != OK:
+        return "unhealthy"
+    return "degraded" if status == "degraded" else "healthy"
+
+
+def health(row: Row, timeout: float = 1.0) -> Health:
+    """The truth about a row: is its process there, and how does it feel?"""
+    process = row.process
+    if process is not None and not process.alive:
+        return "down"
+    if process is None and row.note != ELSEWHERE:
+        return "down"
+    felt = probe(row.kind, row.url, timeout)
+    if process is None:
+        # A store that others run: silence is all we know of it.
+        return "healthy" if felt == "healthy" else "down"
+    if felt == "unhealthy" and not row.ready:
+        return "starting"
+    return felt
+
+
+ELSEWHERE = "runs elsewhere"

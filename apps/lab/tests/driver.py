@@ -1,0 +1,26 @@
+"""The `bookstore` command, with a topology of stand-ins in place of the real one."""
+
+import json
+import os
+from pathlib import Path
+
+from bookstore.lab import __main__ as command
+from bookstore.lab.system import commands, lifecycle
+from bookstore.lab.system.topology import Service, Topology
+
+STANDIN = str(Path(__file__).with_name("standin.py"))
+
+
+def topology(text):
+    rows = json.loads(text)
+    services = [
+        Service(**{"offset": number, **row, **({} if row.get("kind") == "store" else {"run": (STANDIN,)})})
+        for number, row in enumerate(rows["services"])
+    ]
+    return Topology(services=tuple(services), databases=rows.get("databases", {}))
+
+
+if __name__ == "__main__":
+    made = topology(os.environ.pop("STANDINS"))
+    commands.Start = lambda **options: lifecycle.Start(topology=made, **options)
+    command.main()

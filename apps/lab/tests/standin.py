@@ -1,0 +1,34 @@
+"""A service small enough for tests: answers /health, and misbehaves on request (the setting MODE)."""
+
+# ruff: noqa: T201 - its log is its stdout
+
+import json
+import os
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+MODE = os.environ.get("MODE", "")
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps(
+            {"status": "degraded" if MODE == "degraded" else "healthy", "env": dict(os.environ)}
+        )
+        self.send_response(503 if MODE == "unhealthy" else 200)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+if MODE == "refuses":
+    print(json.dumps({"level": "error", "message": "PRICE: unknown setting"}), flush=True)
+    sys.exit(2)
+signal.signal(signal.SIGTERM, signal.SIG_IGN if MODE == "deaf" else lambda *_: os._exit(0))
+print(
+    json.dumps({"timestamp": "2026-01-01T10:00:00.000Z", "level": "info", "message": "serving"}), flush=True
+)
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()

@@ -1,0 +1,130 @@
+"""A service put together: an app's handlers, with everything round them that all services share."""
+
+import os
+import platform
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+
+from bookstore.contracts.health import WhoAmI
+from bookstore.service import docs, health
+from bookstore.service.access import AccessLog
+from bookstore.service.body import StrictRequest
+from bookstore.service.health import Checkup, Dependency
+from bookstore.service.metrics import Metrics
+from bookstore.service.options import options_for
+from bookstore.service.problem import handlers as problem_handlers
+from bookstore.service.provide import constant
+from bookstore.service.settings import Settings
+from bookstore.service.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
+
+Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+class Service:
+    """One service, ready to serve: an ASGI callable and the lifespan round it.
+
+    Args:
+        name: The business noun: "books".
+        version: The version of the app's distribution.
+        settings: What the app was told.
+        handlers: The app's own Litestar handlers and routers.
+        provide: Objects that handlers may ask for by name.
+        dependencies: What the app needs, for its health.
+        lifespan: Context managers to hold open while serving; entered in order, left in reverse.
+        front: Wraps the router in a plain ASGI app that sees each request first.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        settings: Settings,
+        *,
+        handlers: "Sequence[ControllerRouterHandler]" = (),
+        provide: Mapping[str, Any] | None = None,
+        dependencies: Sequence[Dependency] = (),
+        lifespan: Sequence[Lifespan] = (),
+        front: "Callable[[ASGIApp], ASGIApp] | None" = None,
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.settings = settings
+        hostname = platform.node()
+        self.instance = settings.instance or f"{hostname}-{os.getpid()}"
+        self.checkup = Checkup(dependencies)
+        self.metrics = Metrics(name, version)
+        self._lifespan = lifespan
+
+        card = WhoAmI(
+            service=name, version=version, hostname=hostname, pid=os.getpid(), instance=self.instance
+        )
+
+        @get("/whoami", tags=["operations"])
+        async def whoami() -> WhoAmI:
+            """Which process of which service took this request."""
+            return card
+
+        @get("/metrics", include_in_schema=False)
+        async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
+            text, content_type = self.metrics.exposition(request.headers.get("accept", ""))
+            return Response(text, media_type=content_type)
+
+        operations: list[Any] = [whoami, health.health, health.live, health.ready, docs.openapi]
+        if settings.metrics_enabled:
+            operations.append(metrics)
+        objects: dict[str, Any] = {"checkup": self.checkup, **(provide or {})}
+        router = Litestar(
+            [*options_for([*handlers, *operations]), *handlers, *operations],
+            dependencies={key: constant(value) for key, value in objects.items()},
+            exception_handlers=problem_handlers,
+            request_class=StrictRequest,
+            request_max_body_size=settings.max_body or None,
+            openapi_config=docs.config(f"Bookstore {name}", version),
+            plugins=[docs.Values()],
+            logging_config=None,
+            debug=False,
+        )
+        self.metrics.expect(
+            (route.path_format, method)
+            for route in router.routes
+            for method in getattr(route, "methods", ())
+            if method != "OPTIONS" and not route.path.startswith(("/health", "/metrics", "/docs", "/openapi"))
+        )
+        self.router = router
+        routes = _head_as_get(router)
+        self._access_log = AccessLog(name, self.instance) if settings.access_log else None
+        self.asgi: ASGIApp = Telemetry(
+            front(routes) if front else routes,
+            self.metrics if settings.metrics_enabled else None,
+            self._access_log,
+            traced=not settings.otel_sdk_disabled,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Hold open all that the app needs; what fails to open undoes what was opened before."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.router.lifespan())
+            for part in self._lifespan:
+                await stack.enter_async_context(part())
+            yield
+        if self._access_log:
+            self._access_log.flush()
+
+
+def _head_as_get(router: "ASGIApp") -> "ASGIApp":
+    """A HEAD is a GET whose body the server leaves out: routes need to know only GET."""
+
+    async def routes(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            cast("dict[str, Any]", scope)["method"] = "GET"
+        await router(scope, receive, send)
+
+    return routes

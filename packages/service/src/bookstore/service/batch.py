@@ -1,0 +1,73 @@
+"""Reads that arrive together are asked together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Batch(Generic[K, V]):
+    """Turns many single reads into few reads of many.
+
+    A read never joins a query that was sent before it arrived, so what it sees is at least as new as its
+    own call. The first read of a quiet moment goes out at once; those that come while `width` queries
+    are under way wait for the next. No timer is involved: the batch is as large as the load makes it.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]],
+        *,
+        width: int = 2,
+        most: int = 100,
+        patience: float = 1.8,
+    ) -> None:
+        self._fetch = fetch
+        self._patience = patience
+        self._width = width
+        self._most = most
+        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def load(self, key: K) -> V | None:
+        """The value of `key`, or None if there is none; raises what the fetch raised.
+
+        Raises:
+            TimeoutError: after `patience` seconds, those spent waiting for the queries before included.
+        """
+        future = self._waiting.get(key)
+        if future is None:
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            if len(self._running) < self._width:
+                self._start()
+        # One reader that gives up must not take the answer away from the others.
+        async with asyncio.timeout(self._patience):
+            return await asyncio.shield(future)
+
+    def _start(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._run())
+        self._running.add(task)
+        task.add_done_callback(self._next)
+
+    def _next(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        if self._waiting:
+            self._start()
+
+    async def _run(self) -> None:
+        # The task starts one turn of the loop later: all that arrived in this turn travels along.
+        keys = list(self._waiting)[: self._most]
+        if not keys:
+            return
+        futures = {key: self._waiting.pop(key) for key in keys}
+        try:
+            found = await self._fetch(keys)
+        except Exception as error:  # noqa: BLE001 - handed on to each reader
+            for future in futures.values():
+                future.set_exception(error)
+                future.exception()
+        else:
+            for key, future in futures.items():
+                future.set_result(found.get(key))

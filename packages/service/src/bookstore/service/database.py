@@ -1,0 +1,167 @@
+"""A service's own PostgreSQL: a pool whose every operation ends in bounded time.
+
+The rule that shapes this module: an operation that takes too long, or whose caller is cancelled, is never
+cancelled at the server; its socket is shut.
+Cancelling a query asks the server for help, and a frozen server doesn't help: psycopg then waits up to ten
+seconds. A socket that is shut wakes the waiting code at once, which sees a lost connection, and the pool
+puts a fresh one in its place.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import LiteralString, Self, TypeAlias
+
+import psycopg
+from psycopg.abc import Params
+from psycopg.rows import TupleRow, tuple_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from bookstore.service.problem import Problem
+
+logger = logging.getLogger(__name__)
+
+Connection: TypeAlias = "psycopg.AsyncConnection[TupleRow]"
+
+_SERVER_SIDE = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        "statement_timeout": 2000,
+        "lock_timeout": 500,
+        "idle_in_transaction_session_timeout": 10_000,
+    }.items()
+)
+
+
+class _Severing(psycopg.AsyncConnection[TupleRow]):
+    """A connection that is shut when the task that uses it is cancelled, instead of asking the server."""
+
+    async def cancel_safe(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - psycopg's signature
+        """What psycopg calls to cancel a running query."""
+        del timeout
+        _shut(self)
+
+
+class DatabaseUnavailable(Problem):
+    """The database did not answer in time, or is away; what was asked may or may not have happened."""
+
+    def __init__(self, cause: str, *, lost: bool = False) -> None:
+        super().__init__(503, "database-unavailable", "the database is not answering")
+        self.cause = cause
+        self.lost = lost
+        """Whether the connection turned out to be dead, as those are that a restarted server left behind."""
+
+    def __str__(self) -> str:
+        return self.cause
+
+
+class Database:
+    """The pool. Open it with `async with`; every call is bounded by `patience` seconds."""
+
+    def __init__(self, url: str, *, size: int = 8, patience: float = 1.5, acquire: float = 0.3) -> None:
+        self._patience = patience
+        self._acquire = acquire
+        self._checking: asyncio.Task[None] | None = None
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            connection_class=_Severing,
+            min_size=1,
+            max_size=size,
+            timeout=acquire,
+            max_waiting=1024,
+            # Short, so that after an outage the next caller makes the pool try anew at once.
+            reconnect_timeout=2.0,
+            max_idle=60.0,
+            open=False,
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": 2,
+                "options": _SERVER_SIDE,
+                "row_factory": tuple_row,
+                "keepalives_idle": 10,
+                "tcp_user_timeout": 5000,
+            },
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open(wait=False)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._checking:
+            self._checking.cancel()
+        await self._pool.close(timeout=1.0)
+
+    @asynccontextmanager
+    async def connection(self, patience: float | None = None) -> AsyncGenerator[Connection]:
+        """A connection in autocommit mode, for `patience` seconds at most.
+
+        Raises:
+            DatabaseUnavailable: if there is none to be had, it was lost, or the time ran out.
+        """
+        connection: Connection | None = None
+        severed = False
+
+        def sever(connection: Connection) -> None:
+            nonlocal severed
+            severed = True
+            _shut(connection)
+
+        try:
+            async with self._pool.connection() as connection:
+                timer = asyncio.get_running_loop().call_later(patience or self._patience, sever, connection)
+                try:
+                    yield connection
+                finally:
+                    timer.cancel()
+        except (PoolTimeout, TooManyRequests) as error:
+            raise DatabaseUnavailable(str(error)) from error
+        except psycopg.OperationalError as error:
+            if severed:
+                raise DatabaseUnavailable("no answer in time") from error
+            lost = connection is not None and connection.closed
+            if lost:
+                self._check_idle_connections()
+            raise DatabaseUnavailable(str(error), lost=lost) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Connection]:
+        """A connection with a transaction open: commits at the end, rolls back on an error.
+
+        If the connection is lost during the commit the caller can't know whether it happened.
+        """
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, query: LiteralString, params: Params = ()) -> Sequence[TupleRow]:
+        """The rows of a query that changes nothing; asked once more if the connection turns out dead."""
+        try:
+            return await self._fetch(query, params)
+        except DatabaseUnavailable as error:
+            if not error.lost:
+                raise
+        await asyncio.wait({self._check_idle_connections()}, timeout=self._acquire)
+        return await self._fetch(query, params)
+
+    async def _fetch(self, query: LiteralString, params: Params) -> Sequence[TupleRow]:
+        async with self.connection() as connection:
+            cursor = await connection.execute(query, params)
+            return await cursor.fetchall()
+
+    def _check_idle_connections(self) -> asyncio.Task[None]:
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.get_running_loop().create_task(self._pool.check())
+        return self._checking
+
+
+def _shut(connection: Connection) -> None:
+    """Shut the connection's socket without closing its descriptor, which psycopg still watches."""
+    try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as twin:
+            twin.shutdown(socket.SHUT_RDWR)
+    except (OSError, psycopg.Error):
+        logger.debug("the connection was gone already")

@@ -1,0 +1,87 @@
+"""Metrics of the requests that a service answers, under the seed's names and the conventions' names at once.
+
+Children are looked up once for each route, method and status and kept; every series that can be known
+beforehand exists at 0 from the start, so that the first error already counts as an increase.
+"""
+
+from collections.abc import Iterable
+from typing import cast
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+EDGES = (0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+CLASSES = ("2xx", "3xx", "4xx", "5xx")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY"})
+UNMATCHED = "<unmatched>"
+
+disable_created_metrics()
+
+
+class Metrics:
+    """A registry of its own for each service, with the HTTP metrics in it."""
+
+    def __init__(self, service: str, version: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        build = Counter(
+            "bookstore_build_info", "Version of this service.", ["service", "version"], registry=self.registry
+        )
+        build.labels(service, version).inc()
+        self._requests = Counter(
+            "http_requests_total",
+            "Requests answered.",
+            ["handler", "method", "status_class"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time to the end of the answer.",
+            ["handler"],
+            buckets=EDGES,
+            registry=self.registry,
+        )
+        self._convention = Histogram(
+            "http_server_request_duration_seconds",
+            "Duration of HTTP server requests.",
+            ["http_route", "http_request_method", "http_response_status_code"],
+            buckets=EDGES,
+            registry=self.registry,
+        )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram, Histogram]] = {}
+
+    def expect(self, routes: Iterable[tuple[str, str]]) -> None:
+        """Create the series of these (route template, method) pairs at 0."""
+        for handler, method in routes:
+            self._seconds.labels(handler)
+            for status_class in CLASSES:
+                self._requests.labels(handler, method, status_class)
+
+    def observe(self, handler: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        key = (handler, method, status)
+        children = self._children.get(key)
+        if children is None:
+            known = method if method in METHODS else "_OTHER"
+            children = self._children[key] = (
+                self._requests.labels(handler, known, f"{status // 100}xx"),
+                self._seconds.labels(handler),
+                self._convention.labels("" if handler == UNMATCHED else handler, known, str(status)),
+            )
+        requests, duration, convention = children
+        requests.inc()
+        duration.observe(seconds)
+        convention.observe(seconds)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """The text that Prometheus scrapes, in the form that it asks for, and its content type."""
+        if "application/openmetrics-text" in accept:
+            text = cast("bytes", openmetrics.generate_latest(self.registry))  # pyright: ignore[reportUnknownMemberType]
+            return text, openmetrics.CONTENT_TYPE_LATEST
+        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4

@@ -1,0 +1,148 @@
+"""Problems: the one shape of every error answer (`application/problem+json`)."""
+
+import http
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import msgspec
+import psycopg
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, ValidationException
+from psycopg.errors import UndefinedColumn, UndefinedTable
+
+from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, FieldError, ProblemDetails
+from bookstore.service.context import current
+
+if TYPE_CHECKING:
+    from litestar.types import Scope, Send
+
+Asked: TypeAlias = Request[Any, Any, State]
+
+logger = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+RETRY_AFTER = 1
+"""Seconds after which a refused caller may try again, where nothing better is known."""
+
+
+class Problem(Exception):
+    """An error that its caller is told of: raise it anywhere below a handler."""
+
+    def __init__(
+        self,
+        status: int,
+        slug: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[FieldError] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.slug = slug
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.errors = list(errors)
+        if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER))
+
+    def body(self, path: str) -> bytes:
+        """The answer's body, for the request that is being served at `path`."""
+        context = current.get()
+        return _encode(
+            ProblemDetails(
+                type=NAMESPACE + self.slug,
+                title=http.HTTPStatus(self.status).phrase,
+                status=self.status,
+                detail=self.detail,
+                instance=path,
+                request_id=context.request_id if context else "",
+                trace_id=context.trace_id if context else "",
+                errors=self.errors,
+            )
+        )
+
+
+def not_found(what: str, identity: int) -> Problem:
+    """404 for a record that isn't there, or is none of the caller's business."""
+    return Problem(404, "not-found", f"{what} {identity} not found")
+
+
+def invalid(path: str, detail: str, errors: Sequence[FieldError] = ()) -> Problem:
+    """A request that can't be used: 422 under /v2, 400 everywhere else."""
+    return Problem(422 if path.startswith("/v2/") else 400, "validation", detail, errors=errors)
+
+
+async def send_problem(scope: "Scope", send: "Send", problem: Problem) -> None:
+    """Answer a plain ASGI request with a problem."""
+    body = problem.body(scope["path"])
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _respond(request: Asked, problem: Problem) -> Response[bytes]:
+    return Response(
+        problem.body(request.url.path),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=problem.headers,
+    )
+
+
+def _on_problem(request: Asked, error: Problem) -> Response[bytes]:
+    return _respond(request, error)
+
+
+def _on_validation(request: Asked, error: ValidationException) -> Response[bytes]:
+    found = cast("list[dict[str, Any]]", error.extra if isinstance(error.extra, list) else [])
+    errors = [_field_error(str(item.get("key", "")), str(item.get("message", ""))) for item in found]
+    detail = "; ".join(f"{each.field}: {each.message}" for each in errors) or str(error.detail)
+    return _respond(request, invalid(request.url.path, detail, errors))
+
+
+def _field_error(key: str, message: str) -> FieldError:
+    # Litestar calls the body "data", and says of a missing argument only its name.
+    return FieldError(
+        field="body" if key in {"", "data"} else key, message="missing" if message == f"'{key}'" else message
+    )
+
+
+def _on_http(request: Asked, error: HTTPException) -> Response[bytes]:
+    phrase = http.HTTPStatus(error.status_code).phrase
+    slug = phrase.lower().replace(" ", "-")
+    detail = {
+        404: f"nothing answers at {request.url.path}",
+        405: f"{request.method} is not possible here",
+        413: "the body is longer than this service takes",
+    }.get(error.status_code, phrase)
+    return _respond(request, Problem(error.status_code, slug, detail, headers=error.headers))
+
+
+def _on_missing_schema(request: Asked, error: psycopg.Error) -> Response[bytes]:
+    logger.warning("the schema is behind", extra={"path": request.url.path, "cause": str(error)})
+    detail = "the database is not prepared for this version yet"
+    return _respond(request, Problem(503, "database-unavailable", detail))
+
+
+def _on_anything(request: Asked, error: Exception) -> Response[bytes]:
+    logger.error("unhandled error", exc_info=error, extra={"path": request.url.path})
+    return _respond(
+        request, Problem(500, "internal", "something went wrong here; the request id finds it in the logs")
+    )
+
+
+handlers: dict[int | type[Exception], Callable[[Asked, Any], Response[bytes]]] = {
+    Problem: _on_problem,
+    ValidationException: _on_validation,
+    HTTPException: _on_http,
+    UndefinedTable: _on_missing_schema,
+    UndefinedColumn: _on_missing_schema,
+    Exception: _on_anything,
+}

@@ -1,0 +1,104 @@
+"""The schema of a service's database: brought to the revision that the code needs, and checked since.
+
+Revisions are numbered (`0001`, `0002`, ...), so that an older process is content with a newer schema while
+a new version rolls out. Alembic runs in a process of its own: the serving process never loads it, and a
+process that dies half-way leaves nothing behind, because PostgreSQL rolls the whole step back.
+"""
+
+import asyncio
+import importlib.resources
+import logging
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import psycopg
+import psycopg.errors
+
+from bookstore.service.database import Database, DatabaseUnavailable
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
+
+
+class SchemaBehind(Exception):
+    """The database is there, but not at the revision that this code needs."""
+
+
+def head(package: str) -> str:
+    """The newest revision that ships with `package` (`bookstore.books`), by the names of its files."""
+    versions = importlib.resources.files(package) / "migrations" / "versions"
+    return max(entry.name.split("_")[0] for entry in versions.iterdir() if entry.name[:1].isdigit())
+
+
+class Schema:
+    """The schema that `package` needs in `database`."""
+
+    def __init__(self, database: Database, package: str, url: str) -> None:
+        self._database = database
+        self._package = package
+        self._url = url
+        self._head = head(package)
+        self._prepared = True
+
+    async def check(self) -> None:
+        """Return if the database answers, is at the needed revision or a newer one, and holds what it should.
+
+        Raises:
+            DatabaseUnavailable: if it doesn't answer.
+            SchemaBehind: if it does, but can't be used yet.
+        """
+        await self._check_revision()
+        if not self._prepared:
+            raise SchemaBehind("the schema is there, what should be in it isn't yet")
+
+    async def _check_revision(self) -> None:
+        try:
+            rows = await self._database.fetch("SELECT version_num FROM alembic_version")
+            found = str(rows[0][0]) if rows else "none"
+        except psycopg.errors.UndefinedTable:
+            found = "none"
+        if found == "none" or found < self._head:
+            raise SchemaBehind(f"the schema is at revision {found}, needed is {self._head}")
+
+    async def prepare(self, then: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Try until the schema is at the needed revision, then do `then` once; survives any outage."""
+        self._prepared = False
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._upgrade_if_behind()
+                if then:
+                    await then()
+            except (DatabaseUnavailable, SchemaBehind, psycopg.Error) as error:
+                logger.warning("the database is not ready", extra={"cause": str(error)})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self._prepared = True
+                logger.info("the schema is ready", extra={"revision": self._head})
+                return
+
+    @asynccontextmanager
+    async def preparing(self, then: Callable[[], Awaitable[None]] | None = None) -> AsyncGenerator[None]:
+        """Prepare in the background for as long as the block runs: a service starts without its database."""
+        task = asyncio.create_task(self.prepare(then))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _upgrade_if_behind(self) -> None:
+        try:
+            await self._check_revision()
+        except SchemaBehind:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "bookstore.service.migrate",
+                self._package,
+                stdin=asyncio.subprocess.PIPE,
+            )
+            await process.communicate(self._url.encode())
+            await self._check_revision()

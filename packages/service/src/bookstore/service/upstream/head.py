@@ -1,0 +1,44 @@
+"""The head of a request, as the bytes that go out. Whatever could be read as two requests is refused."""
+
+from collections.abc import Iterable
+
+Header = tuple[bytes, bytes]
+
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_TARGET = bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
+_OWN = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding"})
+
+
+def framing(body: bool, length: int | None, method: str) -> bytes:  # noqa: FBT001
+    """The header that tells where the body ends; `length` is None for a body whose length isn't known."""
+    if not body:
+        # A POST without a body says so; a GET needs no word of it.
+        return b"content-length: 0\r\n" if method in ("POST", "PUT", "PATCH") else b""
+    return b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
+
+
+def request_head(method: str, target: bytes, host: bytes, headers: Iterable[Header], frame: bytes) -> bytes:
+    """A whole head, blank line included.
+
+    Raises:
+        ValueError: for a method, target or header that would change where the request ends, and for headers
+            that only the client itself writes (Host, Connection, Content-Length, Transfer-Encoding).
+    """
+    if not method or not method.isascii() or method.encode().translate(None, _TOKEN):
+        raise ValueError(f"not a method: {method!r}")
+    if not target.startswith(b"/") or target.translate(None, _TARGET):
+        raise ValueError(f"not a request target: {target!r}")
+    lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n%b" % (method.encode(), target, host, frame)]
+    count = lines[0].count(b"\n")
+    for name, value in headers:
+        if not name or name.translate(None, _TOKEN):
+            raise ValueError(f"not a header name: {name!r}")
+        if name.lower() in _OWN:
+            raise ValueError(f"the client writes this header itself: {name!r}")
+        lines.append(b"%b: %b\r\n" % (name, value))
+        count += 1
+    lines.append(b"\r\n")
+    head = b"".join(lines)
+    if head.count(b"\n") != count + 1 or head.count(b"\r") != count + 1 or b"\0" in head:
+        raise ValueError("a header value must not hold CR, LF or NUL")
+    return head

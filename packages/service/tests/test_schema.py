@@ -1,0 +1,132 @@
+"""The schema comes to the revision that the code needs, whoever is at it and however often it fails."""
+
+import asyncio
+import sys
+
+import psycopg
+import pytest
+
+from bookstore.service.database import Database
+from bookstore.service.schema import Schema, SchemaBehind, head
+
+ENV = "from bookstore.service.migrate import run\n\nrun()\n"
+STEP = """
+from alembic import op
+
+revision, down_revision = {revision!r}, {before!r}
+
+
+def upgrade():
+    op.execute({sql!r})
+"""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package with two migrations, importable here and in child processes."""
+    folder = tmp_path / "shelves"
+    versions = folder / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "migrations" / "env.py").write_text(ENV)
+    steps = {"0001": "CREATE TABLE shelf (id int)", "0002": "ALTER TABLE shelf ADD label text"}
+    before = None
+    for revision, sql in steps.items():
+        (versions / f"{revision}_step.py").write_text(STEP.format(revision=revision, before=before, sql=sql))
+        before = revision
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "shelves"
+    sys.modules.pop("shelves", None)
+
+
+def test_the_head_is_read_from_the_names(package):
+    assert head(package) == "0002"
+
+
+async def test_an_empty_database_is_brought_up_and_then_used(package, postgres_database):
+    done = []
+
+    async def then():
+        done.append(await database.fetch("SELECT label FROM shelf"))
+
+    async with Database(postgres_database) as database:
+        schema = Schema(database, package, postgres_database)
+        with pytest.raises(SchemaBehind, match="revision none, needed is 0002"):
+            await schema.check()
+        await schema.prepare(then)
+        await schema.check()
+    assert done == [[]]
+
+
+async def test_a_service_is_not_ready_before_what_follows_the_schema_is_done(package, postgres_database):
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def then():
+        asked.set()
+        await go_on.wait()
+
+    async with Database(postgres_database) as database:
+        schema = Schema(database, package, postgres_database)
+        preparing = asyncio.create_task(schema.prepare(then))
+        await asked.wait()
+        with pytest.raises(SchemaBehind, match="isn't yet"):
+            await schema.check()
+        go_on.set()
+        await preparing
+        await schema.check()
+
+
+async def test_replicas_that_start_together_do_it_once(package, postgres_database):
+    async with Database(postgres_database) as database:
+        schemas = [Schema(database, package, postgres_database) for _ in range(3)]
+        await asyncio.gather(*(schema.prepare() for schema in schemas))
+        assert await database.fetch("SELECT version_num FROM alembic_version") == [("0002",)]
+
+
+async def test_a_newer_schema_is_fine_for_older_code(package, postgres_database):
+    async with Database(postgres_database) as database:
+        schema = Schema(database, package, postgres_database)
+        await schema.prepare()
+        async with database.connection() as connection:
+            await connection.execute("UPDATE alembic_version SET version_num = '0003'")
+        await schema.check()
+        async with database.connection() as connection:
+            await connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        with pytest.raises(SchemaBehind):
+            await schema.check()
+
+
+async def test_a_service_waits_for_a_database_that_comes_later(package, postgres_server):
+    postgres_server.kill()
+    ready = asyncio.Event()
+
+    async def then():
+        ready.set()
+
+    async with Database(postgres_server.url) as database:
+        schema = Schema(database, package, postgres_server.url)
+        async with schema.preparing(then):
+            await asyncio.sleep(0.3)
+            assert not ready.is_set()
+            postgres_server.start()
+            await asyncio.wait_for(ready.wait(), 20)
+        await schema.check()
+
+
+async def test_a_step_that_fails_leaves_nothing_of_it_behind(package, postgres_database, tmp_path):
+    broken = tmp_path / "shelves" / "migrations" / "versions" / "0003_step.py"
+    sql = "CREATE TABLE half (id int); SELECT 1 / 0"
+    broken.write_text(STEP.format(revision="0003", before="0002", sql=sql))
+    async with Database(postgres_database) as database:
+        schema = Schema(database, package, postgres_database)
+        async with schema.preparing():
+            with psycopg.connect(postgres_database) as connection:
+                for _ in range(3):
+                    assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
+                    await asyncio.sleep(0.3)
+            with pytest.raises(SchemaBehind):
+                await schema.check()
+        broken.write_text(STEP.format(revision="0003", before="0002", sql="SELECT 1"))
+        await schema.prepare()
+        await schema.check()

@@ -1,0 +1,129 @@
+"""An embedded Redis: an ordinary server with its data in one folder, on loopback, behind a password."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from bookstore.stores.account import Account, folder_argument
+from bookstore.stores.binaries import redis_server
+from bookstore.stores.guardian import interpreter_environment
+from bookstore.stores.ports import LOOPBACK
+from bookstore.stores.private import make_private_folder, write_private
+from bookstore.stores.process import Program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_PORT = 6379
+
+# Keys without a time to live (the stream) are never evicted, those with one (the cache) may be.
+CONFIGURATION = """\
+# Written by bookstore at each start.
+bind {host}
+port {port}
+requirepass {password}
+protected-mode yes
+daemonize no
+dir {folder}
+appendonly {appendonly}
+save ""
+databases 16
+maxmemory 128mb
+maxmemory-policy volatile-lru
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redis:
+    """Where an embedded Redis lives and how it is started; whoever starts it owns the process.
+
+    Attributes:
+        folder: the folder for its data, which `prepare` makes.
+        port: the port on loopback.
+        password: everybody's; a URL-safe one.
+        account: the system account to run under (see `unprivileged`).
+        durable: False keeps nothing on disk, for tests.
+    """
+
+    folder: Path
+    port: int
+    password: str
+    account: Account | None = None
+    durable: bool = True
+
+    @property
+    def url(self) -> str:
+        """The connection URL."""
+        return f"redis://:{quote(self.password, safe='')}@{LOOPBACK}:{self.port}/0"
+
+    def prepare(self) -> None:
+        """Make the folder if it isn't there, and write the configuration."""
+        make_private_folder(self.folder, self.account)
+        text = CONFIGURATION.format(
+            host=LOOPBACK,
+            port=self.port,
+            password=self.password,
+            folder=folder_argument(self.folder, self.account),
+            appendonly="yes" if self.durable else "no",
+        )
+        write_private(self.folder / "redis.conf", text, self.account)
+
+    def program(self) -> Program:
+        """The server's process."""
+        return Program(
+            argv=[
+                str(redis_server(self.account)),
+                f"{folder_argument(self.folder, self.account)}/redis.conf",
+            ],
+            folder=self.folder,
+            environment=interpreter_environment() | {"LC_ALL": "C", "TZ": "UTC"},
+            account=self.account,
+        )
+
+    def answers(self, timeout: float = 1.0) -> bool:
+        """Whether the server answers commands now."""
+        return redis_answers(self.url, timeout)
+
+
+def redis_answers(url: str, timeout: float = 1.0) -> bool:
+    """Whether the Redis at `url` answers a PING: neither silent, nor loading, nor refusing our password."""
+    try:
+        return redis_command(url, "PING", timeout=timeout) == "+PONG"
+    except OSError:
+        return False
+
+
+def redis_command(url: str, *words: str, timeout: float = 1.0) -> str:
+    """Send one command to the Redis at `url` and return the first line of its answer, with its type mark.
+
+    For probes and for clearing up, where a client library would be too much.
+
+    Raises:
+        OSError: nobody answers in time.
+    """
+    parts = urlsplit(url)
+    commands = [["AUTH", *filter(None, [parts.username, unquote(parts.password)])]] if parts.password else []
+    if (database := parts.path.strip("/")) not in ("", "0"):
+        commands.append(["SELECT", database])
+    commands.append(list(words))
+    with socket.create_connection(
+        (parts.hostname or LOOPBACK, parts.port or DEFAULT_PORT), timeout=timeout
+    ) as connection:
+        connection.sendall(b"".join(_encoded(command) for command in commands))
+        with connection.makefile("rb") as answers:
+            lines = [answers.readline().decode(errors="replace").rstrip() for _ in commands]
+    with suppress(StopIteration):
+        # A refused AUTH explains more than the NOAUTH behind it.
+        return next(line for line in lines if line.startswith("-"))
+    if not lines[-1]:
+        raise ConnectionResetError("the server closed the connection")
+    return lines[-1]
+
+
+def _encoded(words: list[str]) -> bytes:
+    body = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in (text.encode() for text in words))
+    return b"*%d\r\n%s" % (len(words), body)

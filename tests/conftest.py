@@ -1,0 +1,95 @@
+"""One running system for all tests that drive it from outside."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+OUTSIDE = ("DATABASE_URL", "REDIS_URL")
+
+
+class Bookstore:
+    """The `bookstore` command on a state folder of its own."""
+
+    def __init__(self, state):
+        self.state = Path(state)
+
+    @property
+    def environment(self):
+        """The caller's, without what would lead to other stores."""
+        return {name: value for name, value in os.environ.items() if name not in OUTSIDE} | {
+            "BOOKSTORE_STATE": str(self.state)
+        }
+
+    def command(self, *words):
+        """The command line, with this very interpreter."""
+        return [sys.executable, "-m", "bookstore.lab", *words]
+
+    def run(self, *words):
+        """Run a verb to its end."""
+        return subprocess.run(
+            self.command(*words),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    def up(self, *words):
+        """Start everything, and return when all is healthy."""
+        result = self.run("up", "--detach", *words)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    def status(self):
+        """What `status --json` says."""
+        return json.loads(self.run("status", "--json").stdout)
+
+    def services(self):
+        """The rows of the status by instance."""
+        return {row["instance"]: row for row in self.status()["services"]}
+
+    def url(self, instance):
+        """Where an instance is reached."""
+        return self.services()[instance]["url"]
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    """Wait for a condition; the test's own timeout ends a wait in vain."""
+
+    def wait(condition):
+        while not (value := condition()):
+            time.sleep(0.02)
+        return value
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def bookstore(tmp_path_factory):
+    """The whole system, started once for the run. Whoever breaks a part waits until it is healthy again."""
+    made = Bookstore(tmp_path_factory.mktemp("shared") / "state")
+    made.up()
+    yield made
+    made.run("down")
+
+
+@pytest.fixture
+def private_bookstore(tmp_path):
+    """A system for this test alone, not started yet."""
+    made = Bookstore(tmp_path / "state")
+    yield made
+    made.run("down")
+
+
+@pytest.fixture
+def client():
+    """An HTTP client that waits as long as a patient user would."""
+    with httpx.Client(timeout=10, trust_env=False) as made:
+        yield made

@@ -1,0 +1,253 @@
+"""Documents tell the truth: their commands run, in their order; tables and links match what is there."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from bookstore.books.settings import BooksSettings
+from bookstore.lab.system.topology import SYSTEM
+from bookstore.orders.settings import OrdersSettings
+from bookstore.service.settings import Settings
+from bookstore.stores.ports import any_free
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md")})
+BLOCK = re.compile(r"^```(sh|bash|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+ELSEWHERE = {
+    "uv run pytest": "this very run",
+    ".ci/run": "begins with this very run",
+    ".ci/run lint types imports lock": "steps of a plain .ci/run",
+    "MEMBER=apps/books .ci/run alone": "a job of the workflow; tests that run here too",
+    ".ci/run lowest wheels": "two jobs of the workflow",
+    "uv run pytest apps/books": "part of this very run",
+    "uv run pytest tests/test_workspace.py tests/test_imports.py": "part of this very run",
+    "uv run ruff check --fix": "changes files; a plain .ci/run runs it without --fix",
+    "uv run ruff format": "changes files; a plain .ci/run runs it with --check",
+    "uv lock": "changes a file; tests/test_workspace.py runs it with --check",
+}
+"""Commands that aren't run here, each with the reason."""
+
+SERVER = re.compile(r"uv run (books|orders|gateway)$")
+
+
+def blocks(document):
+    return BLOCK.findall(document.read_text())
+
+
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def commands(script):
+    """The commands of a script, each with all its lines."""
+    command = ""
+    for line in script.splitlines():
+        command += line + "\n"
+        whole = subprocess.run(["bash", "-n", "-c", command], capture_output=True, check=False)
+        if whole.returncode == 0 and not line.endswith("\\"):
+            if command.strip():
+                # pip needs an index; whoever runs this has uv.
+                yield command.strip().removeprefix("pip install uv && ")
+            command = ""
+    assert not command, f"doesn't end: {command}"
+
+
+class Reader:
+    """Somebody who types in what a document says, on a machine where the usual ports may be taken."""
+
+    def __init__(self, bookstore, home):
+        self.bookstore = bookstore
+        (home / ".curlrc").write_text('silent\nshow-error\nfail-with-body\nnoproxy = "*"\n')
+        self.environment = bookstore.environment | {
+            "CURL_HOME": str(home),
+            # The environment is as it should be, and may be in use.
+            "UV_NO_SYNC": "1",
+        }
+        self.said = ""
+
+    def types(self, command):
+        result = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self.here(command)],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+        self.said = result.stdout
+
+    def here(self, command):
+        """The command with the ports that the services have got."""
+        if "localhost:" not in command:
+            return command
+        if self.bookstore.status()["state"] != "running":
+            self.bookstore.up()
+        urls = {row["name"]: row["url"] for row in self.bookstore.status()["services"]}
+        for service in SYSTEM.services:
+            if service.kind == "app":
+                command = command.replace(f"http://localhost:{service.port}", urls[service.name])
+        assert "localhost:" not in command, f"nobody is there: {command}"
+        return command
+
+
+@pytest.fixture
+def reader(private_bookstore, tmp_path):
+    return Reader(private_bookstore, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "document", [each for each in DOCUMENTS if blocks(each)], ids=lambda path: str(path.relative_to(ROOT))
+)
+@pytest.mark.timeout(240)
+def test_commands_do_as_they_are_told(document, reader):
+    for kind, text in blocks(document):
+        if kind == "json":
+            assert same_shape(json.loads(text), json.loads(reader.said)), reader.said
+            continue
+        for command in commands(text):
+            if command not in ELSEWHERE and not SERVER.search(command):
+                reader.types(command)
+
+
+def same_shape(shown, said):
+    """Whether an answer that a document shows has the fields and kinds of the real one."""
+    if isinstance(shown, dict):
+        return list(shown) == list(said) and all(same_shape(shown[key], said[key]) for key in shown)
+    if isinstance(shown, list):
+        return all(same_shape(shown[0], each) for each in said)
+    return type(shown) is type(said)
+
+
+@every_document
+def test_every_block_says_what_it_is(document):
+    """What says nothing is not looked at, and may be a command that nobody runs."""
+    opened = re.findall(r"^```(.*)$", document.read_text(), re.MULTILINE)[::2]
+    assert set(opened) <= {"sh", "bash", "json", "python", "text", "toml", "mermaid"}, opened
+
+
+def test_the_lab_tells_of_every_verb_and_of_no_other():
+    helped = subprocess.run(
+        [sys.executable, "-m", "bookstore.lab", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    verbs = set(re.findall(r"^    (\w+) {2,}", helped, re.MULTILINE))
+    told = re.findall(r"^bookstore (\w+)", (ROOT / "apps/lab/README.md").read_text(), re.MULTILINE)
+    assert set(told) == verbs
+
+
+def test_no_exception_is_out_of_date():
+    told = {command for document in DOCUMENTS for _, text in blocks(document) for command in commands(text)}
+    assert set(ELSEWHERE) <= told
+
+
+SERVERS = [
+    (document, command)
+    for document in DOCUMENTS
+    for kind, text in blocks(document)
+    if kind != "json"
+    for command in commands(text)
+    if SERVER.search(command)
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "command"), SERVERS, ids=lambda value: value.parent.name if isinstance(value, Path) else ""
+)
+def test_a_service_starts_alone(document, command, postgres_database, client, eventually):
+    """With a fresh database and a free port; it leaves in order when it is told to."""
+    port = any_free()
+    command = re.sub(r"postgresql://\S+", postgres_database, command)
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec env {command}"],
+        cwd=document.parent,
+        env=os.environ | {"PORT": str(port), "DRAIN_ANNOUNCE": "0", "UV_NO_SYNC": "1"},
+        stdout=subprocess.DEVNULL,
+    )
+
+    def is_ready():
+        assert process.poll() is None, command
+        try:
+            return client.get(f"http://127.0.0.1:{port}/health/ready").is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        eventually(is_ready)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_each_service_tells_how_to_start_it_alone():
+    assert {SERVER.search(command)[1] for _, command in SERVERS} == {"books", "orders", "gateway"}
+
+
+def rows(document, header):
+    """The rows of the table under a header, as lists of cells."""
+    table = document.read_text().split(header, 1)[1].split("\n\n", 1)[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+def test_the_readme_names_every_service_and_its_port():
+    told = {row[0]: int(row[1]) for row in rows(ROOT / "README.md", "| service | port | what it is |")}
+    assert told == {service.name: service.port for service in SYSTEM.services}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("books", BooksSettings), ("orders", OrdersSettings)])
+def test_a_readme_names_every_setting_and_its_default(name, kind):
+    common = {field.name for field in msgspec.structs.fields(Settings)} - {"port"}
+    fields = [field for field in msgspec.structs.fields(kind) if field.name not in common]
+    told = {
+        row[0].strip("`"): row[1] for row in rows(ROOT / "apps" / name / "README.md", "| setting | default |")
+    }
+    assert told == {
+        field.name.upper(): "" if field.required else str(field.default).lower() for field in fields
+    }
+
+
+def test_the_service_kit_names_every_common_setting():
+    text = (ROOT / "packages" / "service" / "README.md").read_text()
+    names = [field.name.upper() for field in msgspec.structs.fields(Settings)]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_catalogue_has_as_many_books_as_the_readme_says():
+    books = json.loads((ROOT / "apps/books/src/bookstore/books/catalogue.json").read_text())
+    assert f"{len(books)} books" in (ROOT / "README.md").read_text()
+    assert f"{len(books)} books" in (ROOT / "apps/books/README.md").read_text()
+
+
+@every_document
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if not target.startswith(("http:", "https:", "#")):
+            assert (document.parent / target.partition("#")[0]).exists(), target
+
+
+@every_document
+def test_paths_in_the_text_exist(document):
+    for path in re.findall(r"`((?:packages|apps|tests|docs|bench)/[\w./-]*\w)`", document.read_text()):
+        assert (ROOT / path).exists(), path
+
+
+def test_decisions_are_numbered_and_listed():
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    records = sorted(path for path in folder.glob("*.md") if path.name != "README.md")
+    assert [path.name[:4] for path in records] == [f"{number:04}" for number in range(1, len(records) + 1)]
+    for path in records:
+        title = path.read_text().splitlines()[0]
+        assert re.fullmatch(rf"# {path.name[:4]}\. .+", title), path.name
+        assert f"[{title[2:]}]({path.name})" in index, path.name

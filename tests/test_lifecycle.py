@@ -1,0 +1,134 @@
+"""The whole system: started, killed in every place, and ended."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bookstore.lab.system.folder import StateFolder
+from bookstore.stores.process import ProcessId
+
+INSTANCES = ["postgres", "redis", "books-1", "orders-1", "gateway-1"]
+
+
+def family(bookstore):
+    """Every process of a system: the supervisor, the guardian, the instances and their children."""
+    return StateFolder(bookstore.state).lock.holder().family()
+
+
+def healthy(bookstore):
+    status = bookstore.status()
+    return status["state"] == "running" and all(s["health"] == "healthy" for s in status["services"])
+
+
+def test_status_tells_of_every_process(bookstore):
+    status = bookstore.status()
+    assert set(status) == {"state", "state_folder", "credentials_file", "services"}
+    assert [row["instance"] for row in status["services"]] == INSTANCES
+    assert healthy(bookstore)
+    told = {pid for row in status["services"] for pid in row["pids"]}
+    # All but the supervisor and its guardian.
+    assert len(family(bookstore)) - 2 <= len(told)
+    assert status["services"][0]["url"].startswith("postgresql://postgres:")
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eventually, instance):
+    before = bookstore.services()
+    victim = ProcessId.of(before[instance]["pid"])
+    victim.send(signal.SIGKILL)
+    eventually(lambda: not victim.alive)
+    after = bookstore.services()[instance]
+    assert after["pid"] != victim.pid
+    if after["pid"] is None:
+        assert (after["health"], after["pids"]) == ("down", [])
+    eventually(lambda: healthy(bookstore))
+    for name, row in bookstore.services().items():
+        assert (row["pid"] == before[name]["pid"]) == (name != instance)
+
+
+def test_an_order_survives_the_kill_of_everything(bookstore, client, eventually):
+    url = bookstore.url("gateway-1")
+    book = client.get(f"{url}/v1/books?limit=1").json()[0]
+    order = client.post(f"{url}/v1/orders", json={"book_id": book["id"], "quantity": 2})
+    assert order.status_code == 201
+    everything = family(bookstore)
+    os.kill(everything[0].pid, signal.SIGKILL)
+    eventually(lambda: not any(member.alive for member in everything))
+    assert bookstore.status()["state"] == "stopped"
+    bookstore.up()
+    again = client.get(f"{bookstore.url('gateway-1')}/v1/orders/{order.json()['id']}")
+    assert again.json() == order.json()
+
+
+def test_the_whole_system_is_small(bookstore):
+    memory = 0
+    for member in family(bookstore):
+        try:
+            memory += psutil.Process(member.pid).memory_full_info().pss
+        except psutil.NoSuchProcess:
+            continue
+    assert memory < 500 * 10**6
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv isn't here")
+def test_a_killed_uv_takes_the_system_with_it(private_bookstore, eventually):
+    project = Path(__file__).parents[1]
+    with subprocess.Popen(
+        ["uv", "run", "--no-sync", "--project", project, *private_bookstore.command("up")],
+        env=private_bookstore.environment,
+        stdout=subprocess.DEVNULL,
+    ) as uv:
+        eventually(lambda: uv.poll() is not None or private_bookstore.status()["state"] == "running")
+        assert uv.poll() is None
+        everything = family(private_bookstore)
+        parent = psutil.Process(everything[0].pid).parent()
+        assert parent.name() == "uv"
+        parent.kill()
+        uv.wait()
+        eventually(lambda: not any(member.alive for member in everything))
+    assert private_bookstore.status()["state"] == "stopped"
+
+
+def test_a_terminated_up_ends_in_order(private_bookstore):
+    with subprocess.Popen(
+        private_bookstore.command("up"), env=private_bookstore.environment, stdout=subprocess.PIPE, text=True
+    ) as up:
+        assert any("ready after" in line for line in up.stdout)
+        everything = family(private_bookstore)
+        up.terminate()
+        assert up.wait() == 0
+    assert not any(member.alive for member in everything)
+    log = (private_bookstore.state / "logs" / "postgres.log").read_text()
+    assert "database system is shut down" in log
+
+
+def test_the_demo_holds_and_cleans_up(private_bookstore):
+    result = private_bookstore.run("demo", "--yes")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Every step held" in result.stdout
+    assert private_bookstore.status()["state"] == "stopped"
+
+
+def test_the_demo_uses_a_system_that_runs_and_leaves_it_running(bookstore):
+    result = bookstore.run("demo", "--yes")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "it runs already" in result.stdout
+    assert healthy(bookstore)
+
+
+def test_an_app_that_refuses_its_settings_is_shown(private_bookstore, monkeypatch):
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    result = private_bookstore.run("up", "--detach")
+    assert result.returncode == 14
+    assert "LOG_LEVEL" in result.stderr
+    assert private_bookstore.status()["state"] == "stopped"
+
+
+def test_the_command_is_installed():
+    assert os.access(Path(sys.executable).with_name("bookstore"), os.X_OK)

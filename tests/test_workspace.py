@@ -1,0 +1,197 @@
+"""The workspace keeps its shape: what every member has, which versions fit, how long a file may be."""
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MEMBERS = sorted(path.parent for path in ROOT.glob("*/*/pyproject.toml"))
+MANIFESTS = {member: tomllib.loads((member / "pyproject.toml").read_text()) for member in MEMBERS}
+VERSIONS = {manifest["project"]["name"]: manifest["project"]["version"] for manifest in MANIFESTS.values()}
+SERVICES = [
+    member
+    for member, manifest in MANIFESTS.items()
+    if member.parent.name == "apps" and "bookstore-service" in str(manifest["project"]["dependencies"])
+]
+
+every_member = pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
+every_service = pytest.mark.parametrize("member", SERVICES, ids=lambda member: member.name)
+
+LONG = 400
+ALLOWED_LONG = {
+    "uv.lock": "written by uv",
+    "apps/gateway/tests/test_proxy.py": "one gateway between two real sockets: what it promises, in one list",
+    "bench/upstream_client.py": "a measurement that runs by itself: both clients, speed and behaviour",
+    "packages/service/tests/test_upstream.py": "one server, one script a case: cases to read side by side",
+}
+
+
+def tracked():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [path for path in listed.split("\0") if path and (ROOT / path).is_file()]
+
+
+def package(member):
+    return member / "src" / "bookstore" / member.name
+
+
+def test_the_root_depends_on_every_member():
+    assert sorted(PROJECT["project"]["dependencies"]) == sorted(VERSIONS)
+    assert PROJECT["tool"]["uv"]["sources"] == {name: {"workspace": True} for name in VERSIONS}
+
+
+@every_member
+def test_what_every_member_has(member):
+    assert (member / "README.md").read_text().startswith(f"# bookstore-{member.name}\n")
+    version = MANIFESTS[member]["project"]["version"]
+    assert f"## {version}" in (member / "CHANGELOG.md").read_text()
+    assert list(member.glob("tests/test_*.py"))
+    assert (package(member) / "py.typed").is_file()
+    assert (package(member) / "__init__.py").is_file()
+    assert not (member / "src" / "bookstore" / "__init__.py").exists(), "bookstore is a namespace"
+
+
+@every_member
+def test_how_every_member_is_built(member):
+    project, build = MANIFESTS[member]["project"], MANIFESTS[member]["build-system"]
+    assert project["name"] == f"bookstore-{member.name}"
+    assert "dynamic" not in project
+    assert project["requires-python"] == PROJECT["project"]["requires-python"]
+    assert build["build-backend"] == "uv_build"
+    assert MANIFESTS[member]["tool"]["uv"]["build-backend"]["module-name"] == f"bookstore.{member.name}"
+    groups = {str(manifest["build-system"]) for manifest in MANIFESTS.values()}
+    assert groups == {str(build)}
+
+
+def written(member):
+    """All requirements of a member: its own, its extras', its groups'."""
+    manifest = MANIFESTS[member]
+    yield from manifest["project"]["dependencies"]
+    for lines in manifest["project"].get("optional-dependencies", {}).values():
+        yield from lines
+    for lines in manifest.get("dependency-groups", {}).values():
+        yield from (line for line in lines if isinstance(line, str))
+
+
+@every_member
+def test_bounds_admit_the_workspace(member):
+    """A published wheel carries them as they are written; a bare name would take any version."""
+    for requirement in map(Requirement, written(member)):
+        operators = {each.operator for each in requirement.specifier}
+        if requirement.name == MANIFESTS[member]["project"]["name"]:
+            continue  # its own extras
+        if requirement.name in VERSIONS:
+            assert operators == {">=", "<"}, str(requirement)
+            assert requirement.specifier.contains(VERSIONS[requirement.name]), str(requirement)
+        else:
+            assert operators & {">=", "==", "~="}, f"{requirement} has no lower bound"
+
+
+@every_service
+def test_every_service_has_the_same_rooms(member):
+    names = {path.name for path in package(member).iterdir()}
+    assert {"__init__.py", "__main__.py", "app.py", "settings.py", "py.typed"} <= names
+    assert MANIFESTS[member]["project"]["scripts"] == {
+        member.name: f"bookstore.{member.name}.__main__:main",
+    }
+
+
+@every_service
+def test_handlers_stand_in_api_and_sql_in_store(member):
+    verbs = {"get", "post", "put", "patch", "delete", "route"}
+    for file in package(member).rglob("*.py"):
+        if "migrations" in file.parts:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            names = {alias.name for alias in node.names}
+            if node.module == "litestar" and names & verbs:
+                assert file.name == "api.py", f"{file.relative_to(ROOT)} handles requests"
+            if (node.module or "").partition(".")[0] == "psycopg":
+                assert file.name == "store.py", f"{file.relative_to(ROOT)} speaks SQL"
+
+
+def test_no_file_is_long_without_a_reason():
+    lengths = {path: len((ROOT / path).read_bytes().splitlines()) for path in tracked()}
+    long = {path for path, length in lengths.items() if length > LONG}
+    assert long <= {*ALLOWED_LONG}
+    assert {path for path in ALLOWED_LONG if lengths.get(path, LONG) < LONG} == set(), "no longer long"
+
+
+def test_the_lock_belongs_to_the_manifests():
+    locked = subprocess.run(
+        [os.environ.get("UV", "uv"), "lock", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert locked.returncode == 0, locked.stderr
+
+
+def jobs():
+    return yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("vendor.github-workflows", ".github/workflows/ci.yml"),
+        ("vendor.dependabot", ".github/dependabot.yml"),
+    ],
+)
+def test_the_workflow_is_valid(schema, file):
+    checked = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, file],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_workflow_holds_still_and_asks_for_little():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    assert workflow["permissions"] == {}
+    for name, job in jobs().items():
+        assert job["permissions"] == {"contents": "read"}, name
+        assert job["timeout-minutes"] <= 15, name
+        for step in job["steps"]:
+            commit = step.get("uses", f"@{40 * 'f'}").rpartition("@")[2]
+            assert len(commit) == 40, f"{name}: {step['uses']} may change under us"
+            assert set(commit) <= set("0123456789abcdef"), f"{name}: {step['uses']}"
+
+
+def test_the_workflow_covers_every_python():
+    promised = {
+        f"3.{minor}"
+        for minor in range(30)
+        if Requirement(f"python{PROJECT['project']['requires-python']}").specifier.contains(f"3.{minor}")
+    }
+    assert set(jobs()["alone"]["strategy"]["matrix"]["python"]) == promised - {"3.14"}
+
+
+def test_every_step_of_the_workflow_is_one_of_ci_run():
+    script = (ROOT / ".ci" / "run").read_text()
+    for name, job in jobs().items():
+        commands = [step["run"] for step in job["steps"] if "run" in step]
+        assert len(commands) == 1, name
+        for word in commands[0].split(".ci/run", 1)[1].split()[:1]:
+            assert f"\n{word.rstrip(')')}() {{" in script, f"{name}: .ci/run has no {word}"
