@@ -50,6 +50,7 @@ import purgatory
 import pybreaker
 import stamina
 import tenacity
+
 from bookstore.resilience import Breaker, Bulkhead, Pipeline, Quota, RateLimit, Retry, Timeout
 
 Contestant = Callable[[], Awaitable[Any]]
@@ -189,8 +190,9 @@ async def throughput(hit: Callable[[], Awaitable[Any]], seconds: float, tasks: i
 
 
 async def shared(rounds: int) -> None:
-    from bookstore.resilience.redis import RedisLimits  # noqa: PLC0415
     from redis.asyncio import Redis  # noqa: PLC0415 - only with --redis
+
+    from bookstore.resilience.redis import RedisLimits  # noqa: PLC0415
 
     with server() as url:
         redis = Redis.from_url(url)

@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 
 import pytest
+
 from bookstore.resilience import Pipeline
 from bookstore.resilience.adaptive import Adaptive
 from bookstore.resilience.errors import BulkheadFull, CircuitOpen

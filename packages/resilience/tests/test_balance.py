@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
+
 from bookstore.resilience.balance import Balancer
 from bookstore.resilience.outliers import Outliers
 from bookstore.resilience.testing import FakeClock

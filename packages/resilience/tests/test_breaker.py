@@ -6,6 +6,7 @@ from abc import ABC
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from bookstore.resilience import (
     Breaker,
     CircuitOpen,
@@ -749,7 +750,7 @@ class TestCalls:
         assert [(event.policy, event.attempt, event.verdict) for event in told] == [("redis", 2, "ignore")]
 
     def test_an_excluded_abstract_class_excludes_itself_only(self, clock):
-        class Business(Exception, ABC):  # noqa: N818
+        class Business(Exception, ABC):
             pass
 
         breaker = Breaker(

@@ -4,11 +4,12 @@ The model keeps every outcome in a list, and every permit with its whole history
 """
 
 import pytest
-from bookstore.resilience import Breaker, CircuitOpen, Window
-from bookstore.resilience.testing import FakeClock
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from bookstore.resilience import Breaker, CircuitOpen, Window
+from bookstore.resilience.testing import FakeClock
 
 SECONDS = st.integers(0, 40).map(lambda quarter: quarter / 4)
 

@@ -1,4 +1,5 @@
 import pytest
+
 from bookstore.resilience import Budget
 
 

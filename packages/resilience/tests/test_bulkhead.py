@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+
 from bookstore.resilience import Bulkhead, BulkheadFull, Pipeline
 from bookstore.resilience.testing import permits_at_rest
 

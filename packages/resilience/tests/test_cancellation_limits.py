@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from bookstore.resilience import (
     AIMD,
     Adaptive,

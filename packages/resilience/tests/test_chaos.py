@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from bookstore.resilience import Pipeline
 from bookstore.resilience.chaos import Chaos
 from bookstore.resilience.testing import FakeClock

@@ -3,8 +3,9 @@ import asyncio
 import time
 from pathlib import Path
 
-import bookstore.resilience
 import pytest
+
+import bookstore.resilience
 from bookstore.resilience.clock import SYSTEM, dice
 from bookstore.resilience.testing import FakeClock
 

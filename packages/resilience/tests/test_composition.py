@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+
 from bookstore.resilience import (
     Breaker,
     Bulkhead,

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+
 from bookstore.resilience import (
     Deadline,
     DeadlineExceeded,

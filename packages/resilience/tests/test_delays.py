@@ -1,7 +1,8 @@
 import pytest
-from bookstore.resilience import backoff
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bookstore.resilience import backoff
 
 
 def delays(policy, clock, count):

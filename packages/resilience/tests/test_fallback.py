@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+
 from bookstore.resilience import CircuitOpen, Fallback, Pipeline, Rejected
 
 both = pytest.mark.parametrize("how", ["async", "sync"])

@@ -4,6 +4,7 @@ import asyncio
 from math import inf
 
 import pytest
+
 from bookstore.resilience import Pipeline
 from bookstore.resilience.budget import Budget
 from bookstore.resilience.errors import BulkheadFull, CircuitOpen

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import httpx2
 import pytest
+
 from bookstore.resilience import Breaker, Deadline, Hedge, Pipeline, Retry
 from bookstore.resilience.balance import Balancer
 from bookstore.resilience.http import http_verdict, transient

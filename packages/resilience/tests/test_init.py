@@ -3,8 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bookstore.resilience
 import pytest
+
+import bookstore.resilience
 
 
 def test_every_name_is_where_the_type_checkers_think():

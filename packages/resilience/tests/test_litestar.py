@@ -3,6 +3,9 @@
 import asyncio
 
 import pytest
+from litestar import Litestar, Request, get
+from litestar.testing import AsyncTestClient
+
 from bookstore.resilience import (
     AIMD,
     Adaptive,
@@ -17,8 +20,6 @@ from bookstore.resilience import (
 )
 from bookstore.resilience.errors import BulkheadFull
 from bookstore.resilience.litestar import ResiliencePlugin, client
-from litestar import Litestar, Request, get
-from litestar.testing import AsyncTestClient
 
 
 @get("/ok")

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from bookstore.resilience import Pipeline
 from bookstore.resilience.errors import RateLimited
 from bookstore.resilience.quota import Quota

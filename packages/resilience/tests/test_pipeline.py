@@ -6,6 +6,7 @@ from functools import partial, partialmethod
 from typing import NamedTuple
 
 import pytest
+
 from bookstore.resilience import (
     Breaker,
     Bulkhead,

@@ -2,6 +2,7 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
+
 from bookstore.resilience import Outcome, Policy, backoff
 from bookstore.resilience.delays import Backoff
 from bookstore.resilience.guard import Guard

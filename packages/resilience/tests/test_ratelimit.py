@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
+
 from bookstore.resilience import Pipeline
 from bookstore.resilience.errors import RateLimited
 from bookstore.resilience.quota import Gcra, Keys, Quota, SlidingLog

@@ -5,6 +5,8 @@ import sys
 from collections import Counter
 
 import pytest
+from redis.asyncio import BlockingConnectionPool, Redis
+
 from bookstore.resilience import Pipeline
 from bookstore.resilience.clock import SYSTEM
 from bookstore.resilience.errors import RateLimited
@@ -12,7 +14,6 @@ from bookstore.resilience.quota import Quota
 from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.redis import RedisLimits
 from bookstore.resilience.testing import FakeClock
-from redis.asyncio import BlockingConnectionPool, Redis
 
 pytestmark = pytest.mark.redis
 

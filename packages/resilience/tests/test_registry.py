@@ -1,6 +1,7 @@
 import tomllib
 
 import pytest
+
 from bookstore.resilience import (
     Breaker,
     Bulkhead,

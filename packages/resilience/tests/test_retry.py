@@ -2,6 +2,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+
 from bookstore.resilience import (
     Breaker,
     Budget,

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+
 from bookstore.resilience import (
     AIMD,
     Adaptive,

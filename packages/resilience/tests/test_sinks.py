@@ -1,15 +1,16 @@
 """What OpenTelemetry and Prometheus are told."""
 
 import pytest
-from bookstore.resilience import Breaker, CircuitOpen, Pipeline, Retry
-from bookstore.resilience.otel import OtelSink
-from bookstore.resilience.prometheus import PrometheusSink
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
+
+from bookstore.resilience import Breaker, CircuitOpen, Pipeline, Retry
+from bookstore.resilience.otel import OtelSink
+from bookstore.resilience.prometheus import PrometheusSink
 
 
 async def fail():

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from bookstore.resilience import Pipeline
 from bookstore.resilience.deadline import Deadline, current_deadline
 from bookstore.resilience.errors import CircuitOpen, Rejected

@@ -1,6 +1,7 @@
 """Results that nobody reads are closed, whatever they are."""
 
 import pytest
+
 from bookstore.resilience.tasks import discard
 
 

@@ -2,6 +2,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+
 from bookstore.resilience import Pipeline, TimedOut, Timeout
 from bookstore.resilience.clock import SYSTEM
 from bookstore.resilience.cutoff import Cutoff

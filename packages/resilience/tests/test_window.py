@@ -1,8 +1,9 @@
 import pytest
-from bookstore.resilience import Window
-from bookstore.resilience.window import CountWindow, TimeWindow
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bookstore.resilience import Window
+from bookstore.resilience.window import CountWindow, TimeWindow
 
 
 def sums(window):

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable
 from typing import assert_type
 
+from redis.asyncio import Redis
+
 from bookstore.resilience import (
     Adaptive,
     Balancer,
@@ -15,7 +17,6 @@ from bookstore.resilience import (
     percentile,
 )
 from bookstore.resilience.redis import RedisLimits
-from redis.asyncio import Redis
 
 local = RateLimit(Quota(5))
 assert_type(local, RateLimit[Decision])

@@ -7,7 +7,7 @@ it (no breaker counts it, no retry repeats it unless told to by its class).
 from typing import ClassVar
 
 
-class Rejected(Exception):  # noqa: N818 - it reads as what happened
+class Rejected(Exception):
     """A policy refused the call.
 
     Attributes:
@@ -53,7 +53,7 @@ class DeadlineExceeded(Rejected):
     reason = "deadline exceeded"
 
 
-class TimedOut(TimeoutError):  # noqa: N818 - as above
+class TimedOut(TimeoutError):
     """A `Timeout` policy cut the try off. A `TimeoutError` of the call's own is never turned into this."""
 
     def __init__(self, policy: str, seconds: float) -> None:

@@ -16,8 +16,9 @@ from bookstore.resilience.pipeline import Pipeline
 from bookstore.resilience.retry import Retry
 
 if TYPE_CHECKING:
-    from bookstore.resilience.policy import Policy
     from httpx import AsyncBaseTransport, Request, Response
+
+    from bookstore.resilience.policy import Policy
 else:
     AsyncBaseTransport = object
 

@@ -8,16 +8,17 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from litestar import Request, Response
+from litestar.datastructures import Headers, MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.plugins import InitPlugin
+
 from bookstore.resilience.adaptive import Adaptive
 from bookstore.resilience.bulkhead import Bulkhead
 from bookstore.resilience.deadline import Deadline
 from bookstore.resilience.errors import BulkheadFull, DeadlineExceeded, Rejected, TimedOut
 from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.store import Decision
-from litestar import Request, Response
-from litestar.datastructures import Headers, MutableScopeHeaders
-from litestar.enums import ScopeType
-from litestar.plugins import InitPlugin
 
 if TYPE_CHECKING:
     from litestar.config.app import AppConfig

@@ -1,9 +1,10 @@
 """A sink for OpenTelemetry: three instruments, and events on the current span."""
 
-from bookstore.resilience.events import Event
-from bookstore.resilience.metrics import STATES, labels
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import Meter
+
+from bookstore.resilience.events import Event
+from bookstore.resilience.metrics import STATES, labels
 
 
 class OtelSink:

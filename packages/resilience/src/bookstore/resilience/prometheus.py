@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
 from bookstore.resilience.events import Event
 from bookstore.resilience.metrics import STATES, labels
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds, from a cache's to a patient caller's."""
