@@ -47,7 +47,9 @@ async def fail(request: Request) -> str:
 
 def app_of(**settings):
     plugin = ResiliencePlugin(**settings)
-    return AsyncTestClient(Litestar([ok, left, fail], plugins=[plugin]), raise_server_exceptions=False)
+    # Litestar's own logging would stay on the root logger for the rest of the run.
+    app = Litestar([ok, left, fail], plugins=[plugin], logging_config=None)
+    return AsyncTestClient(app, raise_server_exceptions=False)
 
 
 async def test_nothing_configured_nothing_changed():
