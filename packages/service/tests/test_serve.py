@@ -26,7 +26,7 @@ class Process:
     def __init__(self, log, **settings):
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        given = {"PORT": str(self.port), "DRAIN_ANNOUNCE": "0.5", "DRAIN_FINISH": "5", **settings}
+        given = {"PORT": str(self.port), "DRAIN_ANNOUNCE": "1.5", "DRAIN_FINISH": "20", **settings}
         with log.open("w") as out:
             self.popen = subprocess.Popen(
                 [sys.executable, PROGRAM],
@@ -71,14 +71,14 @@ async def test_a_drain_announces_itself_finishes_what_runs_and_refuses_what_is_n
     process = start()
     await process.ready()
     async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
-        slow = asyncio.create_task(client.get("/slow?seconds=1.5"))
+        slow = asyncio.create_task(client.get("/slow?seconds=3"))
         await asyncio.sleep(0.2)
         process.popen.send_signal(signal.SIGTERM)
         assert await _until_not_ready(client) == 503
         assert (await client.get("/whoami")).status_code == 200
         with pytest.raises(httpx.TransportError):
             await _until_refused(process.url)
-        assert (await slow).json() == {"slept": 1.5}
+        assert (await slow).json() == {"slept": 3}
     code, lines = await process.ended()
     assert code == 0
     assert "draining" in [line["message"] for line in lines]
