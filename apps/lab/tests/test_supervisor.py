@@ -149,7 +149,8 @@ def test_the_first_signal_waits_and_the_second_hurries(system, eventually):
     eventually(lambda: (rows := system.rows) and rows["books-1"].ready)
     books = system.rows["books-1"].process
     process.send_signal(signal.SIGINT)
-    eventually(lambda: "stopping" in system.folder.log("supervisor").read_text())
+    log = system.folder.log("supervisor")
+    eventually(lambda: log.exists() and "stopping" in log.read_text())
     assert books.alive
     # What comes within a third of a second counts as the same keystroke, hence more than one.
     eventually(lambda: not books.alive or process.send_signal(signal.SIGINT))

@@ -80,7 +80,7 @@ async def test_a_body_over_the_limit_is_413_with_or_without_its_length(client):
     for body in (b'{"name": "' + b"a" * 3000, pieces()):
         answer = await client.post("/v1/things", content=body, headers=JSON)
         assert answer.status_code == 413
-        assert answer.json()["type"] == "urn:bookstore:problem:request-entity-too-large"
+        assert answer.json()["type"] == "urn:bookstore:problem:content-too-large"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,15 @@ RETRY_AFTER = 1
 """Seconds after which a refused caller may try again, where nothing better is known."""
 
 
+# Python names these two by an older RFC up to 3.12, and an answer must not depend on that.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+def phrase(status: int) -> str:
+    """What RFC 9110 calls a status."""
+    return _PHRASES.get(status) or http.HTTPStatus(status).phrase
+
+
 class Problem(Exception):
     """An error that its caller is told of: raise it anywhere below a handler."""
 
@@ -54,7 +63,7 @@ class Problem(Exception):
         return _encode(
             ProblemDetails(
                 type=NAMESPACE + self.slug,
-                title=http.HTTPStatus(self.status).phrase,
+                title=phrase(self.status),
                 status=self.status,
                 detail=self.detail,
                 instance=path,
@@ -115,13 +124,13 @@ def _field_error(key: str, message: str) -> FieldError:
 
 
 def _on_http(request: Asked, error: HTTPException) -> Response[bytes]:
-    phrase = http.HTTPStatus(error.status_code).phrase
-    slug = phrase.lower().replace(" ", "-")
+    title = phrase(error.status_code)
+    slug = title.lower().replace(" ", "-")
     detail = {
         404: f"nothing answers at {request.url.path}",
         405: f"{request.method} is not possible here",
         413: "the body is longer than this service takes",
-    }.get(error.status_code, phrase)
+    }.get(error.status_code, title)
     return _respond(request, Problem(error.status_code, slug, detail, headers=error.headers))
 
 

@@ -91,7 +91,7 @@ def _programs() -> Iterator[Finding]:
         except (OSError, subprocess.SubprocessError) as error:
             yield Finding("bad", f"{name} doesn't run here: {error}")
         else:
-            yield Finding("ok", f"{answer.stdout.split(' sha=')[0].strip()}{who}")
+            yield Finding("ok", f"{name}: {answer.stdout.split(' sha=')[0].strip()}{who}")
 
 
 def _apps(topology: Topology) -> Iterator[Finding]:

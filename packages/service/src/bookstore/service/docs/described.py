@@ -11,6 +11,7 @@ from litestar.plugins import OpenAPISchemaPlugin
 
 from bookstore.contracts.problems import MEDIA_TYPE, ProblemDetails
 from bookstore.contracts.values import Price, Text
+from bookstore.service.problem import phrase
 
 if TYPE_CHECKING:
     from litestar._openapi.schema_generation import SchemaCreator
@@ -56,7 +57,7 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     return {
         status: ResponseSpec(
             ProblemDetails,
-            description=http.HTTPStatus(status).phrase,
+            description=phrase(status),
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
@@ -99,7 +100,7 @@ def _describe(path: str, operation: dict[str, Any]) -> None:
 
 def _response(status: int) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "description": http.HTTPStatus(status).phrase,
+        "description": phrase(status),
         "content": {MEDIA_TYPE: _PROBLEM},
     }
     if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
