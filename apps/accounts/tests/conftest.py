@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import time
 from contextlib import contextmanager
 
 import httpx
@@ -13,6 +14,7 @@ from bookstore.accounts.app import create_app
 from bookstore.accounts.settings import AccountsSettings
 from bookstore.service.migrate import upgrade
 from bookstore.service.testing import serving
+from bookstore.stores.provision import Database, provision
 
 CHEAP = {"argon2_memory": 8, "argon2_passes": 1}
 PASSWORD = "correct horse battery"
@@ -21,7 +23,7 @@ _numbers = itertools.count(1)
 
 
 @contextmanager
-def _accounts(database_url, **settings):
+def _accounts(database_url, until=("/health", "keys"), **settings):
     """A running service, and a client whose address counts as that of a trusted proxy."""
     given = {"port": 0, "access_log": False, "trusted_proxies": "127.0.0.1", **CHEAP, **settings}
 
@@ -29,8 +31,9 @@ def _accounts(database_url, **settings):
         return create_app(AccountsSettings(database_url=database_url, **given))
 
     with serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
-        # The first request waits until the first key is made.
-        while client.get("/health/ready").status_code != 200:
+        # The tables and the first key are made after the start.
+        path, dependency = until
+        while client.get(path).json()["services"][dependency] != "healthy":
             pass
         yield client
 
@@ -49,6 +52,24 @@ def accounts_template(postgres_template):
 def database_url(accounts_template):
     with accounts_template.fresh() as url:
         yield url
+
+
+class House:
+    """A database for this test alone, and services over it."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def run(self, **settings):
+        return _accounts(self.url, **settings)
+
+    def query(self, sql, *parameters):
+        return _query(self.url, sql, *parameters)
+
+
+@pytest.fixture
+def house(database_url):
+    return House(database_url)
 
 
 @pytest.fixture
@@ -71,16 +92,16 @@ def shared(shared_url):
         yield client
 
 
+def _query(url, sql, *parameters):
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(sql, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
 @pytest.fixture
 def query():
     """Run SQL as the service's own user; gives the rows."""
-
-    def query(url, sql, *parameters):
-        with psycopg.connect(url, autocommit=True) as connection:
-            cursor = connection.execute(sql, parameters)
-            return cursor.fetchall() if cursor.description else []
-
-    return query
+    return _query
 
 
 @pytest.fixture
@@ -201,3 +222,27 @@ def check_problem():
         return problem
 
     return check
+
+
+@pytest.fixture
+def provisioned():
+    """Make our database on a server of the test's own; gives its URL."""
+
+    def make(server):
+        database = Database("accounts_db", "accounts_user", "secret")
+        provision(server.url, [database])
+        return database.url(server.url)
+
+    return make
+
+
+@pytest.fixture
+def eventually():
+    """Wait for a condition; the test's own timeout ends a wait in vain."""
+
+    def wait(condition):
+        while not (value := condition()):
+            time.sleep(0.005)
+        return value
+
+    return wait

@@ -6,6 +6,7 @@ from litestar import Response, delete, get, post, put
 from litestar.params import JSONBody
 
 from bookstore.accounts.callers import STAFF, caller, identified, staff_only
+from bookstore.accounts.described import problems
 from bookstore.accounts.people.model import EmailTaken
 from bookstore.accounts.people.store import PeopleStore
 from bookstore.contracts.accounts import Customer, CustomerChange, NewCustomer
@@ -36,7 +37,7 @@ async def _listed(request: Asked) -> None:
     await plainly_asked(request)
 
 
-@get("/v1/customers", tags=["customers"], before_request=_listed)
+@get("/v1/customers", tags=["customers"], before_request=_listed, responses=problems(401, 403))
 async def list_customers(
     people: Given[PeopleStore], limit: Limit = 100, offset: Offset = 0
 ) -> list[Customer]:
@@ -44,7 +45,7 @@ async def list_customers(
     return await people.customers(limit, offset)
 
 
-@post("/v1/customers", tags=["customers"], before_request=staff_only)
+@post("/v1/customers", tags=["customers"], before_request=staff_only, responses=problems(401, 403, 409))
 async def add_customer(data: JSONBody[NewCustomer], people: Given[PeopleStore]) -> Response[Customer]:
     """Add a customer who can't log in; for those who work here."""
     try:
@@ -54,14 +55,21 @@ async def add_customer(data: JSONBody[NewCustomer], people: Given[PeopleStore]) 
     return Response(customer, status_code=201, headers={"Location": f"/v1/customers/{customer.id}"})
 
 
-@get("/v1/customers/{customer_id:str}", tags=["customers"], before_request=identified)
+@get(
+    "/v1/customers/{customer_id:str}", tags=["customers"], before_request=identified, responses=problems(401)
+)
 async def read_customer(request: Asked, customer_id: PathId, people: Given[PeopleStore]) -> Customer:
     """One customer."""
     number = _allowed(request, customer_id)
     return await people.customer(number) or _missing(number)
 
 
-@put("/v1/customers/{customer_id:str}", tags=["customers"], before_request=identified)
+@put(
+    "/v1/customers/{customer_id:str}",
+    tags=["customers"],
+    before_request=identified,
+    responses=problems(401, 409),
+)
 async def change_customer(
     request: Asked, customer_id: PathId, data: JSONBody[CustomerChange], people: Given[PeopleStore]
 ) -> Customer:
@@ -76,7 +84,13 @@ async def change_customer(
     return changed or _missing(number)
 
 
-@delete("/v1/customers/{customer_id:str}", status_code=204, tags=["customers"], before_request=identified)
+@delete(
+    "/v1/customers/{customer_id:str}",
+    status_code=204,
+    tags=["customers"],
+    before_request=identified,
+    responses=problems(401),
+)
 async def delete_customer(request: Asked, customer_id: PathId, people: Given[PeopleStore]) -> None:
     """End a customer, and their login with it."""
     number = _allowed(request, customer_id)
