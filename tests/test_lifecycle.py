@@ -84,7 +84,8 @@ def test_a_killed_uv_takes_the_system_with_it(private_bookstore, eventually):
         env=private_bookstore.environment,
         stdout=subprocess.DEVNULL,
     ) as uv:
-        eventually(lambda: private_bookstore.status()["state"] == "running")
+        eventually(lambda: uv.poll() is not None or private_bookstore.status()["state"] == "running")
+        assert uv.poll() is None
         everything = family(private_bookstore)
         parent = psutil.Process(everything[0].pid).parent()
         assert parent.name() == "uv"
@@ -94,11 +95,11 @@ def test_a_killed_uv_takes_the_system_with_it(private_bookstore, eventually):
     assert private_bookstore.status()["state"] == "stopped"
 
 
-def test_a_terminated_up_ends_in_order(private_bookstore, eventually):
+def test_a_terminated_up_ends_in_order(private_bookstore):
     with subprocess.Popen(
         private_bookstore.command("up"), env=private_bookstore.environment, stdout=subprocess.PIPE, text=True
     ) as up:
-        eventually(lambda: "ready after" in up.stdout.readline())
+        assert any("ready after" in line for line in up.stdout)
         everything = family(private_bookstore)
         up.terminate()
         assert up.wait() == 0

@@ -80,7 +80,7 @@ def check_problem():
         assert problem["status"] == status
         assert problem["type"].startswith("urn:bookstore:problem:")
         assert slug is None or problem["type"].removeprefix("urn:bookstore:problem:") == slug
-        assert problem["instance"] == answer.request.url.path
+        assert problem["instance"] == answer.request.url.path.rstrip("/") or "/"
         assert problem["request_id"] == answer.headers["x-request-id"]
         assert problem["trace_id"] == answer.headers["x-trace-id"]
         for secret in ("Traceback", "psycopg", "SELECT", "INSERT", "UPDATE"):

@@ -137,7 +137,7 @@ def emma(shared):
 
 
 @pytest.mark.parametrize(("method", "version", "content", "says"), _cases())
-def test_a_bad_body_is_refused_with_its_reason_and_changes_nothing(
+def test_a_bad_body_is_refused_with_its_reason_and_changes_nothing(  # noqa: PLR0917
     shared, emma, check_problem, method, version, content, says
 ):
     total = shared.get("/v2/books?limit=1").json()["total"]

@@ -123,8 +123,8 @@ async def test_what_the_client_gets(gateway):
 async def test_answers_without_a_body(gateway, method, sent, status, length):
     async def script(peer) -> None:
         head = await peer.request()
-        # The gateway may ask GET for HEAD; then there is a body, which the client mustn't see.
-        await peer.answer(sent + (b"ok" if head.startswith(b"GET") and b"length: 2" in sent else b""))
+        assert head.startswith(method.encode() + b" ")
+        await peer.answer(sent)
 
     async with gateway(script) as front:
         reply = await front.ask(method, "/v1/books/1")
@@ -282,9 +282,12 @@ async def test_no_limit(gateway):
 
 async def test_a_body_that_does_not_come(gateway):
     async with gateway(idle_timeout=0.05) as front:
-        raw = b"POST /v1/books HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6\r\n\r\none"
-        reply = await front.send(raw)
-        assert (reply.status, reply.problem["title"]) == (408, "Request Timeout")
+        reader, writer = await front.connect()
+        writer.write(b"POST /v1/books HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\none")
+        # Whether the server closes then is up to Granian: see the README.
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 408 ")
+        assert b"the rest of the body did not come in time" in await reader.readuntil(b"}")
+        writer.transport.abort()
         if front.books.heads:
             await front.books.lets_go()
 

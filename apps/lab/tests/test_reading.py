@@ -62,6 +62,15 @@ def test_following_sees_new_lines_new_logs_and_logs_begun_anew(folder):
     assert look() == []
 
 
+def test_a_log_that_grew_too_long_is_begun_anew(folder):
+    path = folder.log("books-1")
+    before = path.read_text()
+    assert not logs.shorten(path, limit=1000)
+    assert logs.shorten(path, limit=10)
+    assert path.read_text() == ""
+    assert path.with_name("books-1.log.1").read_text() == before
+
+
 def test_the_command_shows_logs(system):
     system.add("books")
     system.up()

@@ -89,6 +89,25 @@ async def test_a_reader_that_gives_up_takes_nothing_from_the_others():
     assert impatient.cancelled()
 
 
+async def test_a_reader_waits_no_longer_for_the_queries_before_its_own():
+    source = Source()
+    batch = Batch(source.fetch, width=1, patience=0.05)
+    first = asyncio.create_task(batch.load("a"))
+    await _turns()
+    # Its query never goes out: the one before it hangs.
+    with pytest.raises(TimeoutError):
+        await batch.load("b")
+    with pytest.raises(TimeoutError):
+        await first
+    source.answer(0)
+    await _turns()
+    source.answer(1)
+    later = asyncio.create_task(batch.load("b"))
+    await _turns()
+    source.answer(2)
+    assert await later == ("b", 0)
+
+
 async def test_a_batch_is_bounded():
     source = Source()
     batch = Batch(source.fetch, width=1, most=10)

@@ -59,6 +59,24 @@ async def test_an_empty_database_is_brought_up_and_then_used(package, postgres_d
     assert done == [[]]
 
 
+async def test_a_service_is_not_ready_before_what_follows_the_schema_is_done(package, postgres_database):
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def then():
+        asked.set()
+        await go_on.wait()
+
+    async with Database(postgres_database) as database:
+        schema = Schema(database, package, postgres_database)
+        preparing = asyncio.create_task(schema.prepare(then))
+        await asked.wait()
+        with pytest.raises(SchemaBehind, match="isn't yet"):
+            await schema.check()
+        go_on.set()
+        await preparing
+        await schema.check()
+
+
 async def test_replicas_that_start_together_do_it_once(package, postgres_database):
     async with Database(postgres_database) as database:
         schemas = [Schema(database, package, postgres_database) for _ in range(3)]

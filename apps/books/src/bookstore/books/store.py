@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from bookstore.books.model import Book
 from bookstore.service.batch import Batch
-from bookstore.service.database import Database
+from bookstore.service.database import Database, DatabaseUnavailable
 
 _COLUMNS = "id, title, author, description, price, on_hand, active, created_at, updated_at"
 
@@ -24,7 +24,10 @@ class BookStore:
 
     async def get(self, book_id: int) -> Book | None:
         """One book. Readers that arrive while others are being served share one query."""
-        return await self._by_id.load(book_id)
+        try:
+            return await self._by_id.load(book_id)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("no answer in time") from error
 
     async def _fetch_many(self, ids: Sequence[int]) -> Mapping[int, Book]:
         rows = await self._database.fetch(

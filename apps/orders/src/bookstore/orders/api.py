@@ -10,6 +10,7 @@ from bookstore.contracts.orders import NewLine, NewOrderV1, NewOrderV2, OrderPag
 from bookstore.orders.catalogue import Catalogue
 from bookstore.orders.model import Order, priced, summed
 from bookstore.orders.store import OrderStore
+from bookstore.service.docs import problems
 from bookstore.service.identity import PathId, identity
 from bookstore.service.pages import Limit, Offset, page_headers, plainly_asked
 from bookstore.service.problem import Asked, Problem, not_found
@@ -62,7 +63,7 @@ async def _found(orders: OrderStore, order_id: str) -> Order:
     return order
 
 
-@post("/v1/orders", tags=["v1"])
+@post("/v1/orders", tags=["v1"], responses=problems(404))
 async def add_v1(
     request: Asked, data: JSONBody[NewOrderV1], orders: Given[OrderStore], catalogue: Given[Catalogue]
 ) -> Response[OrderV1]:
@@ -80,7 +81,7 @@ async def list_v1(
     return _in_numbers([_v1(order) for order in await orders.newest(limit, offset)])
 
 
-@get("/v1/orders/{order_id:str}", tags=["v1"])
+@get("/v1/orders/{order_id:str}", tags=["v1"], responses=problems(409))
 async def read_v1(order_id: PathId, orders: Given[OrderStore]) -> Response[OrderV1]:
     """One order, if it is of one book."""
     order = await _found(orders, order_id)
@@ -91,7 +92,7 @@ async def read_v1(order_id: PathId, orders: Given[OrderStore]) -> Response[Order
     return _in_numbers(_v1(order))
 
 
-@post("/v2/orders", tags=["v2"])
+@post("/v2/orders", tags=["v2"], responses=problems(404))
 async def add_v2(
     request: Asked, data: JSONBody[NewOrderV2], orders: Given[OrderStore], catalogue: Given[Catalogue]
 ) -> Response[OrderV2]:

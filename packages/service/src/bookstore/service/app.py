@@ -4,7 +4,7 @@ import os
 import platform
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
@@ -15,13 +15,14 @@ from bookstore.service.access import AccessLog
 from bookstore.service.body import StrictRequest
 from bookstore.service.health import Checkup, Dependency
 from bookstore.service.metrics import Metrics
+from bookstore.service.options import options_for
 from bookstore.service.problem import handlers as problem_handlers
 from bookstore.service.provide import constant
 from bookstore.service.settings import Settings
 from bookstore.service.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from litestar.types import ASGIApp, ControllerRouterHandler
+    from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 
@@ -80,7 +81,7 @@ class Service:
             operations.append(metrics)
         objects: dict[str, Any] = {"checkup": self.checkup, **(provide or {})}
         router = Litestar(
-            [*handlers, *operations],
+            [*options_for([*handlers, *operations]), *handlers, *operations],
             dependencies={key: constant(value) for key, value in objects.items()},
             exception_handlers=problem_handlers,
             request_class=StrictRequest,
@@ -97,9 +98,10 @@ class Service:
             if method != "OPTIONS" and not route.path.startswith(("/health", "/metrics", "/docs", "/openapi"))
         )
         self.router = router
+        routes = _head_as_get(router)
         self._access_log = AccessLog(name, self.instance) if settings.access_log else None
         self.asgi: ASGIApp = Telemetry(
-            front(router) if front else router,
+            front(routes) if front else routes,
             self.metrics if settings.metrics_enabled else None,
             self._access_log,
             traced=not settings.otel_sdk_disabled,
@@ -115,3 +117,14 @@ class Service:
             yield
         if self._access_log:
             self._access_log.flush()
+
+
+def _head_as_get(router: "ASGIApp") -> "ASGIApp":
+    """A HEAD is a GET whose body the server leaves out: routes need to know only GET."""
+
+    async def routes(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            cast("dict[str, Any]", scope)["method"] = "GET"
+        await router(scope, receive, send)
+
+    return routes

@@ -17,23 +17,34 @@ class Batch(Generic[K, V]):
     """
 
     def __init__(
-        self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], *, width: int = 2, most: int = 100
+        self,
+        fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]],
+        *,
+        width: int = 2,
+        most: int = 100,
+        patience: float = 1.8,
     ) -> None:
         self._fetch = fetch
+        self._patience = patience
         self._width = width
         self._most = most
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     async def load(self, key: K) -> V | None:
-        """The value of `key`, or None if there is none; raises what the fetch raised."""
+        """The value of `key`, or None if there is none; raises what the fetch raised.
+
+        Raises:
+            TimeoutError: after `patience` seconds, those spent waiting for the queries before included.
+        """
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
             if len(self._running) < self._width:
                 self._start()
         # One reader that gives up must not take the answer away from the others.
-        return await asyncio.shield(future)
+        async with asyncio.timeout(self._patience):
+            return await asyncio.shield(future)
 
     def _start(self) -> None:
         task = asyncio.get_running_loop().create_task(self._run())

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
+import psycopg
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, FieldError, ProblemDetails
 from bookstore.service.context import current
@@ -123,6 +125,12 @@ def _on_http(request: Asked, error: HTTPException) -> Response[bytes]:
     return _respond(request, Problem(error.status_code, slug, detail, headers=error.headers))
 
 
+def _on_missing_schema(request: Asked, error: psycopg.Error) -> Response[bytes]:
+    logger.warning("the schema is behind", extra={"path": request.url.path, "cause": str(error)})
+    detail = "the database is not prepared for this version yet"
+    return _respond(request, Problem(503, "database-unavailable", detail))
+
+
 def _on_anything(request: Asked, error: Exception) -> Response[bytes]:
     logger.error("unhandled error", exc_info=error, extra={"path": request.url.path})
     return _respond(
@@ -134,5 +142,7 @@ handlers: dict[int | type[Exception], Callable[[Asked, Any], Response[bytes]]] =
     Problem: _on_problem,
     ValidationException: _on_validation,
     HTTPException: _on_http,
+    UndefinedTable: _on_missing_schema,
+    UndefinedColumn: _on_missing_schema,
     Exception: _on_anything,
 }

@@ -40,14 +40,20 @@ class Schema:
         self._package = package
         self._url = url
         self._head = head(package)
+        self._prepared = True
 
     async def check(self) -> None:
-        """Return if the database answers and is at the needed revision, or a newer one.
+        """Return if the database answers, is at the needed revision or a newer one, and holds what it should.
 
         Raises:
             DatabaseUnavailable: if it doesn't answer.
-            SchemaBehind: if it does, with an older schema.
+            SchemaBehind: if it does, but can't be used yet.
         """
+        await self._check_revision()
+        if not self._prepared:
+            raise SchemaBehind("the schema is there, what should be in it isn't yet")
+
+    async def _check_revision(self) -> None:
         try:
             rows = await self._database.fetch("SELECT version_num FROM alembic_version")
             found = str(rows[0][0]) if rows else "none"
@@ -58,6 +64,7 @@ class Schema:
 
     async def prepare(self, then: Callable[[], Awaitable[None]] | None = None) -> None:
         """Try until the schema is at the needed revision, then do `then` once; survives any outage."""
+        self._prepared = False
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -69,6 +76,7 @@ class Schema:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
+                self._prepared = True
                 logger.info("the schema is ready", extra={"revision": self._head})
                 return
 
@@ -83,7 +91,7 @@ class Schema:
 
     async def _upgrade_if_behind(self) -> None:
         try:
-            await self.check()
+            await self._check_revision()
         except SchemaBehind:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -93,4 +101,4 @@ class Schema:
                 stdin=asyncio.subprocess.PIPE,
             )
             await process.communicate(self._url.encode())
-            await self.check()
+            await self._check_revision()

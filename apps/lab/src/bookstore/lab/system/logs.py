@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from bookstore.lab.system.folder import StateFolder
 
 TAIL_BYTES = 512 * 1024
+LOG_BYTES = 64 * 1024 * 1024
 LOOK_SECONDS = 0.2
 POSTGRES_LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] (\w+):\s+(.*)$")
 REDIS_LINE = re.compile(r"^\d+:\w (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) ([.\-*#]) (.*)$")
@@ -106,6 +109,18 @@ def recent(paths: Iterable[Path], count: int) -> list[Entry]:
             dated.append((when, number, entry))
     dated.sort(key=lambda item: item[:2])
     return [entry for _, _, entry in dated[-count:]]
+
+
+def shorten(path: Path, limit: int = LOG_BYTES) -> bool:
+    """Begin a log anew when it has grown too long, and keep the old one as `.1`; False if it hasn't.
+
+    The writer has it open for appending and goes on at the new end; what it writes during the copy is lost.
+    """
+    if path.stat().st_size <= limit:
+        return False
+    shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+    os.truncate(path, 0)
+    return True
 
 
 class Follower:

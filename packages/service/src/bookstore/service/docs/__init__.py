@@ -8,9 +8,9 @@ from litestar.datastructures import ResponseHeader
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
-from bookstore.service.docs.described import Values, with_problems
+from bookstore.service.docs.described import Values, problems, with_problems
 
-__all__ = ["Page", "Values", "config", "openapi"]
+__all__ = ["Page", "Values", "config", "openapi", "problems"]
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'",

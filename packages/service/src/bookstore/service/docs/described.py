@@ -4,6 +4,7 @@ import http
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.plugins import OpenAPISchemaPlugin
@@ -48,6 +49,19 @@ class Values(OpenAPISchemaPlugin):
             description=f"0 to {kind.highest} with at most 2 decimals, as a string or a number.",
             examples=["12.99", 12.99],
         )
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """For a handler's `responses`: failures of its own, beyond those that follow from its shape."""
+    return {
+        status: ResponseSpec(
+            ProblemDetails,
+            description=http.HTTPStatus(status).phrase,
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status in statuses
+    }
 
 
 def with_problems(document: dict[str, Any]) -> dict[str, Any]:

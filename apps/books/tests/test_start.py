@@ -1,0 +1,136 @@
+"""The command: two at once on an empty database, and what stands in the way of a start."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from time import monotonic, sleep
+
+import httpx
+import psycopg
+
+from bookstore.books import catalogue
+from bookstore.contracts.books import NewBookV2
+from bookstore.contracts.values import decoder
+
+PATIENCE = 60.0
+
+
+def _environment(**settings):
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "DRAIN_ANNOUNCE": "0", **settings}
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def _started(tmp_path, **settings):
+    """A process of the command; gives its URL, and ends it in order."""
+    port = _free_port()
+    log = tmp_path / f"{port}.log"
+    with log.open("wb") as output:  # a pipe that nobody reads would stop the process once it is full
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "bookstore.books"],
+            env=_environment(PORT=str(port), **settings),
+            cwd=tmp_path,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+    assert process.returncode == 0, log.read_text()
+    assert json.loads(log.read_text().splitlines()[-1])["message"] == "stopped"
+
+
+def _ready(url):
+    until = monotonic() + PATIENCE
+    with httpx.Client(base_url=url) as client:
+        while monotonic() < until:
+            try:
+                if client.get("/v2/books?limit=1").json().get("total"):
+                    return
+            except httpx.TransportError:
+                sleep(0.02)
+    raise TimeoutError(url)
+
+
+def test_two_that_start_together_migrate_once_and_seed_once(postgres_database, tmp_path):
+    settings = {"SEED_CATALOGUE": "true", "DEFAULT_STOCK": "7", "ACCESS_LOG": "false"}
+    with (
+        _started(tmp_path, DATABASE_URL=postgres_database, **settings) as first,
+        _started(tmp_path, BOOKS_DB_DSN=postgres_database, **settings) as second,
+    ):
+        for url in (first, second):
+            _ready(url)
+        made = httpx.post(
+            f"{first}/v1/books", json={"title": "Emma", "author": "Jane Austen", "price": 1}
+        ).json()
+        assert httpx.get(f"{second}/v1/books/{made['id']}").json() == made
+        assert httpx.get(f"{second}/v1/books?limit=1").json() == [made]
+        assert httpx.delete(f"{second}/v1/books/{made['id']}").status_code == 200
+    expected = catalogue.books()
+    with psycopg.connect(postgres_database) as database:
+        rows = database.execute(
+            "SELECT title, author, price, on_hand FROM books WHERE active ORDER BY id"
+        ).fetchall()
+        [(revisions,)] = database.execute("SELECT count(*) FROM alembic_version").fetchall()
+        [(times,)] = database.execute("SELECT count(DISTINCT created_at) FROM books WHERE active").fetchall()
+    assert [(title, author, str(price), stock) for title, author, price, stock in rows] == [
+        (book["title"], book["author"], book["price"], 7) for book in expected
+    ]
+    assert (revisions, times) == (1, len(expected))
+
+
+def test_a_store_that_was_emptied_by_its_owner_stays_empty(database_url, run_books, add):
+    with run_books(database_url) as client:
+        assert client.delete(f"/v1/books/{add(client)['id']}").status_code == 200
+    with run_books(database_url, seed_catalogue=True) as client:
+        assert client.get("/v2/books").json()["total"] == 0
+
+
+def test_the_catalogue_is_fit_for_its_own_rules():
+    books = catalogue.books()
+    assert len(books) > 150
+    assert len({(book["title"], book["author"]) for book in books}) == len(books)
+    read = decoder(NewBookV2).decode
+    for book in books:
+        made = read(json.dumps(book))
+        assert (made.title, made.author, str(made.price)) == (book["title"], book["author"], book["price"])
+
+
+def test_all_bad_settings_are_named_at_once_and_nothing_starts(tmp_path):
+    settings = {
+        "PORT": "x",
+        "DEFAULT_STOCK": "-1",
+        "BOOKS_STOCK": "1",
+        "BOOKS_DB_DSN": "mysql://u:secret@h/d",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "bookstore.books"],
+        env=_environment(**settings),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 2
+    says = [
+        "DATABASE_URL: must look like postgresql://",
+        "PORT: ",
+        "DEFAULT_STOCK: ",
+        "BOOKS_STOCK: unknown setting",
+    ]
+    for line in says:
+        assert f"books: {line}" in done.stderr
+    assert "secret" not in done.stderr

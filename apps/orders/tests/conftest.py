@@ -1,0 +1,264 @@
+"""The orders service on a real socket, over a real database, with a real server in place of books."""
+
+import asyncio
+import json
+import socket
+import struct
+import threading
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from bookstore.orders.app import create_app
+from bookstore.orders.settings import OrdersSettings
+from bookstore.service.migrate import upgrade
+from bookstore.service.testing import serving
+
+
+def whole(status, body):
+    return b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+def half(body):
+    return whole(200, body)[: -len(body) // 2]
+
+
+WELL = object()
+# What is answered, and how it ends: the connection is "kept", "reset" or "closed", or it "hangs" or trickles.
+MODES = {
+    "well": (WELL, "kept"),
+    "held": (WELL, "held"),
+    "hang": (b"", "hangs"),
+    "reset": (b"", "reset"),
+    "close": (b"", "closed"),
+    "half_body": (half, "closed"),
+    "half_body_reset": (half, "reset"),
+    "half_body_hang": (half, "hangs"),
+    "half_head": (b"HTTP/1.1 200 X\r\ncontent-le", "closed"),
+    "trickle": (b"HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n", "trickles"),
+    "no_http": (b"220 smtp.example.com ESMTP\r\n", "closed"),
+    "bad_json": (whole(200, b'{"id": 1, "title": '), "kept"),
+    "bad_utf8": (whole(200, b'{"id": 1, "title": "\xff", "author": "a", "price": "1"}'), "kept"),
+    "html": (whole(200, b"<html>Welcome to the hotel's network</html>"), "kept"),
+    "empty": (whole(200, b""), "kept"),
+    "no_content": (b"HTTP/1.1 204 X\r\n\r\n", "kept"),
+    "null": (whole(200, b"null"), "kept"),
+    "array": (whole(200, b"[]"), "kept"),
+    "deep": (whole(200, b'{"x":' + b"[" * 100_000), "kept"),
+    "huge": (lambda body: whole(200, body[:-1] + b" " * 9_000_000 + b"}"), "kept"),
+    "moved": (b"HTTP/1.1 302 X\r\nlocation: /v1/books/2\r\ncontent-length: 0\r\n\r\n", "kept"),
+    "error": (whole(500, b'{"status": 500}'), "kept"),
+    "error_with_a_book": (lambda body: whole(502, body), "kept"),
+    "unavailable": (whole(503, b'{"status": 503}'), "kept"),
+    "throttled": (whole(429, b"{}"), "kept"),
+    "forbidden": (whole(403, b"{}"), "kept"),
+    "accepted": (lambda body: whole(202, body), "kept"),
+}
+
+
+class Books:
+    """Answers GET /v1/books/{id} as books does, or as one of MODES says, for a book (`modes`) or all.
+
+    `asked` are the paths and headers that it was sent.
+    """
+
+    def __init__(self):
+        self.catalogue = {}
+        self.modes = {}
+        self.mode = "well"
+        self.asked = []
+        self.hold = threading.Event()
+        """What mode `held` waits for."""
+        self.arrived = threading.Event()
+        """Set at every request."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._tasks = set()
+        self._server = None
+        self.port = 0
+        self.open()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def sell(self, book_id, price="9.49", title="Emma", author="Jane Austen"):
+        self.catalogue[book_id] = {
+            "id": book_id, "title": title, "author": author, "price": price, "active": True,
+            "created_at": "2025-08-21T01:25:12.438013Z", "updated_at": "2025-08-21T01:25:12.438013Z",
+        }  # fmt: skip
+
+    def open(self):
+        async def start():
+            return await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+        self._server = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def refuse(self):
+        """Close the port: whoever connects is refused from now on."""
+
+        async def stop():
+            self._server.close()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
+
+    def close(self):
+        self.hold.set()
+        self.refuse()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _serve(self, reader, writer):
+        # The loop holds its tasks weakly, and one that hangs is held by nobody else.
+        self._tasks.add(task := asyncio.current_task())
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                request, *lines = head.split("\r\n")
+                path = request.split(" ")[1]
+                headers = {
+                    line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in lines if line
+                }
+                self.asked.append((path, headers))
+                self.arrived.set()
+                await self._answer(path, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _answer(self, path, writer):
+        if path == "/health/live":
+            mode, book = self.mode if self.mode in {"hang", "error"} else "well", {"status": "healthy"}
+        else:
+            book_id = int(path.removeprefix("/v1/books/"))
+            mode, book = self.modes.get(book_id, self.mode), self.catalogue.get(book_id)
+        body = json.dumps(book or {"type": "urn:bookstore:problem:not-found", "status": 404}).encode()
+        well = whole(200 if book else 404, body)
+        answer, end = MODES[mode]
+        if end == "held":
+            await asyncio.to_thread(self.hold.wait)
+        writer.write(well if answer is WELL else answer(body) if callable(answer) else answer)
+        await writer.drain()
+        match end:
+            case "hangs":
+                await asyncio.Event().wait()
+            case "trickles":
+                while True:  # no single wait is long, but there is no end to them
+                    writer.write(b" ")
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+            case "reset":
+                option = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+                raise ConnectionResetError
+            case "closed":
+                raise ConnectionResetError
+
+
+@pytest.fixture(scope="session")
+def start_books():
+    @contextmanager
+    def start():
+        books = Books()
+        yield books
+        books.close()
+
+    return start
+
+
+@pytest.fixture
+def books(start_books):
+    with start_books() as books:
+        for book_id, price in ((1, "19.99"), (2, "24.99"), (3, "0.00"), (4, "99999999.99")):
+            books.sell(book_id, price, title=f"Book {book_id}", author=f"Author {book_id}")
+        yield books
+
+
+@contextmanager
+def _orders(database_url, books_url, **settings):
+    def create():
+        given = {"port": 0, "access_log": False, **settings}
+        return create_app(OrdersSettings(database_url=database_url, books_service_url=books_url, **given))
+
+    with serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def run_orders():
+    return _orders
+
+
+@pytest.fixture(scope="session")
+def orders_template(postgres_template):
+    return postgres_template("orders", lambda url: upgrade("bookstore.orders", url))
+
+
+@pytest.fixture
+def database_url(orders_template):
+    with orders_template.fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def orders(database_url, books):
+    """A service for this test alone, without any order."""
+    with _orders(database_url, books.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shared_books(start_books):
+    """100 books, book n at n.99; and book 500, the dearest there can be."""
+    with start_books() as books:
+        for book_id in range(1, 101):
+            books.sell(book_id, f"{book_id}.99", title=f"Book {book_id}", author=f"Author {book_id}")
+        books.sell(500, "99999999.99")
+        yield books
+
+
+@pytest.fixture(scope="session")
+def shared(orders_template, shared_books):
+    """A service for all tests that mind their own orders only."""
+    with orders_template.fresh() as url, _orders(url, shared_books.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def ways_to_fail():
+    return [mode for mode in MODES if mode not in {"well", "held"}]
+
+
+@pytest.fixture(scope="session")
+def check_problem():
+    """Assert that an answer is a whole problem of this status; gives its body."""
+
+    def check(answer, status, slug=None):
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        told = {"type", "title", "status", "detail", "instance", "request_id", "trace_id"}
+        assert told <= problem.keys() <= told | {"errors"}
+        assert problem["status"] == status
+        assert problem["type"].startswith("urn:bookstore:problem:")
+        assert slug is None or problem["type"].removeprefix("urn:bookstore:problem:") == slug
+        assert problem["instance"] == answer.request.url.path.rstrip("/")
+        assert problem["request_id"] == answer.headers["x-request-id"]
+        assert problem["trace_id"] == answer.headers["x-trace-id"]
+        for secret in ("Traceback", "psycopg", "SELECT", "INSERT", "127.0.0.1"):
+            assert secret not in answer.text
+        if status == 503:
+            assert int(answer.headers["retry-after"]) >= 1
+        return problem
+
+    return check

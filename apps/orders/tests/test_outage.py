@@ -1,0 +1,230 @@
+"""The database frozen, killed, restarted, and lost in the middle of a commit."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from time import monotonic
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from bookstore.service.migrate import upgrade
+from bookstore.stores.provision import Database, provision
+
+PROMISE = 2.0
+PATIENCE = 15.0
+ONE = {"book_id": 1, "quantity": 1}
+
+
+@pytest.fixture
+def fragile(postgres_server):
+    """The URL of a database on a server that this test may break."""
+    database = Database("orders_db", "orders_user", "secret")
+    provision(postgres_server.url, [database])
+    url = database.url(postgres_server.url)
+    upgrade("bookstore.orders", url)
+    return url
+
+
+@pytest.fixture
+def fragile_orders(fragile, books, run_orders):
+    with run_orders(fragile, books.url) as client:
+        assert client.post("/v1/orders", json=ONE).status_code == 201
+        yield client
+
+
+def _timed(client, method, path, body):
+    started = monotonic()
+    return client.request(method, path, json=body), monotonic() - started
+
+
+def _recovers(client):
+    started = monotonic()
+    while client.get("/v1/orders/1").status_code != 200 or client.get("/health/ready").status_code != 200:
+        assert monotonic() - started < PATIENCE
+
+
+BASKET = {"items": [ONE, {"book_id": 2, "quantity": 3}]}
+CALLS = [
+    ("POST", "/v1/orders", ONE),
+    ("POST", "/v2/orders", BASKET),
+    ("GET", "/v1/orders/1", None),
+    ("GET", "/v2/orders/1", None),
+    ("GET", "/v1/orders", None),
+    ("GET", "/v2/orders", None),
+    ("POST", "/v1/orders", ONE),
+]
+
+
+def _all_refused_in_time(client, check_problem):
+    with ThreadPoolExecutor(len(CALLS)) as pool:
+        for answer, took in pool.map(lambda call: _timed(client, *call), CALLS):
+            assert took < PROMISE, (answer.request.method, answer.request.url.path, took)
+            check_problem(answer, 503, "database-unavailable")
+
+
+def _whole(url):
+    """The orders that are kept, each with all of its lines and one job; anything else is half an order."""
+    with psycopg.connect(url) as database:
+        rows = database.execute(
+            "SELECT o.id, o.lines, (SELECT count(*) FROM order_lines l WHERE l.order_id = o.id),"
+            " (SELECT count(*) FROM ledger l WHERE l.order_id = o.id) FROM orders o"
+        ).fetchall()
+    for _, lines, kept_lines, jobs in rows:
+        assert (kept_lines, jobs) == (lines, 1)
+    return len(rows)
+
+
+def test_a_frozen_database_is_answered_for_in_time(postgres_server, fragile, fragile_orders, check_problem):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: fragile_orders.get("/v2/orders"), range(32)))
+    postgres_server.freeze()
+    try:
+        _all_refused_in_time(fragile_orders, check_problem)
+        _all_refused_in_time(fragile_orders, check_problem)
+        assert fragile_orders.get("/health/live").status_code == 200
+        health = fragile_orders.get("/health")
+        assert (health.status_code, health.json()["services"]["database"]) == (503, "unhealthy")
+    finally:
+        postgres_server.resume()
+    _recovers(fragile_orders)
+    # What had reached the frozen server may happen when it thaws, but wholly.
+    assert _whole(fragile) >= 1
+
+
+def test_slow_books_and_a_frozen_database_together_keep_the_promise(
+    postgres_server, books, fragile_orders, check_problem
+):
+    books.mode = "held"
+    books.arrived.clear()
+    postgres_server.freeze()
+    release = threading.Timer(0.9, books.hold.set)  # books answers at the end of the patience with it
+    try:
+        release.start()
+        answer, took = _timed(fragile_orders, "POST", "/v1/orders", ONE)
+        assert took < PROMISE
+        check_problem(answer, 503)
+    finally:
+        release.cancel()
+        postgres_server.resume()
+    _recovers(fragile_orders)
+
+
+def test_a_killed_database_is_answered_for_and_met_again(
+    postgres_server, fragile, fragile_orders, check_problem
+):
+    postgres_server.kill()
+    _all_refused_in_time(fragile_orders, check_problem)
+    postgres_server.start()
+    _recovers(fragile_orders)
+    assert _whole(fragile) == 1
+    assert fragile_orders.post("/v1/orders", json=ONE).status_code == 201
+
+
+def test_a_restarted_database_and_cut_connections_are_not_noticed_by_readers(postgres_server, fragile_orders):
+    with psycopg.connect(postgres_server.url, autocommit=True) as administrator:
+        administrator.execute(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = 'orders_user'"
+        )
+    assert fragile_orders.get("/v1/orders/1").status_code == 200
+    postgres_server.restart()
+    _recovers(fragile_orders)
+    assert fragile_orders.post("/v1/orders", json=ONE).status_code == 201
+
+
+class Proxy:
+    """Stands between the service and PostgreSQL; once `armed`, it cuts the line at the next order."""
+
+    def __init__(self, port):
+        self.upstream = port
+        self.armed = None
+        """`before`: the server never sees the order. `after`: it keeps it, and its answer is lost."""
+
+    async def serve(self, reader, writer):
+        armed = None
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
+        except OSError:
+            writer.transport.abort()
+            return
+        back = asyncio.create_task(self._pass(far_reader, writer))
+        while data := await reader.read(65_536):
+            armed = self.armed if b"INSERT INTO orders" in data or b"\0B" in data[:200] else None
+            if armed == "before":
+                break
+            if armed == "after":
+                back.cancel()
+                await asyncio.wait({back})
+                far_writer.write(data)
+                await far_reader.read(65_536)  # the answer: what it tells of is committed
+                break
+            far_writer.write(data)
+        if armed:
+            self.armed = None
+        back.cancel()
+        for each in (writer, far_writer):
+            each.transport.abort()
+        await asyncio.wait({back})
+
+    async def _pass(self, reader, writer):
+        while data := await reader.read(65_536):
+            writer.write(data)
+        writer.transport.abort()
+
+
+@contextmanager
+def _proxied(url):
+    parts = urlsplit(url)
+    proxy, loop = Proxy(parts.port), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def start():
+        return await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+
+    async def stop():
+        server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result()
+    port = server.sockets[0].getsockname()[1]
+    yield proxy, url.replace(f":{parts.port}/", f":{port}/")
+    asyncio.run_coroutine_threadsafe(stop(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.mark.parametrize(("cut", "kept"), [("before", 0), ("after", 1)])
+def test_a_connection_lost_in_mid_commit_is_answered_503_and_the_order_is_whole_or_not_there(  # noqa: PLR0917
+    database_url, books, run_orders, check_problem, cut, kept
+):
+    with _proxied(database_url) as (proxy, url), run_orders(url, books.url) as client:
+        assert client.get("/health/ready").status_code == 200
+        proxy.armed = cut
+        answer, took = _timed(client, "POST", "/v2/orders", BASKET)
+        assert took < PROMISE
+        check_problem(answer, 503, "database-unavailable")
+        assert _whole(database_url) == kept
+        assert client.get("/v2/orders").json()["total"] == kept
+        assert client.post("/v2/orders", json=BASKET).status_code == 201
+        assert _whole(database_url) == kept + 1
+
+
+def test_many_orders_at_once_are_all_kept_once(shared):
+    before = shared.get("/v2/orders").json()["total"]
+
+    def order(number):
+        return shared.post("/v2/orders", json={"items": [{"book_id": 1 + number % 100, "quantity": 1}]})
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(order, range(80)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 80
+    assert len({answer.json()["job_id"] for answer in answers}) == 80
+    assert shared.get("/v2/orders").json()["total"] == before + 80
