@@ -62,7 +62,7 @@ def claims(**changed):
         "sub": "7",
         "jti": "j",
         "iat": now,
-        "exp": now + 60,
+        "exp": now + 3600,
         "roles": ["customer"],
         "customer_id": 3,
         **changed,
@@ -218,7 +218,7 @@ async def test_a_known_token_ends_with_its_time_and_with_its_key(verifier, publi
     said = await verifier.verify(token)
     assert await verifier.verify(token) is said
     with monkeypatch.context() as later:
-        later.setattr("bookstore.service.tokens.verify.time", lambda: time.time() + 61)
+        later.setattr("bookstore.service.tokens.verify.time", lambda: time.time() + 3601)
         with pytest.raises(TokenRefused):
             await verifier.verify(token)
     token = signed()
