@@ -1,17 +1,25 @@
 """The command line: people who work here, and keys that are rotated while the service runs."""
 
+import contextlib
 import os
+import signal
+import socket
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
+import httpx
 import jwt
+import msgspec
 import pytest
 
 from bookstore.accounts import commands
 from bookstore.accounts.keys.model import Safe
 from bookstore.accounts.keys.store import KeyStore
+from bookstore.accounts.settings import AccountsSettings
 from bookstore.service.database import Database
+from bookstore.service.settings import Settings
 
 CHEAP = {"ARGON2_MEMORY": "8", "ARGON2_PASSES": "1"}
 SECRET = "a secret of at least thirty-two characters"
@@ -248,3 +256,40 @@ def test_the_program_itself(database_url):
         check=True,
     )
     assert ran.stdout.startswith("KID")
+
+
+def test_the_program_serves_and_leaves_in_order(database_url, eventually):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {"DATABASE_URL": database_url, "PORT": str(port), "DRAIN_ANNOUNCE": "0", **CHEAP}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bookstore.accounts"], env={**os.environ, **given}, stdout=subprocess.DEVNULL
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+
+            def ready():
+                assert process.poll() is None
+                with contextlib.suppress(httpx.TransportError):
+                    return client.get("/health/ready").is_success
+                return False
+
+            eventually(ready)
+            card = client.get("/whoami").json()
+            assert (card["service"], card["pid"]) == ("accounts", process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_readme_names_every_setting_and_its_default():
+    table = (Path(__file__).parent.parent / "README.md").read_text().split("| setting | default |", 1)[1]
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in table.splitlines()[2:] if line]
+    told = {row[0].strip("`"): row[1] for row in rows if row and row[0].startswith("`")}
+    common = {field.name for field in msgspec.structs.fields(Settings)} - {"port"}
+    fields = [field for field in msgspec.structs.fields(AccountsSettings) if field.name not in common]
+    defaults = {field.name.upper(): "" if field.required else str(field.default) for field in fields}
+    assert told == {name: value.lower() if value == "False" else value for name, value in defaults.items()}

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bookstore.contracts.accounts import Email
 
@@ -103,6 +105,23 @@ def test_two_spellings_of_an_address_are_one(shared, email, origin, check_proble
 def test_an_address_has_one_form(text, kept):
     assert Email(text) == kept
     assert Email(Email(text)) == kept
+
+
+@given(st.text(max_size=80), st.text(max_size=40))
+@example("\u0391\u03a3", "x.example")
+@example("\u212a", "ß.example")
+@example("\ufb03", "x.\u2460om")
+def test_whatever_is_taken_is_taken_once_and_holds_nothing_strange(local, domain):
+    try:
+        email = Email(f"{local}@{domain}")
+    except ValueError:
+        return
+    assert Email(email) == email
+    name, _, zone = email.rpartition("@")
+    assert zone.isascii()
+    assert "." in zone
+    assert not set(name) & set(' @()<>[]:;,\\"\r\n\0')
+    assert len(email) <= 254
 
 
 NO_ADDRESS = [

@@ -27,6 +27,7 @@ FRESH = 0.25
 """Seconds for which keys are taken from memory."""
 
 _PATIENCE = 0.3
+_PAUSE = 1.0
 
 
 class Ring:
@@ -84,13 +85,14 @@ class Ring:
         return key, self._opened[1]
 
     async def _read(self) -> Sequence[SigningKey]:
-        if monotonic() - self._read_at > FRESH:
+        if monotonic() - self._read_at > FRESH or not self._keys:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._reread())
             # A database that doesn't answer holds up nobody for long who can do with the keys of before.
             await asyncio.wait({self._reading}, timeout=_PATIENCE if self._keys else None)
-            if not self._keys:
-                self._reading.result()
+            error = self._reading.exception() if self._reading.done() else None
+            if error is not None and not self._keys:
+                raise error
         return self._keys
 
     async def _reread(self) -> None:
@@ -98,10 +100,9 @@ class Ring:
             keys = await self._store.all()
         except DatabaseUnavailable as error:
             logger.warning("keys can't be read", extra={"cause": str(error), "kept": len(self._keys)})
-            if not self._keys:
-                raise
-        else:
-            known = self._public
-            self._public = {key.kid: known.get(key.kid) or Key(key.public) for key in keys}
-            self._keys = keys
+            self._read_at = monotonic() + _PAUSE
+            raise
+        known = self._public
+        self._public = {key.kid: known.get(key.kid) or Key(key.public) for key in keys}
+        self._keys = keys
         self._read_at = monotonic()
