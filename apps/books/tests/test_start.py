@@ -1,11 +1,13 @@
 """The command: two at once on an empty database, and what stands in the way of a start."""
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import zlib
 from contextlib import contextmanager
 from time import monotonic, sleep
 
@@ -13,8 +15,10 @@ import httpx
 import psycopg
 
 from bookstore.books import catalogue
+from bookstore.books.store import BookStore
 from bookstore.contracts.books import NewBookV2
 from bookstore.contracts.values import decoder
+from bookstore.service.database import Database
 
 PATIENCE = 60.0
 
@@ -89,6 +93,35 @@ def test_two_that_start_together_migrate_once_and_seed_once(postgres_database, t
         (book["title"], book["author"], book["price"], 7) for book in expected
     ]
     assert (revisions, times) == (1, len(expected))
+
+
+def test_two_migrations_at_once_take_turns_and_both_succeed(postgres_database):
+    command = [sys.executable, "-m", "bookstore.service.migrate", "bookstore.books"]
+    with psycopg.connect(postgres_database, autocommit=True) as observer:
+        with psycopg.connect(postgres_database) as first:
+            # Whoever is first holds the lock: both processes meet it, and neither has begun.
+            first.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(b"bookstore.books")])
+            processes = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(2)]
+            for process in processes:
+                process.stdin.write(postgres_database.encode())
+                process.stdin.close()
+            until = monotonic() + PATIENCE
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while observer.execute(waiting).fetchone() != (2,):
+                assert monotonic() < until
+                sleep(0.01)
+        assert [process.wait(PATIENCE) for process in processes] == [0, 0]
+        assert observer.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+
+
+async def test_many_that_fill_an_empty_catalogue_at_once_fill_it_once(database_url):
+    books = catalogue.books()
+    async with Database(database_url, size=6) as database:
+        # All connections are open, so that all begin together.
+        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(6)))
+        store = BookStore(database)
+        await asyncio.gather(*(store.seed(books, 1, catalogue.FIRST_LISTED) for _ in range(6)))
+        assert await database.fetch("SELECT count(*) FROM books") == [(len(books),)]
 
 
 def test_a_store_that_was_emptied_by_its_owner_stays_empty(database_url, run_books, add):
