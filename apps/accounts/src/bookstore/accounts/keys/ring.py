@@ -88,6 +88,8 @@ class Ring:
         if monotonic() - self._read_at > FRESH or not self._keys:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._reread())
+                # One that nobody waited for to its end has been told in the log.
+                self._reading.add_done_callback(lambda late: late.cancelled() or late.exception())
             # A database that doesn't answer holds up nobody for long who can do with the keys of before.
             await asyncio.wait({self._reading}, timeout=_PATIENCE if self._keys else None)
             error = self._reading.exception() if self._reading.done() else None

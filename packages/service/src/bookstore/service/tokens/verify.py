@@ -122,7 +122,7 @@ class Verifier:
                 options={"require": list(_REQUIRED), "strict_aud": True},
             )
             claims = msgspec.convert(found, Claims)
-        except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise TokenRefused(str(error)) from error
         if claims.exp <= time():
             raise TokenRefused("it has expired")
