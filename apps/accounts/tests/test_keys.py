@@ -1,10 +1,11 @@
 """Keys: published before they sign, kept until what they signed has expired, closed by a secret."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -13,7 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bookstore.accounts.keys.model import LINGER, KeyLocked, Safe, SigningKey, make, signing, state
+from bookstore.accounts.keys.store import KeyStore
 from bookstore.accounts.settings import AccountsSettings
+from bookstore.service.database import Database
 from bookstore.service.tokens import RemoteKeys, TokenRefused, Verifier
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,16 +115,11 @@ def test_a_token_ends(run_accounts, database_url, person, check_problem, eventua
         assert ana.get("/auth/me").status_code == 200
 
 
-def test_processes_that_start_together_make_one_key(run_accounts, database_url):
-    with ThreadPoolExecutor(4) as pool:
-
-        def start(_):
-            with run_accounts(database_url) as client:
-                return key_set(client)
-
-        sets = list(pool.map(start, range(4)))
-    assert all(found == sets[0] for found in sets)
-    assert len(sets[0]) == 1
+async def test_processes_that_start_together_make_one_key(database_url):
+    async with AsyncExitStack() as stack:
+        stores = [KeyStore(await stack.enter_async_context(Database(database_url))) for _ in range(4)]
+        await asyncio.gather(*(store.ensure("EdDSA", Safe("")) for store in stores))
+        assert len(await stores[0].all()) == 1
 
 
 def key(name, signs_from, until=None, *, minutes=timedelta(minutes=1)):
