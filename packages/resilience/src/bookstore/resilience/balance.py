@@ -1,0 +1,211 @@
+"""Which of several targets gets the next call.
+
+A target's load is what it has in flight, or how slow it has been lately, and each failure adds to it for a
+while: a target that fails fast would otherwise be the least loaded of all and draw every call. Two random
+targets are compared rather than all, so that many clients don't run to the same one at the same time.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from hashlib import blake2b
+from math import exp
+from typing import Final, Literal, TypeAlias, get_args
+
+from bookstore.resilience import checks
+from bookstore.resilience.clock import SYSTEM, Clock
+from bookstore.resilience.events import Event, Kind, Sink, Sinks
+from bookstore.resilience.outliers import Ejector, Health, Outliers
+
+Pick: TypeAlias = Literal["p2c", "round_robin", "ewma", "hash"]
+
+DECAY: Final = 10.0
+"""Seconds in which what a target did loses two thirds of its weight, as in Finagle's Peak EWMA."""
+
+_UNKNOWN: Final = 1e6  # the load of a target with calls in flight that has never answered
+_FAINT: Final = 0.01  # a penalty below is none, so that targets that were once unequal are equal again
+
+
+class Target(Health):
+    """One target and what is known of it."""
+
+    __slots__ = ("_cost", "_penalty", "_since", "in_flight", "name")
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.in_flight = 0
+        self._cost = 0.0  # seconds of a call: jumps to a peak, and decays from there
+        self._penalty = 0.0  # failures of late
+        self._since = 0.0
+
+    def busy(self, now: float) -> float:
+        """Its load, by calls in flight."""
+        self._decay(now)
+        return self.in_flight + self._penalty
+
+    def slow(self, now: float) -> float:
+        """Its load, by seconds that one more call would take."""
+        self._decay(now)
+        cost = self._cost + self._penalty
+        return cost * (self.in_flight + 1) if cost or not self.in_flight else _UNKNOWN + self.in_flight
+
+    def learn(self, now: float, seconds: float, failed: bool) -> None:  # noqa: FBT001 - two callers, both beside
+        """Take one outcome in."""
+        left = self._decay(now)
+        self._penalty += failed
+        if seconds > self._cost:
+            self._cost = seconds
+        elif not failed:  # a failure in no time says nothing good
+            self._cost += (1.0 - left) * seconds
+
+    def _decay(self, now: float) -> float:
+        left = exp(min(0.0, self._since - now) / DECAY)
+        self._since = max(now, self._since)
+        self._cost *= left
+        self._penalty = self._penalty * left if self._penalty > _FAINT else 0.0
+        return left
+
+
+class Lease:
+    """One call to `target`, to be settled exactly once. It is a `Permit`."""
+
+    __slots__ = ("_balancer", "_chosen", "_generation", "_started")
+
+    def __init__(self, balancer: "Balancer", chosen: Target, started: float) -> None:
+        self._balancer: Balancer | None = balancer
+        self._chosen = chosen
+        self._generation = chosen.generation
+        self._started = started
+        chosen.in_flight += 1
+
+    @property
+    def target(self) -> str:
+        """Where the call goes."""
+        return self._chosen.name
+
+    def ok(self, *, elapsed: float | None = None) -> None:
+        """The target answered. `elapsed` stands in for the time since the lease was given."""
+        balancer = self._end()
+        if balancer is not None:
+            now = balancer.clock.now()
+            self._chosen.learn(now, now - self._started if elapsed is None else elapsed, failed=False)
+            balancer.ejector.ok(self._chosen, self._generation)
+
+    def fail(self, error: BaseException | None = None, *, elapsed: float | None = None) -> None:  # noqa: ARG002
+        """The target failed."""
+        balancer = self._end()
+        if balancer is not None:
+            now = balancer.clock.now()
+            self._chosen.learn(now, now - self._started if elapsed is None else elapsed, failed=True)
+            balancer.ejector.fail(self._chosen, self._generation, now)
+
+    def drop(self) -> None:
+        """The call was cancelled or doesn't count."""
+        self._end()
+
+    def _end(self) -> "Balancer | None":
+        balancer, self._balancer = self._balancer, None
+        if balancer is not None:
+            self._chosen.in_flight -= 1
+        return balancer
+
+
+class Balancer:
+    """Spreads calls over targets, and leaves out those that keep failing.
+
+    ```python
+    balancer = Balancer(["http://a", "http://b"], eject=Outliers(consecutive=5))
+    lease = balancer.pick()
+    ```
+
+    Args:
+        targets: what to choose from, such as base URLs.
+        pick: `"p2c"` takes the less busy of two random targets, `"ewma"` the faster of two, `"round_robin"`
+            each in turn, `"hash"` the same target for the same key for as long as it's there.
+        eject: when to leave a target out; `None` never does.
+        name: stands in events.
+        clock: where time and chance come from.
+        sinks: callables that get an `Event` when a target is `ejected` or has `returned`.
+    """
+
+    def __init__(
+        self,
+        targets: Iterable[str],
+        *,
+        pick: Pick = "p2c",
+        eject: Outliers | None = Outliers(),  # noqa: B008 - frozen
+        name: str = "",
+        clock: Clock | None = None,
+        sinks: Iterable[Sink] = (),
+    ) -> None:
+        checks.one_of("pick", pick, *get_args(Pick))
+        self.name = name
+        self.clock = clock or SYSTEM
+        self._way = pick
+        self._turn = 0
+        self._sinks = Sinks(tuple(sinks))
+        self._targets: dict[str, Target] = {}
+        self.ejector: Ejector[Target] = Ejector(eject, (), self._tell)
+        self.update(targets)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All of them, the ejected ones too."""
+        return tuple(self._targets)
+
+    @property
+    def ejected(self) -> tuple[str, ...]:
+        """Those that are out right now."""
+        self.ejector.usable(self.clock.now())
+        return tuple(target.name for target in self.ejector.out)
+
+    @property
+    def in_flight(self) -> dict[str, int]:
+        """Calls that run, by target."""
+        return {name: target.in_flight for name, target in self._targets.items()}
+
+    def update(self, targets: Iterable[str]) -> None:
+        """Choose from these from now on. What is known of those that stay is kept."""
+        names = list(targets)
+        checks.require(len(names) > 0, "targets", "at least one", names)
+        checks.require(len(set(names)) == len(names), "targets", "without repetition", names)
+        self._targets = {name: self._targets.get(name) or Target(name) for name in names}
+        self.ejector.replace(list(self._targets.values()))
+
+    def pick(self, key: str | None = None, *, avoid: Collection[str] = ()) -> Lease:
+        """Choose a target, and count the call as in flight there until the lease is settled.
+
+        Args:
+            key: what `"hash"` goes by; the other ways take no notice of it.
+            avoid: targets to pass over while there are others, such as those that a retry has tried.
+        """
+        now = self.clock.now()
+        usable = self.ejector.usable(now)
+        others = [target for target in usable if target.name not in avoid] if avoid else usable
+        return Lease(self, self._choose(others or usable, key, now), now)
+
+    def _choose(self, among: Sequence[Target], key: str | None, now: float) -> Target:
+        if self._way == "hash":
+            checks.require(key is not None, "key", "given to pick by hash", key)
+            return max(among, key=lambda target: _weight(f"{key}\0{target.name}"))
+        if self._way == "round_robin":
+            turn, self._turn = self._turn, self._turn + 1
+            return among[turn % len(among)]
+        count = len(among)
+        first = int(self.clock.random() * count)
+        if count == 1:
+            return among[first]
+        second = int(self.clock.random() * (count - 1))
+        one, two = among[first], among[second + (second >= first)]
+        load = Target.slow if self._way == "ewma" else Target.busy
+        return two if load(two, now) < load(one, now) else one
+
+    def _tell(self, kind: Kind, target: Target) -> None:
+        detail = {"target": target.name}
+        self._sinks.send(Event(kind, "balancer", self.name, detail=detail))
+
+    def __repr__(self) -> str:
+        return f"Balancer({list(self._targets)!r}, pick={self._way!r})"
+
+
+def _weight(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=8).digest()

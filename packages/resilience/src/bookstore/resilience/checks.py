@@ -1,0 +1,59 @@
+"""Settings are checked where they are given, and the message names the field."""
+
+from math import isfinite
+from typing import Any, Final
+
+LATER: Final[Any] = None
+"""The default of fields that `__post_init__` sets: msgspec asks for every field that has none."""
+
+
+def assign(frozen: object, **values: object) -> None:
+    """Set attributes of frozen settings: for `__post_init__`, and for what a policy changes in itself."""
+    for name, value in values.items():
+        object.__setattr__(frozen, name, value)
+
+
+def require(ok: bool, field: str, rule: str, value: object) -> None:  # noqa: FBT001 - an assertion with a better message
+    """Raise `ValueError` that names the field unless `ok`."""
+    if not ok:
+        msg = f"{field} must be {rule}, not {value!r}"
+        raise ValueError(msg)
+
+
+def count(field: str, value: object, *, least: int = 1) -> None:
+    """A whole number, at least `least`."""
+    ok = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    require(ok, field, f"a whole number of at least {least}", value)
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or `None` where there is another value."""
+    return (
+        value if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
+    )
+
+
+def seconds(field: str, value: object, *, zero: bool = False) -> None:
+    """A finite number of seconds, more than zero (or also zero)."""
+    amount = _number(value)
+    ok = amount is not None and (amount >= 0 if zero else amount > 0)
+    require(ok, field, "a finite number of seconds, " + ("not negative" if zero else "more than 0"), value)
+
+
+def positive(field: str, value: object, *, zero: bool = False) -> None:
+    """A finite number more than zero (or also zero)."""
+    amount = _number(value)
+    ok = amount is not None and (amount >= 0 if zero else amount > 0)
+    require(ok, field, "a finite number, " + ("not negative" if zero else "more than 0"), value)
+
+
+def share(field: str, value: object, *, zero: bool = False) -> None:
+    """A share of one: more than zero (or also zero), at most one."""
+    amount = _number(value)
+    ok = amount is not None and (0 <= amount <= 1 if zero else 0 < amount <= 1)
+    require(ok, field, ("from 0" if zero else "more than 0") + " to 1", value)
+
+
+def one_of(field: str, value: object, *choices: object) -> None:
+    """One of the named choices."""
+    require(value in choices, field, "one of " + ", ".join(map(repr, choices)), value)

@@ -1,0 +1,147 @@
+"""Where one rate limit asks Redis for room, or spends what it has leased."""
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from bookstore.resilience.clock import Clock
+from bookstore.resilience.lease import Pool
+from bookstore.resilience.lua import SCRIPTS
+from bookstore.resilience.policy import Scope
+from bookstore.resilience.quota import Keys, Quota
+from bookstore.resilience.store import Decision, LocalDesk
+from bookstore.resilience.tasks import finish
+
+if TYPE_CHECKING:
+    from bookstore.resilience.redis import RedisLimits
+
+
+PATIENCE: Final = 10.0
+"""Seconds that limits of other processes may wait, for all that this one knows."""
+
+
+class RedisDesk:
+    """The counts of one quota in Redis."""
+
+    def __init__(self, store: "RedisLimits", quota: Quota, name: str, clock: Clock) -> None:
+        self.own_clock = False
+        self._store = store
+        self._quota = quota
+        self._name = name
+        self._clock = clock
+        self._scope = Scope()
+        self._patience = PATIENCE
+        self._pools: Keys[Pool] = Keys(Pool.at_rest)
+        self._share = _share(quota, store.instances)
+        self._local = LocalDesk(self._share.meter(), clock)
+        self._key = f"{store.prefix}:{quota.limit:g}/{quota.per:g}/{quota.burst}:"
+        scale = 1e6 * quota.per
+        step = scale / quota.limit
+        log = quota.algorithm == "sliding_log"
+        self._script = SCRIPTS[quota.algorithm]
+        self._rule = (quota.most, scale) if log else (step, quota.most * step)
+
+    def join(self, scope: Scope) -> None:
+        """Use the clock of this scope, unless there is one already, and tell its sinks of outages."""
+        self._store.link.join(scope)
+        self._scope = scope
+        if not self.own_clock:
+            self._clock = self._local.line.clock = scope.clock
+
+    def take(self, key: str, cost: int, wait: float = 0.0) -> Coroutine[Any, Any, Decision]:
+        """Room now, or reserved for `retry_after` seconds from now if that's within `wait`, or none."""
+        if cost <= self._store.lease and not wait:
+            return self._take_leased(key, cost)
+        return self._take_one(key, cost, wait)
+
+    async def _take_one(self, key: str, cost: int, wait: float) -> Decision:
+        answer = await self._ask(key, cost, cost, wait)
+        return self._degrade(key, cost, wait) if answer is None else answer[1]
+
+    async def enter(self, key: str, cost: int, wait: float) -> Decision:
+        """Take room, waiting for it as long as `wait`."""
+        if wait and cost <= self._store.lease:
+            leased = await self._take_leased(key, cost)
+            if leased.allowed:
+                return leased
+        decision = await self.take(key, cost, wait)
+        if decision.allowed and decision.retry_after:
+            try:
+                await self._clock.sleep(decision.retry_after)
+            except BaseException:
+                self._store.link.spawn(self._give_back(key, cost))
+                raise
+        return decision
+
+    async def aclose(self) -> None:
+        """Give back what is leased."""
+        for key, pool in self._pools.items():
+            if pool.refill is not None:
+                await finish((pool.refill,))
+            if held := pool.empty():
+                await self._give_back(key, held)
+
+    async def _take_leased(self, key: str, cost: int) -> Decision:
+        pool = self._pools.get(key)
+        if pool is None:
+            self._pools.welcome(self._clock.now())
+            pool = self._pools[key] = Pool()
+        while (decision := pool.take(cost, self._clock.now())) is None:
+            if pool.refill is None:
+                pool.refill = self._store.link.spawn(self._refill(key, pool))
+            if not await pool.filled(cost):
+                return self._degrade(key, cost, 0.0)
+        if decision.allowed and pool.spent and pool.refill is None:
+            # For the next one, who then needn't wait.
+            pool.refill = self._store.link.spawn(self._refill(key, pool))
+        return decision
+
+    async def _refill(self, key: str, pool: Pool) -> None:
+        """Fetch a lease, and room for those who wait: what they spend at once is never held."""
+        answered = False
+        try:
+            held = pool.held(self._clock.now())
+            need = max(1, pool.next_cost - held)
+            want = max(need, self._store.lease - held + pool.waiting)
+            answer = await self._ask(key, need, want, 0.0, here=True)
+            if answer is not None:
+                ttl = min(self._store.lease_ttl, self._quota.per)
+                pool.fill(self._clock.now(), ttl, held + need, *answer)
+                answered = True
+        finally:
+            pool.refill = None
+            pool.wake(answered)
+
+    async def _ask(
+        self, key: str, cost: int, want: int, wait: float, *, here: bool = False
+    ) -> tuple[int, Decision] | None:
+        self._patience = max(self._patience, wait)
+        # The braces keep a key on one node of a cluster, whatever is around it.
+        name = f"{self._key}{{{self._name}:{key}}}"
+        link = self._store.link
+        ask = link.ask_here if here else link.ask
+        reply = await ask(self._script, name, *self._rule, cost, want, wait * 1e6, self._patience * 1e6)
+        if reply is None:
+            return None
+        granted, left, due, whole = reply
+        return granted, Decision(granted > 0, left, max(0, due) / 1e6, whole / 1e6)
+
+    async def _give_back(self, key: str, units: int) -> None:
+        await self._ask(key, -units, -units, 0.0)
+
+    def _degrade(self, key: str, cost: int, wait: float) -> Decision:
+        outage = self._store.outage
+        self._scope.emit("degraded", self._name or "rate_limit", detail={"outage": outage})
+        if outage == "open":
+            return Decision(allowed=True, remaining=self._quota.most - cost, retry_after=0.0, reset_after=0.0)
+        if outage == "closed":
+            after = self._store.link.retry_after
+            return Decision(allowed=False, remaining=0, retry_after=after, reset_after=after)
+        return self._local.take(key, min(cost, self._share.most), wait)
+
+
+def _share(quota: Quota, instances: int) -> Quota:
+    """What one of so many processes may let through by itself."""
+    most = max(1, quota.most // instances)
+    if quota.algorithm == "sliding_log":
+        return Quota(most, per=quota.per, algorithm="sliding_log")
+    return Quota(quota.limit / instances, per=quota.per, burst=most)

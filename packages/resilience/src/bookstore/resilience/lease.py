@@ -1,0 +1,93 @@
+"""Room that was taken in one go, to be spent here in small change."""
+
+from asyncio import Future, Task, get_running_loop
+from collections import deque
+
+from bookstore.resilience.clock import SLACK
+from bookstore.resilience.store import Decision
+
+
+class Pool:
+    """What one process holds of one key, and those who wait for more.
+
+    It never holds more than one lease, and for no longer than the lease lasts: so much, at the most, each of
+    the processes may spend at the wrong time.
+    """
+
+    __slots__ = (
+        "_elsewhere", "_held", "_refused", "_refused_until", "_reset_at", "_until", "_waiters", "refill",
+        "waiting",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._until = 0.0
+        self._refused = 0  # the cost that there was no room for, nor is
+        self._refused_until = 0.0
+        self._elsewhere = 0  # what was left in the store when it was last asked
+        self._reset_at = 0.0
+        self._waiters: deque[tuple[int, Future[bool]]] = deque()
+        self.waiting = 0  # what they want together
+        self.refill: Task[None] | None = None
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left of the lease."""
+        return self._held == 0
+
+    @property
+    def next_cost(self) -> int:
+        """What the first who waits wants."""
+        return self._waiters[0][0] if self._waiters else 0
+
+    def held(self, now: float) -> int:
+        """What may still be spent from here."""
+        return self._held if now < self._until - SLACK else 0
+
+    def at_rest(self, now: float) -> bool:
+        """Whether it can be forgotten."""
+        return self.refill is None and not self.held(now) and now >= self._refused_until
+
+    def fill(self, now: float, ttl: float, cost: int, units: int, answer: Decision) -> None:
+        """Take in what the store has granted, or that it had no room for `cost`."""
+        if units:
+            self._held = self.held(now) + units
+            self._until = now + ttl
+        else:
+            self._refused = cost
+            self._refused_until = now + answer.retry_after
+        self._elsewhere = answer.remaining
+        self._reset_at = now + answer.reset_after
+
+    async def filled(self, cost: int) -> bool:
+        """Wait for a refill to end; whether it was answered. Whoever is cancelled leaves it to the others."""
+        waiter: Future[bool] = get_running_loop().create_future()
+        self._waiters.append((cost, waiter))
+        self.waiting += cost
+        return await waiter
+
+    def wake(self, answered: bool) -> None:  # noqa: FBT001 - one caller
+        """A refill has ended: all look again."""
+        waiters, self._waiters = self._waiters, deque()
+        self.waiting = 0
+        for _, waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(answered)
+
+    def take(self, cost: int, now: float) -> Decision | None:
+        """The answer, if it is known without asking the store."""
+        held = self.held(now)
+        if held >= cost:
+            self._held = held - cost
+            return Decision(True, self._held + self._elsewhere, 0.0, self._reset_after(now))
+        if cost >= self._refused and now < self._refused_until - SLACK:
+            return Decision(False, held, round(self._refused_until - now, 9), self._reset_after(now))
+        return None
+
+    def _reset_after(self, now: float) -> float:
+        return round(max(0.0, self._reset_at - now), 9)
+
+    def empty(self) -> int:
+        """Give all of it away, to be given back."""
+        held, self._held = self._held, 0
+        return held

@@ -1,0 +1,51 @@
+"""A sink for Prometheus."""
+
+from typing import Final
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
+from bookstore.resilience.events import Event
+from bookstore.resilience.metrics import STATES, labels
+
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds, from a cache's to a patient caller's."""
+
+_LABELS = ("pipeline", "policy", "verdict")
+
+
+class PrometheusSink:
+    """Tells Prometheus what happens.
+
+    Metrics: `resilience_events_total` by kind, the histograms `resilience_attempt_seconds` and
+    `resilience_call_seconds`, and the gauge `resilience_circuit_state` (0 closed, 1 half open, 2 open). One
+    sink serves any number of pipelines; two of them can't share a registry.
+
+    Args:
+        registry: where to register; by default the global one.
+    """
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._events = Counter(
+            "resilience_events", "What policies did", ("kind", *_LABELS), registry=registry
+        )
+        self._attempts = Histogram(
+            "resilience_attempt_seconds", "Tries", ("attempt", *_LABELS), registry=registry, buckets=BUCKETS
+        )
+        self._calls = Histogram(
+            "resilience_call_seconds", "Calls", _LABELS, registry=registry, buckets=BUCKETS
+        )
+        self._state = Gauge(
+            "resilience_circuit_state", "0 closed, 1 half open, 2 open", _LABELS[:2], registry=registry
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        series = labels(event)
+        if event.kind == "call":
+            self._calls.labels(**series).observe(event.elapsed)
+        elif event.kind == "attempt":
+            self._attempts.labels(attempt=str(event.attempt), **series).observe(event.elapsed)
+        else:
+            self._events.labels(kind=event.kind, **series).inc()
+            if event.kind == "transition":
+                self._state.labels(event.name, event.policy).set(STATES.index(event.detail["to"]))

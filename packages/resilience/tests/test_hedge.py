@@ -1,0 +1,371 @@
+"""Races: who starts when, who wins, and what becomes of the others."""
+
+import asyncio
+from math import inf
+
+import pytest
+
+from bookstore.resilience import Pipeline
+from bookstore.resilience.budget import Budget
+from bookstore.resilience.errors import BulkheadFull, CircuitOpen
+from bookstore.resilience.hedge import Hedge
+from bookstore.resilience.quantile import Latencies, percentile
+from bookstore.resilience.retry import Retry
+from bookstore.resilience.testing import FakeClock
+
+
+class Answer:
+    """A value that can be closed."""
+
+    def __init__(self, name):
+        self.name = name
+        self.closed = False
+
+    async def aclose(self):
+        self.closed = True
+
+
+class Script:
+    """What each try does: seconds, then an answer or an error."""
+
+    def __init__(self, clock, *steps):
+        self.clock = clock
+        self.steps = steps
+        self.started = []
+        self.cancelled = 0
+        self.running = 0
+
+    async def __call__(self):
+        number = len(self.started)
+        seconds, end = self.steps[min(number, len(self.steps) - 1)]
+        self.started.append(round(self.clock.now() - 1000, 6))
+        self.running += 1
+        try:
+            await self.clock.sleep(seconds)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            await self.clock.sleep(0)  # it takes a moment to clean up
+            raise
+        finally:
+            self.running -= 1
+        if isinstance(end, BaseException):
+            raise end
+        return end
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+async def race(clock, hedge, script, events=(), *, seconds=100.0):
+    """The outcome, and after how long it was there."""
+    sinks = [] if events == () else [events.append]
+    task = asyncio.create_task(Pipeline("p", hedge, clock=clock, sinks=sinks).call(script))
+    took = []
+    task.add_done_callback(lambda _: took.append(round(clock.now() - 1000, 6)))
+    await clock.advance(seconds)
+    assert task.done()
+    assert script.running == clock.pending == 0
+    return task, took[0]
+
+
+async def test_a_fast_answer_starts_no_hedge(clock):
+    script = Script(clock, (0, "a"))
+    task, took = await race(clock, Hedge(after=1.0), script)
+    assert (task.result(), took, script.started) == ("a", 0, [0])
+
+
+async def test_the_first_good_answer_wins(clock, events):
+    script = Script(clock, (0.1, "a"), (0.1, "b"), (0.03, "c"))
+    task, took = await race(clock, Hedge(after=0.01, max=2), script, events)
+    assert (task.result(), took) == ("c", 0.05)
+    assert script.started == [0, 0.01, 0.02]
+    assert script.cancelled == 2
+    hedges = [(e.policy, e.attempt, e.elapsed) for e in events if e.kind == "hedge"]
+    assert hedges == [("hedge", 2, pytest.approx(0.01)), ("hedge", 3, pytest.approx(0.02))]
+
+
+async def test_the_primary_may_win_late(clock):
+    script = Script(clock, (0.1, "a"), (5, "b"))
+    task, took = await race(clock, Hedge(after=0.01, max=2), script)
+    assert (task.result(), took, script.started) == ("a", 0.1, [0, 0.01, 0.02])
+
+
+async def test_no_delay_starts_all_at_once(clock):
+    script = Script(clock, (0.3, "a"), (0.2, "b"), (0.1, "c"))
+    task, took = await race(clock, Hedge(after=0, max=2), script)
+    assert (task.result(), took, script.started) == ("c", 0.1, [0, 0, 0])
+
+
+async def test_without_end_the_next_starts_only_after_a_failure(clock):
+    script = Script(clock, (9, "a"))
+    assert (await race(clock, Hedge(after=inf), script))[0].result() == "a"
+    assert len(script.started) == 1
+    script = Script(clock, (9, OSError("x")), (1, "b"))
+    start = clock.now() - 1000
+    assert (await race(clock, Hedge(after=inf), script))[0].result() == "b"
+    assert script.started == [start, start + 9]
+
+
+async def test_a_failure_starts_the_next_at_once(clock):
+    script = Script(clock, (0.2, OSError("a")), (0.1, OSError("b")), (0.1, "c"))
+    task, took = await race(clock, Hedge(after=1.0, max=2), script)
+    assert (task.result(), took, script.started) == ("c", 0.4, [0, 0.2, 0.3])
+
+
+async def test_the_delay_counts_from_the_start_before(clock):
+    script = Script(clock, (10, "a"), (0.5, OSError("b")), (10, "c"), (10, "d"))
+    await race(clock, Hedge(after=1.0, max=3), script)
+    assert script.started == [0, 1.0, 1.5, 2.5]
+
+
+async def test_all_fail_and_the_last_error_tells_of_the_others(clock):
+    first, second, third = OSError("a"), OSError("b"), OSError("c")
+    script = Script(clock, (0.3, first), (0.1, second), (0.3, third))
+    task, _ = await race(clock, Hedge(after=0.1, max=2), script)
+    assert task.exception() is third
+    assert third.__notes__ == ["hedge: try 2 met OSError('b')", "hedge: try 1 met OSError('a')"]
+    frames, trace = [], third.__traceback__
+    while trace is not None:
+        frames.append(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    assert frames.count("run") == 1
+
+
+async def test_one_error_object_gets_no_note_of_itself(clock):
+    error = OSError("always the same")
+    task, _ = await race(clock, Hedge(after=0.1), Script(clock, (1, error)))
+    assert task.exception() is error
+    assert not hasattr(error, "__notes__")
+
+
+async def test_an_error_that_is_not_listed_is_the_answer(clock):
+    script = Script(clock, (0.01, KeyError("a")))
+    task, took = await race(clock, Hedge(after=1.0, on=OSError), script)
+    assert isinstance(task.exception(), KeyError)
+    assert (took, len(script.started)) == (0.01, 1)
+
+
+async def test_a_hedge_that_is_refused_leaves_the_primary_running(clock):
+    script = Script(clock, (0.3, "a"), (0, BulkheadFull("bulkhead")))
+    task, took = await race(clock, Hedge(after=0.1), script)
+    assert (task.result(), took) == ("a", 0.3)
+
+
+async def test_a_refused_primary_is_refused(clock):
+    task, _ = await race(clock, Hedge(after=0.1), Script(clock, (0, CircuitOpen("breaker", 3.0))))
+    assert isinstance(task.exception(), CircuitOpen)
+
+
+async def test_a_refused_hedge_does_not_hide_the_error_before(clock):
+    error = OSError("a")
+    task, _ = await race(clock, Hedge(after=1.0), Script(clock, (0, error), (0, CircuitOpen("breaker"))))
+    assert task.exception() is error
+    assert error.__notes__ == ["hedge: try 2 met CircuitOpen('breaker', None)"]
+
+
+async def test_nothing_but_refusals(clock):
+    hedge = Hedge(after=0.1, max=2, on=CircuitOpen)
+    task, _ = await race(clock, hedge, Script(clock, (0, CircuitOpen("breaker"))))
+    assert isinstance(task.exception(), CircuitOpen)
+
+
+async def test_late_answers_are_closed(clock):
+    class Stubborn(Script):
+        async def __call__(self):
+            number = len(self.started)
+            self.started.append(number)
+            try:
+                await clock.sleep(1)
+            except asyncio.CancelledError:
+                return answers[number]
+            return answers[number]
+
+    answers = [Answer("a"), Answer("b"), Answer("c")]
+    script = Stubborn(clock)
+    task, _ = await race(clock, Hedge(after=0.4, max=2), script)
+    assert task.result() is answers[0]
+    assert [answer.closed for answer in answers] == [False, True, True]
+
+
+async def test_values_that_fail(clock):
+    answers = [Answer("bad"), Answer("bad"), Answer("good")]
+    script = Script(clock, *[(0.1, answer) for answer in answers])
+
+    def judge(outcome):
+        return "fail" if outcome.error or outcome.value.name == "bad" else "ok"
+
+    task, _ = await race(clock, Hedge(after=1.0, max=2, classify=judge), script)
+    assert task.result() is answers[2]
+    assert [answer.closed for answer in answers] == [True, True, False]
+    script = Script(clock, (0.1, answers[0]), (0.1, OSError("x")), (0.1, answers[1]))
+    task, _ = await race(clock, Hedge(after=1.0, max=2, classify=judge), script)
+    assert task.result() is answers[1]  # the last answer, bad as it is
+    script = Script(clock, (0.1, Answer("bad")), (0.1, OSError("x")))
+    task, _ = await race(clock, Hedge(after=1.0, classify=judge), script)
+    assert isinstance(task.exception(), OSError)
+
+
+async def test_errors_that_the_judge_excuses_are_answers(clock):
+    script = Script(clock, (0.1, LookupError("no such book")))
+    task, _ = await race(clock, Hedge(after=0.5, classify=lambda _: "ok"), script)
+    assert isinstance(task.exception(), LookupError)
+    assert len(script.started) == 1
+
+
+async def test_a_try_that_cancels_itself(clock):
+    task, _ = await race(clock, Hedge(after=0.5), Script(clock, (0.1, asyncio.CancelledError())))
+    assert task.cancelled()
+
+
+# --- budget --------------------------------------------------------------------------------------------
+
+
+async def test_an_empty_budget_leaves_the_primary(clock, events):
+    hedge = Hedge(after=0.1, max=2, budget=Budget(ratio=0, reserve=0))
+    script = Script(clock, (0.5, "a"))
+    task, took = await race(clock, hedge, script, events)
+    assert (task.result(), took, len(script.started)) == ("a", 0.5, 1)
+    assert [e.kind for e in events] == ["budget_exhausted", "call"]
+
+
+async def test_hedges_are_a_share_of_calls(clock):
+    hedge = Hedge(after=0.1, budget=Budget(ratio=0.2, reserve=0, ttl=1e6))
+    script = Script(clock, (0.5, "a"))
+    pipe = Pipeline("p", hedge, clock=clock)
+    for _ in range(100):
+        task = asyncio.create_task(pipe.call(script))
+        await clock.advance(1)
+        assert task.result() == "a"
+    assert 119 <= len(script.started) <= 121
+
+
+async def test_a_budget_shared_with_the_retry_inside_counts_a_call_once(clock):
+    budget = Budget(ratio=0.2, reserve=0, ttl=1e6)
+    pipe = Pipeline("p", Hedge(after=10.0, budget=budget), Retry(delay=0.1, budget=budget), clock=clock)
+    script = Script(clock, (0.01, OSError("down")))
+    for _ in range(100):
+        task = asyncio.create_task(pipe.call(script))
+        await clock.advance(1)
+        assert isinstance(task.exception(), OSError)
+    assert 119 <= len(script.started) <= 121
+
+
+# --- cancellation --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3])
+async def test_cancelled_at_any_time_nothing_is_left(clock, when):
+    script = Script(clock, (1, "a"), (0.09, OSError("x")), (1, "c"))
+    task = asyncio.create_task(Pipeline("p", Hedge(after=0.1, max=2), clock=clock).call(script))
+    await clock.advance(when)
+    task.cancel()
+    await clock.advance(0)
+    assert task.cancelled()
+    assert script.running == clock.pending == 0
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_cancelled_twice_the_losers_still_end(clock):
+    ended = []
+
+    async def slow_to_end():
+        try:
+            await clock.sleep(100)
+        finally:
+            await clock.sleep(1)
+            ended.append(clock.now())
+
+    task = asyncio.create_task(Pipeline("p", Hedge(after=0.1), clock=clock).call(slow_to_end))
+    await clock.advance(0.5)
+    for _ in range(3):
+        task.cancel()
+        await clock.advance(0.1)
+        assert not task.done()
+    await clock.advance(1)
+    assert task.cancelled()
+    assert len(ended) == 2
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_cancelled_while_the_losers_end_the_winners_value_is_closed(clock, good):
+    answer = Answer("a")
+    started = []
+
+    async def work():
+        started.append(1)
+        if len(started) == 1:
+            try:
+                await clock.sleep(100)
+            finally:
+                await clock.sleep(1)
+        if not good:
+            raise KeyError
+        return answer
+
+    hedge = Hedge(after=0.1, on=OSError)
+    task = asyncio.create_task(Pipeline("p", hedge, clock=clock).call(work))
+    await clock.advance(0.5)  # the hedge has won, and the primary takes its time to end
+    task.cancel()
+    await clock.advance(2)
+    assert task.cancelled()
+    assert answer.closed is good
+
+
+# --- percentile ----------------------------------------------------------------------------------------
+
+
+async def test_no_hedge_before_latency_is_known(clock):
+    hedge = Hedge(after=percentile(0.95, warmup=20))
+    pipe = Pipeline("p", hedge, clock=clock)
+    for n in range(1, 21):
+        assert hedge.delay == inf
+        task = asyncio.create_task(pipe.call(Script(clock, (n / 100, "a"))))
+        await clock.advance(1)
+        assert task.result() == "a"
+    assert hedge.delay == pytest.approx(0.19)
+    script = Script(clock, (1, "slow"), (0.01, "fast"))
+    begun = clock.now()
+    task = asyncio.create_task(pipe.call(script))
+    await clock.advance(0.2)
+    assert task.result() == "fast"
+    assert script.started[1] - (begun - 1000) == pytest.approx(0.19)
+    # the loser counts with the time that it had run, or hedging would make calls look faster than they are
+    assert max(hedge._latencies._recent) == pytest.approx(0.2)
+
+
+def test_percentile_by_nearest_rank_over_a_window():
+    latencies = Latencies(percentile(0.5, warmup=1, window=4))
+    seen = []
+    for seconds in (5, 1, 3, 2, 9, 9, 9, 0):
+        latencies.add(seconds)
+        seen.append(latencies.value)
+    assert seen == [5, 1, 3, 2, 2, 3, 9, 9]
+    top = Latencies(percentile(1.0, warmup=1))
+    for seconds in range(10):
+        top.add(seconds)
+    assert top.value == 9
+
+
+@pytest.mark.parametrize(
+    ("field", "make", "settings"),
+    [
+        ("after", Hedge, {"after": -1}),
+        ("after", Hedge, {"after": float("nan")}),
+        ("after", Hedge, {"after": "soon"}),
+        ("max", Hedge, {"after": 1, "max": 0}),
+        ("q", percentile, {"q": 0}),
+        ("q", percentile, {"q": 1.1}),
+        ("warmup", percentile, {"q": 0.5, "warmup": 0}),
+        ("window", percentile, {"q": 0.5, "window": 10}),
+    ],
+)
+def test_wrong_settings_name_the_field(field, make, settings):
+    with pytest.raises(ValueError, match=field):
+        make(**settings)

@@ -1,0 +1,363 @@
+"""Redis that is slow, gone, or back again, in virtual time."""
+
+import asyncio
+
+import pytest
+
+from bookstore.resilience import Pipeline
+from bookstore.resilience.errors import RateLimited
+from bookstore.resilience.quota import Quota
+from bookstore.resilience.ratelimit import RateLimit
+from bookstore.resilience.redis import RedisLimits
+
+
+class Redis:
+    """Answers after `delay`, or not at all: as many units as are wanted, until none is left."""
+
+    def __init__(self, clock, units=10**6):
+        self.clock = clock
+        self.units = units
+        self.delay = 0.001
+        self.error = None
+        self.asked = []
+        self.known = True
+        self.due = 0
+
+    async def evalsha(self, _sha, _count, key, *args):
+        self.asked.append((key, args))
+        await self.clock.sleep(self.delay)
+        if not self.known:
+            raise NoScriptError
+        if self.error is not None:
+            raise self.error
+        cost, want = args[2], args[3]
+        granted = want if want <= self.units else cost if cost <= self.units else 0
+        self.units -= granted
+        return [granted, self.units, self.due if granted else 500_000, 1_000_000]
+
+    async def eval(self, text, *args):
+        assert "redis.call" in text
+        self.known = True
+        return await self.evalsha("", *args)
+
+
+class NoScriptError(Exception):
+    pass
+
+
+@pytest.fixture
+def redis(clock):
+    return Redis(clock)
+
+
+def limiter_of(redis, clock, quota=Quota(100, per=1.0), **settings):  # noqa: B008 - frozen
+    wait = settings.pop("wait", 0.0)
+    store = RedisLimits(redis, clock=clock, **settings)
+    return RateLimit(quota, store=store, wait=wait, clock=clock), store
+
+
+async def close(store, clock):
+    closing = asyncio.create_task(store.aclose())
+    await clock.advance(1)
+    assert closing.done()
+    assert clock.pending == 0
+
+
+async def ask(limiter, clock, seconds=1.0, **how):
+    task = asyncio.create_task(limiter.try_acquire(**how))
+    begun = clock.now()
+    took = []
+    task.add_done_callback(lambda _: took.append(clock.now() - begun))
+    await clock.advance(seconds)
+    return task.result(), took[0]
+
+
+async def test_a_stall_costs_its_timeout_once(redis, clock):
+    limiter, store = limiter_of(redis, clock, outage="open", timeout=0.05)
+    assert await ask(limiter, clock) == ((True, 999_999, 0.0, 1.0), pytest.approx(0.001))
+    redis.delay = 3600.0
+    tasks = [asyncio.create_task(limiter.try_acquire()) for _ in range(5)]
+    await clock.advance(0.05)
+    assert all(task.result().allowed for task in tasks)
+    asked = len(redis.asked)
+    for _ in range(100):
+        assert (await limiter.try_acquire()).allowed  # at once: no time passes
+    assert len(redis.asked) == asked
+    redis.delay = 0.001
+    await clock.advance(0.5)
+    assert (await ask(limiter, clock))[0].remaining == 999_998  # one probe, and it is back
+    assert store.link.breaker.state == "closed"
+    await close(store, clock)
+
+
+async def test_recovery_is_probed_by_one_at_a_time(redis, clock):
+    limiter, store = limiter_of(redis, clock, outage="open")
+    redis.error = ConnectionError("refused")
+    await ask(limiter, clock, 0.01)
+    await clock.advance(0.5)
+    asked = len(redis.asked)
+    tasks = [asyncio.create_task(limiter.try_acquire()) for _ in range(20)]
+    await clock.advance(0.1)
+    assert len(redis.asked) == asked + 1
+    assert all(task.done() for task in tasks)
+    await clock.advance(0.5)
+    await ask(limiter, clock, 0.01)
+    assert len(redis.asked) == asked + 1  # the second time it is left alone for longer
+    await clock.advance(0.5)
+    await ask(limiter, clock, 0.01)
+    assert len(redis.asked) == asked + 2
+    await close(store, clock)
+
+
+async def test_open_lets_all_through_and_tells(redis, clock):
+    events = []
+    store = RedisLimits(redis, outage="open")
+    limiter = RateLimit(Quota(2), store=store, name="books")
+    pipe = Pipeline("p", limiter, clock=clock, sinks=[events.append])
+    redis.error = OSError("gone")
+
+    async def work():
+        return 1
+
+    for _ in range(5):
+        task = asyncio.create_task(pipe.call(work))
+        await clock.advance(0.01)
+        assert task.result() == 1
+    told = [(e.policy, e.detail) for e in events if e.kind == "degraded"]
+    assert told == [("books", {"outage": "open"})] * 5
+    assert [(e.policy, e.detail["to"]) for e in events if e.kind == "transition"] == [("redis", "open")]
+
+
+async def test_closed_refuses_all(redis, clock):
+    limiter, _ = limiter_of(redis, clock, outage="closed")
+    redis.error = OSError("gone")
+    first, _ = await ask(limiter, clock, 0.01)
+    second, _ = await ask(limiter, clock, 0.01)
+    assert (first.allowed, first.retry_after) == (False, 0.5)
+    assert (second.allowed, second.retry_after) == (False, pytest.approx(0.491))
+    with pytest.raises(RateLimited):
+        async with limiter:
+            pass
+
+
+@pytest.mark.parametrize("algorithm", ["gcra", "sliding_log"])
+async def test_local_gives_a_share(redis, clock, algorithm):
+    limiter, _ = limiter_of(redis, clock, Quota(20, per=10.0, algorithm=algorithm), instances=4)
+    redis.error = OSError("gone")
+    await ask(limiter, clock, 0.01, key="other")
+    answers = [await limiter.try_acquire() for _ in range(9)]
+    assert [answer.allowed for answer in answers] == [True] * 5 + [False] * 4
+    assert (await limiter.try_acquire("k", cost=20)).allowed  # more than the share, so all of it
+    assert not (await limiter.try_acquire("k")).allowed
+    clock.tick(10)
+    asked = len(redis.asked)
+    await ask(limiter, clock, 0.01)
+    assert len(redis.asked) == asked + 1
+
+
+async def test_the_local_share_may_wait(redis, clock):
+    limiter, store = limiter_of(redis, clock, Quota(10, burst=1), wait=0.2, outage="local")
+    redis.error = OSError("gone")
+    await ask(limiter, clock, 0.01, key="other")
+    begun = clock.now()
+
+    async def enter():
+        async with limiter:
+            return round(clock.now() - begun, 6)
+
+    tasks = [asyncio.create_task(enter()) for _ in range(4)]
+    await clock.advance(0.4)
+    assert [task.result() for task in tasks[:3]] == [0, 0.1, 0.2]
+    assert isinstance(tasks[3].exception(), RateLimited)
+    await close(store, clock)
+
+
+async def test_scripts_are_loaded_again(redis, clock):
+    limiter, _ = limiter_of(redis, clock)
+    redis.known = False
+    assert (await ask(limiter, clock))[0].allowed
+    assert len(redis.asked) == 2
+    redis.error = Exception("NOSCRIPT No matching script")
+    await ask(limiter, clock)
+    assert len(redis.asked) == 4
+
+
+# --- leases --------------------------------------------------------------------------------------------
+
+
+async def test_a_refill_is_on_its_way_before_anybody_waits(redis, clock):
+    limiter, store = limiter_of(redis, clock, lease=3)
+    assert (await ask(limiter, clock, 0.01))[0].allowed
+    assert redis.asked[0][1][2:4] == (1, 4)  # one for who asked, and a lease
+    for _ in range(2):
+        await limiter.try_acquire()
+    assert len(redis.asked) == 1
+    await limiter.try_acquire()  # the last of the lease: the next is fetched now
+    await clock.advance(0.01)
+    assert redis.asked[1][1][2:4] == (1, 3)
+    assert (await limiter.try_acquire()).remaining == 999_993 + 2
+    await close(store, clock)
+    assert redis.asked[-1][1][2] == -2  # given back
+
+
+async def test_never_two_refills_at_once_and_a_cancelled_waiter_loses_nothing(redis, clock):
+    limiter, store = limiter_of(redis, clock, lease=10)
+    tasks = [asyncio.create_task(limiter.try_acquire()) for _ in range(10)]
+    await clock.advance(0)
+    assert len(redis.asked) == 1
+    for task in tasks[:4]:
+        task.cancel()
+    await clock.advance(0.01)
+    assert [task.cancelled() for task in tasks] == [True] * 4 + [False] * 6
+    assert len(redis.asked) == 1
+    assert redis.asked[0][1][2:4] == (1, 20)
+    for _ in range(14):
+        await limiter.try_acquire()  # what the four would have had is still here, and a lease
+    assert len(redis.asked) == 1
+    await close(store, clock)
+
+
+async def test_costs_and_leases(redis, clock):
+    limiter, _ = limiter_of(redis, clock, lease=5)
+    await ask(limiter, clock, 0.01, cost=4)
+    await ask(limiter, clock, 0.01, cost=4)
+    assert (await ask(limiter, clock, 0.01, cost=3))[0].allowed  # one is held, two must come, seven may
+    assert redis.asked[1][1][2:4] == (2, 7)
+    await ask(limiter, clock, 0.01, cost=6)  # more than a lease: by itself
+    assert redis.asked[2][1][2:4] == (6, 6)
+
+
+async def test_a_refusal_is_known_until_it_ends(redis, clock):
+    limiter, _ = limiter_of(redis, clock, lease=5)
+    redis.units = 2
+    assert not (await ask(limiter, clock, 0.01, cost=3))[0].allowed
+    assert not (await limiter.try_acquire(cost=4)).allowed
+    assert len(redis.asked) == 1
+    assert (await ask(limiter, clock, 0.01, cost=1))[0].allowed  # that was not refused
+    assert len(redis.asked) == 3  # and the next one is fetched ahead
+    clock.tick(0.5)
+    redis.units = 10
+    assert (await ask(limiter, clock, 0.01, cost=3))[0].allowed
+
+
+async def test_a_lease_is_over_after_its_time(redis, clock):
+    limiter, _ = limiter_of(redis, clock, lease=5, lease_ttl=0.4)
+    await ask(limiter, clock, 0.01)
+    clock.tick(0.38)
+    assert (await limiter.try_acquire()).allowed
+    clock.tick(0.02)
+    await ask(limiter, clock, 0.01)
+    assert len(redis.asked) == 2
+
+
+async def test_leases_in_an_outage(redis, clock):
+    limiter, store = limiter_of(redis, clock, lease=3, outage="closed")
+    await ask(limiter, clock, 0.01)
+    redis.error = OSError("gone")
+    for _ in range(3):
+        assert (await limiter.try_acquire()).allowed  # what is held is good
+    await clock.advance(0.01)  # the refill has failed by now
+    assert not (await ask(limiter, clock, 0.01))[0].allowed
+    await close(store, clock)
+
+
+async def test_a_lease_first_and_then_in_line(redis, clock):
+    limiter, store = limiter_of(redis, clock, lease=2, wait=1.0)
+    redis.units = 2
+
+    async def enter():
+        async with limiter:
+            return clock.now()
+
+    tasks = [asyncio.create_task(enter()) for _ in range(3)]
+    await clock.advance(0.1)
+    assert [task.exception() is None for task in tasks] == [True, True, False]
+    assert redis.asked[-1][1][4] == 1e6  # asked for a place in line
+    await close(store, clock)
+
+
+async def test_pools_of_keys_at_rest_are_forgotten(redis, clock):
+    limiter, store = limiter_of(redis, clock, lease=2, lease_ttl=0.5)
+    for n in range(40):
+        tasks = [asyncio.create_task(limiter.try_acquire(f"{n}/{m}")) for m in range(50)]
+        await clock.advance(0.6)
+        assert all(task.result().allowed for task in tasks)
+    (desk,) = store._desks.values()
+    assert len(desk._pools) <= 1024 + 50
+    redis.delay = 0
+    await close(store, clock)
+
+
+async def test_a_place_in_line_is_waited_for_or_given_back(redis, clock):
+    limiter, store = limiter_of(redis, clock, wait=1.0)
+    pipe = Pipeline("p", limiter, clock=clock)
+
+    async def work():
+        return clock.now() - begun
+
+    begun = clock.now()
+    redis.due = 300_000
+    stays, leaves = (asyncio.create_task(pipe.call(work)) for _ in range(2))
+    await clock.advance(0.2)
+    leaves.cancel()
+    await clock.advance(0.2)
+    assert stays.result() == pytest.approx(0.301)
+    assert leaves.cancelled()
+    assert redis.asked[-1][1][2] == -1
+    redis.units = 0
+    refused = asyncio.create_task(pipe.call(work))
+    await clock.advance(0.1)
+    assert refused.exception().retry_after == 0.5
+    await close(store, clock)
+
+
+# --- the rest ------------------------------------------------------------------------------------------
+
+
+async def test_closing_waits_for_what_is_under_way(redis, clock):
+    limiter, store = limiter_of(redis, clock, lease=2)
+    task = asyncio.create_task(limiter.try_acquire())
+    await clock.advance(0)
+    task.cancel()
+    closing = asyncio.create_task(store.aclose())
+    await clock.advance(0.01)
+    assert closing.done()
+    assert clock.pending == 0
+    assert redis.units == 10**6
+    assert repr(store) == "RedisLimits(lease=2, outage='local')"
+
+
+async def test_a_round_trip_that_is_cancelled_itself_teaches_nothing(redis, clock):
+    limiter, store = limiter_of(redis, clock)
+    task = asyncio.create_task(limiter.try_acquire())
+    await clock.advance(0)
+    (trip,) = store.link._tasks
+    trip.cancel()
+    await clock.advance(0.01)
+    assert task.cancelled()
+    assert store.link.breaker.state == "closed"
+
+
+async def test_what_must_be_awaited_says_so(redis, clock):
+    limiter, store = limiter_of(redis, clock)
+    with pytest.raises(TypeError, match="await"):
+        limiter.acquire()
+    with pytest.raises(TypeError, match="loop"):
+        Pipeline("p", limiter)(lambda: 1)
+    assert (await asyncio.gather(limiter.decide(), clock.advance(0.1)))[0].allowed
+    assert RateLimit(limiter.quota, store=store)._desk is limiter._desk
+
+
+@pytest.mark.parametrize(
+    ("field", "settings"),
+    [
+        ("lease", {"lease": -1}),
+        ("outage", {"outage": "panic"}),
+        ("instances", {"instances": 0}),
+        ("timeout", {"timeout": 0}),
+        ("lease_ttl", {"lease_ttl": 0}),
+    ],
+)
+def test_wrong_settings_name_the_field(redis, field, settings):
+    with pytest.raises(ValueError, match=field):
+        RedisLimits(redis, **settings)

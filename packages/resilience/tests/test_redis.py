@@ -1,0 +1,291 @@
+"""Limits in a real Redis, by several processes at once, in real time."""
+
+import asyncio
+import sys
+from collections import Counter
+
+import pytest
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from bookstore.resilience import Pipeline
+from bookstore.resilience.clock import SYSTEM
+from bookstore.resilience.errors import RateLimited
+from bookstore.resilience.quota import Quota
+from bookstore.resilience.ratelimit import RateLimit
+from bookstore.resilience.redis import RedisLimits
+from bookstore.resilience.testing import FakeClock
+
+pytestmark = pytest.mark.redis
+
+BOTH = pytest.mark.parametrize("algorithm", ["gcra", "sliding_log"])
+
+
+@pytest.fixture
+async def redis(redis_url):
+    client = Redis.from_url(redis_url)
+    await client.flushall()
+    await client.script_flush()
+    await client.config_resetstat()
+    yield client
+    await client.aclose()
+
+
+async def scripts_run(redis):
+    stats = await redis.info("commandstats")
+    return {name: stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval")}
+
+
+@pytest.fixture
+async def limits(redis):
+    """Makes stores, and closes them before the client is."""
+    made = []
+
+    def make(client=redis, **settings):
+        made.append(RedisLimits(client, **{"timeout": 2.0, **settings}))
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.aclose()
+
+
+@BOTH
+async def test_the_same_answers_as_in_this_process(algorithm, limits):
+    quota = Quota(5, per=60.0, algorithm=algorithm)
+    limiter = RateLimit(quota, store=limits())
+    clock = FakeClock()
+    local = RateLimit(quota, clock=clock)
+    for key, cost in (("a", 1), ("a", 3), ("b", 5), ("a", 2), ("a", 1), ("a", 1), ("b", 1)):
+        near, far = local.try_acquire(key, cost), await limiter.try_acquire(key, cost)
+        assert (far.allowed, far.remaining) == (near.allowed, near.remaining)
+        assert far.retry_after == pytest.approx(near.retry_after, abs=0.5)
+        assert far.reset_after == pytest.approx(near.reset_after, abs=0.5)
+
+
+@BOTH
+async def test_one_round_trip_a_decision_and_a_reload_when_flushed(redis, algorithm, limits):
+    limiter = RateLimit(Quota(1000, per=100.0, algorithm=algorithm), store=limits())
+    for n in range(20):
+        assert (await limiter.try_acquire()).remaining == 999 - n
+    assert await scripts_run(redis) == {"evalsha": 20, "eval": 1}  # the first one was not known yet
+    await redis.script_flush()
+    assert (await limiter.try_acquire()).remaining == 979
+    assert await scripts_run(redis) == {"evalsha": 21, "eval": 2}
+
+
+@BOTH
+async def test_a_key_always_has_a_time_to_live(redis, algorithm, limits):
+    limiter = RateLimit(Quota(100, per=1.0, burst=100, algorithm=algorithm), store=limits())
+    for n in range(150):
+        await limiter.try_acquire()
+        if n % 10 == 0:
+            (key,) = await redis.keys("*")
+            assert 1 <= await redis.pttl(key) <= 1100
+    await asyncio.sleep(1.2)
+    assert await redis.keys("*") == []
+
+
+async def test_a_burst_far_below_the_rate_still_limits(limits):
+    limiter = RateLimit(Quota(100, per=1.0, burst=10), store=limits())
+    start = SYSTEM.now()
+    allowed = sum([(await limiter.try_acquire()).allowed for _ in range(30)])
+    assert 10 <= allowed <= 11 + 100 * (SYSTEM.now() - start)
+
+
+async def test_keys_are_tagged_and_quotas_apart(redis, limits):
+    store = limits(prefix="shop")
+    for name, quota in (("a", Quota(5)), ("a", Quota(6)), ("b", Quota(5))):
+        await RateLimit(quota, store=store, name=name).try_acquire("user:7")
+    keys = {key.decode() for key in await redis.keys("*")}
+    assert keys == {"shop:5/1/5:{a:user:7}", "shop:6/1/6:{a:user:7}", "shop:5/1/5:{b:user:7}"}
+
+
+@BOTH
+async def test_the_clients_clock_changes_nothing(algorithm, limits):
+    quota = Quota(10, per=100.0, algorithm=algorithm)
+    allowed = 0
+    for skew in (-3600.0, 0.0, 3600.0):
+        clock = FakeClock(start=100_000.0 + skew)
+        limiter = RateLimit(quota, store=limits(clock=clock), clock=clock)
+        for _ in range(6):
+            allowed += (await limiter.try_acquire()).allowed
+    assert allowed == 10
+
+
+@BOTH
+async def test_a_clock_of_redis_that_goes_back_grants_nothing_extra_and_stops_nobody(
+    redis, algorithm, limits
+):
+    quota = Quota(10, per=1.0, algorithm=algorithm)
+    limiter = RateLimit(quota, store=limits())
+    for _ in range(10):
+        await limiter.try_acquire()
+    (key,) = await redis.keys("*")
+    hour = 3_600_000_000  # as if it had been an hour later when this was written
+    if algorithm == "gcra":
+        await redis.set(key, float(await redis.get(key)) + hour)
+    else:
+        await redis.rpush(key, *[int(at) + hour for at in await redis.lrange(key, 0, -1)])
+        await redis.ltrim(key, 10, -1)
+    refused = await limiter.try_acquire()
+    assert not refused.allowed
+    assert refused.retry_after <= 1.0
+    await asyncio.sleep(1.1)
+    assert (await limiter.try_acquire()).allowed
+
+
+@BOTH
+async def test_waiting_in_redis(algorithm, limits):
+    quota = Quota(1, per=0.1, algorithm=algorithm)
+    limiter = RateLimit(quota, store=limits(), wait=0.25)
+
+    async def enter():
+        async with limiter:
+            return SYSTEM.now() - start
+
+    start = SYSTEM.now()
+    times = await asyncio.gather(*(enter() for _ in range(5)), return_exceptions=True)
+    let_in = sorted(t for t in times if isinstance(t, float))  # in the order in which Redis heard of them
+    assert let_in == [pytest.approx(n / 10, abs=0.06) for n in range(3)]
+    assert sum(isinstance(t, RateLimited) for t in times) == 2
+
+
+@BOTH
+async def test_a_cancelled_waiter_gives_its_place_back(algorithm, limits):
+    store = limits()
+    limiter = RateLimit(Quota(1, per=30.0, algorithm=algorithm), store=store, wait=100.0)
+    pipe = Pipeline("p", limiter)
+
+    async def work():
+        return 1
+
+    assert await pipe.call(work) == 1
+    for _ in range(10):
+        task = asyncio.create_task(pipe.call(work))
+        await asyncio.sleep(0.03)
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait((task,))
+    await store.aclose()
+    after = await limiter.try_acquire()
+    assert not after.allowed
+    assert after.retry_after <= 30.0  # not 330
+
+
+async def test_a_cancelled_call_never_hands_its_reply_to_the_next(redis_url, limits):
+    pool = BlockingConnectionPool.from_url(redis_url, max_connections=1)
+    one = Redis.from_pool(pool)  # one connection for all
+    store = limits(one)
+    limiter = RateLimit(Quota(100_000, per=1000.0), store=store)
+    await limiter.try_acquire()
+    for turns in range(60):
+        task = asyncio.create_task(limiter.try_acquire("cancelled"))
+        for _ in range(turns % 12):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait((task,))
+        assert await one.echo(f"n{turns}") == f"n{turns}".encode()
+        decision = await limiter.try_acquire(f"key{turns}")
+        assert (decision.allowed, decision.remaining) == (True, 99_999)
+    await store.aclose()
+    await one.aclose()
+
+
+# --- leases --------------------------------------------------------------------------------------------
+
+
+async def test_one_round_trip_for_ten(redis, limits):
+    store = limits(lease=10)
+    limiter = RateLimit(Quota(100, per=1000.0), store=store)
+    answers = [await limiter.try_acquire() for _ in range(100)]
+    assert all(answer.allowed for answer in answers)
+    assert [answer.remaining for answer in answers[:10]] == list(range(99, 89, -1))
+    assert not (await limiter.try_acquire()).allowed
+    ran = await scripts_run(redis)
+    assert ran["evalsha"] <= 11
+    assert [(await limiter.try_acquire()).allowed for _ in range(50)] == [False] * 50
+    assert await scripts_run(redis) == ran  # refusals are known here as well
+    await store.aclose()
+
+
+async def test_many_at_once_with_a_lease_are_exact(limits):
+    store = limits(lease=10)
+    limiter = RateLimit(Quota(95, per=1000.0), store=store)
+    answers = await asyncio.gather(*(limiter.try_acquire() for _ in range(300)))
+    assert sum(answer.allowed for answer in answers) == 95
+    await store.aclose()
+
+
+async def test_what_is_leased_is_given_back(limits):
+    store = limits(lease=10)
+    limiter = RateLimit(Quota(100, per=1000.0), store=store)
+    await limiter.try_acquire()
+    await store.aclose()
+    other = RateLimit(Quota(100, per=1000.0), store=limits())
+    assert (await other.try_acquire()).remaining == 98
+
+
+async def test_an_idle_lease_is_over_in_time(limits):
+    store = limits(lease=10, lease_ttl=0.1)
+    limiter = RateLimit(Quota(20, per=1000.0), store=store)
+    assert (await limiter.try_acquire()).remaining == 19
+    await asyncio.sleep(0.15)
+    assert (await limiter.try_acquire()).remaining == 8  # a new lease: the ten left of the first are gone
+    await store.aclose()
+
+
+WORKER = """
+import asyncio, sys, time
+from redis.asyncio import Redis
+from bookstore.resilience.quota import Quota
+from bookstore.resilience.ratelimit import RateLimit
+from bookstore.resilience.redis import RedisLimits
+
+async def main(url, seconds, tasks, lease, algorithm):
+    redis = Redis.from_url(url)
+    store = RedisLimits(redis, lease=lease, timeout=5.0)
+    limiter = RateLimit(Quota(100, per=1.0, burst=100, algorithm=algorithm), store=store)
+    await redis.ping()
+    print("ready", flush=True)
+    begin = float(sys.stdin.readline())
+    await asyncio.sleep(begin - time.time())
+    allowed = asked = 0
+
+    async def ask():
+        nonlocal allowed, asked
+        while time.time() < begin + seconds:
+            decision = await limiter.try_acquire("shared")
+            asked += 1
+            allowed += decision.allowed
+            await asyncio.sleep(0.02 if decision.allowed else min(0.05, decision.retry_after + 0.002))
+
+    await asyncio.gather(*(ask() for _ in range(tasks)))
+    print(allowed, asked)
+    await store.aclose()
+    await redis.aclose()
+
+url, seconds, tasks, lease, algorithm = sys.argv[1:]
+asyncio.run(main(url, float(seconds), int(tasks), int(lease), algorithm))
+"""
+
+
+@pytest.mark.parametrize(
+    ("lease", "algorithm", "most"), [(0, "gcra", 300), (0, "sliding_log", 200), (10, "gcra", 300 + 40)]
+)
+@pytest.mark.usefixtures("redis")
+async def test_several_processes_share_one_quota(redis_url, lease, algorithm, most):
+    pipe = asyncio.subprocess.PIPE
+    command = [sys.executable, "-c", WORKER, redis_url, "2", "20", str(lease), algorithm]
+    workers = [await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe) for _ in range(4)]
+    for worker in workers:
+        assert await worker.stdout.readline() == b"ready\n"
+    begin = f"{SYSTEM.wall() + 0.2}\n".encode()
+    printed = [(await worker.communicate(begin))[0].split() for worker in workers]
+    counts = Counter()
+    for allowed, asked in printed:
+        counts["allowed"] += int(allowed)
+        counts["asked"] += int(asked)
+    assert counts["asked"] > counts["allowed"]
+    assert (
+        most - 100 - 4 * lease <= counts["allowed"] <= most + 3
+    )  # the last ones began within the two seconds

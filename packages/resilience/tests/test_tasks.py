@@ -1,0 +1,32 @@
+"""Results that nobody reads are closed, whatever they are."""
+
+import pytest
+
+from bookstore.resilience.tasks import discard
+
+
+class Plain:
+    closed = 0
+
+    def close(self):
+        self.closed += 1
+
+
+class Broken:
+    def close(self):
+        raise OSError
+
+
+class Odd:
+    close = "shut"
+
+
+async def test_plain_close_is_called():
+    plain = Plain()
+    await discard(plain)
+    assert plain.closed == 1
+
+
+@pytest.mark.parametrize("value", [None, 1, Broken(), Odd()], ids=["none", "number", "broken", "odd"])
+async def test_what_cannot_be_closed_is_left(value):
+    await discard(value)
