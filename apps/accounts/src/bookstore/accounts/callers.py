@@ -1,0 +1,41 @@
+"""Who may ask: hooks that run before a request's body is looked at."""
+
+from bookstore.service.problem import Asked
+from bookstore.service.tokens import Access, Caller
+
+STAFF = ("staff", "ops")
+
+
+async def identified(request: Asked) -> None:
+    """For `before_request`: tell who asks."""
+    await _identify(request, required=False)
+
+
+async def staff_only(request: Asked) -> None:
+    """For `before_request`: only for those who work here."""
+    await _identify(request, required=False)
+    caller(request).require(*STAFF)
+
+
+async def logged_in(request: Asked) -> None:
+    """For `before_request`: only with a token, whatever the settings say."""
+    await _identify(request, required=True)
+
+
+async def _identify(request: Asked, *, required: bool) -> None:
+    access: Access = request.app.state["access"]
+    request.state["caller"] = await access.caller(request.scope["headers"], required=required)
+
+
+def caller(request: Asked) -> Caller:
+    """Who asks, as one of the hooks has found."""
+    found: Caller = request.state["caller"]
+    return found
+
+
+def user_id(request: Asked) -> int:
+    """Who is logged in, as `logged_in` has found."""
+    found = caller(request).user_id
+    if found is None:
+        raise LookupError("logged_in has not run")
+    return found

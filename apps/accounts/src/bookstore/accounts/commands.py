@@ -1,0 +1,175 @@
+"""What the command line can do besides serving: make people who work here, and look after the keys."""
+
+import argparse
+import asyncio
+import getpass
+import secrets
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from bookstore.accounts.keys.model import Safe, state
+from bookstore.accounts.keys.store import KeyStore, RotationPending
+from bookstore.accounts.people.model import EmailTaken, as_hashed
+from bookstore.accounts.people.passwords import Passwords
+from bookstore.accounts.people.store import PeopleStore
+from bookstore.accounts.settings import AccountsSettings
+from bookstore.contracts.accounts import Email, Role
+from bookstore.contracts.values import Text
+from bookstore.service.database import Database, DatabaseUnavailable
+from bookstore.service.schema import Schema
+from bookstore.service.settings import SettingsError, load
+
+DONE, REFUSED, BAD_SETTINGS, NO_DATABASE = 0, 1, 2, 4
+
+_PATIENCE = 15.0
+_SHORTEST, _LONGEST = 8, 128
+
+
+class _Refused(Exception):
+    """What was asked can't be done; the message is for whoever asked."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says; gives the exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        settings = load(AccountsSettings, "accounts")
+        if asked.command == "create-user":
+            said = asyncio.run(_create_user(settings, asked))
+        elif asked.verb == "rotate":
+            said = asyncio.run(_rotate(settings, at_once=asked.leaked))
+        else:
+            said = asyncio.run(_list(settings))
+    except SettingsError as error:
+        return _fail(BAD_SETTINGS, *error.problems)
+    except (_Refused, RotationPending) as error:
+        return _fail(REFUSED, str(error))
+    except (DatabaseUnavailable, TimeoutError):
+        return _fail(NO_DATABASE, "the database is not answering")
+    sys.stdout.write(said)
+    return DONE
+
+
+def _fail(code: int, *lines: str) -> int:
+    for line in lines:
+        sys.stderr.write(f"accounts: {line}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="accounts", description="Without a command: serve.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    user = commands.add_parser("create-user", help="make somebody who works here")
+    user.add_argument("--email", required=True)
+    user.add_argument("--role", required=True, choices=("ops", "staff"))
+    user.add_argument("--name", default="", help="default: what stands before the @")
+    user.add_argument(
+        "--if-missing", action="store_true", help="done already if there is somebody with that address"
+    )
+    source = user.add_mutually_exclusive_group()
+    source.add_argument("--generate", action="store_true", help="make a password up, and print it")
+    source.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+    keys = commands.add_parser("keys", help="look after the keys that sign tokens")
+    verbs = keys.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("list", help="show all keys and what each is doing")
+    rotate = verbs.add_parser("rotate", help="make the next key")
+    rotate.add_argument(
+        "--leaked", action="store_true", help="sign with it at once, and disown all others: ends all tokens"
+    )
+    return parser
+
+
+@asynccontextmanager
+async def _opened(settings: AccountsSettings) -> AsyncGenerator[Database]:
+    """The database, at the revision that we need."""
+    async with Database(settings.database_url, size=2) as database:
+        async with asyncio.timeout(_PATIENCE):
+            await Schema(database, "bookstore.accounts", settings.database_url).prepare()
+        yield database
+
+
+async def _create_user(settings: AccountsSettings, asked: argparse.Namespace) -> str:
+    role: Role = asked.role
+    try:
+        email = Email(asked.email)
+        name = Text(asked.name or email.partition("@")[0])
+    except ValueError as error:
+        raise _Refused(str(error)) from None
+    hasher = Passwords(memory=settings.argon2_memory, passes=settings.argon2_passes, threads=1)
+    async with _opened(settings) as database, hasher as passwords:
+        people = PeopleStore(database)
+        if await people.user_by_email(email):
+            return _existing(email, asked)
+        password, shown = _password(asked)
+        try:
+            await people.add_user(
+                email=email, name=name, password_hash=await passwords.hash(password), role=role
+            )
+        except EmailTaken:
+            return _existing(email, asked)
+    return f"{email} may log in as {role}\n" + (f"password: {password}\n" if shown else "")
+
+
+def _existing(email: str, asked: argparse.Namespace) -> str:
+    if asked.if_missing:
+        return f"{email} is there already\n"
+    raise _Refused(f"{email} is there already")
+
+
+def _password(asked: argparse.Namespace) -> tuple[str, bool]:
+    """The password, never from the command line, which others can see; and whether to show it."""
+    if asked.password_stdin:
+        return _checked(sys.stdin.readline().rstrip("\r\n")), False
+    if asked.generate or not sys.stdin.isatty():
+        return secrets.token_urlsafe(18), True
+    password = getpass.getpass("Password (empty: make one up): ")
+    if not password:
+        return secrets.token_urlsafe(18), True
+    if getpass.getpass("Again: ") != password:
+        raise _Refused("the two passwords differ")
+    return _checked(password), False
+
+
+def _checked(password: str) -> str:
+    if not _SHORTEST <= len(as_hashed(password)) <= _LONGEST or "\0" in password:
+        raise _Refused(f"a password has {_SHORTEST} to {_LONGEST} characters")
+    return password
+
+
+async def _rotate(settings: AccountsSettings, *, at_once: bool) -> str:
+    async with _opened(settings) as database:
+        store = KeyStore(database)
+        safe = Safe(settings.accounts_key_secret)
+        await store.ensure(settings.signing_algorithm, safe)
+        lead = timedelta(seconds=settings.key_lead)
+        key = await store.rotate(settings.signing_algorithm, safe, lead=lead, at_once=at_once)
+    return f"{key.kid} is published, and signs from {_time(key.signs_from)}\n"
+
+
+async def _list(settings: AccountsSettings) -> str:
+    async with _opened(settings) as database:
+        keys = await KeyStore(database).all()
+    now = datetime.now(UTC)
+    rows = [("KID", "ALGORITHM", "STATE", "SIGNS FROM", "PUBLISHED UNTIL", "PRIVATE KEY")]
+    rows += [
+        (
+            key.kid,
+            key.algorithm,
+            state(key, keys, now),
+            _time(key.signs_from),
+            _time(key.published_until) if key.published_until else "-",
+            "encrypted" if key.sealed else "plain",
+        )
+        for key in keys
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"

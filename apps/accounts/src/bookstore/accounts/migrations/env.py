@@ -1,0 +1,3 @@
+from bookstore.service.migrate import run
+
+run()

@@ -1,0 +1,77 @@
+"""From a request's headers to the one who asks."""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from bookstore.service.problem import Problem
+from bookstore.service.tokens.verify import TokenRefused, Verifier
+
+_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]+) *", re.IGNORECASE)
+_USER = re.compile(r"[1-9][0-9]{0,17}")
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks. `user_id` is None for the operator, who came without a token where none is required."""
+
+    user_id: int | None
+    customer_id: int | None
+    roles: frozenset[str]
+
+    def is_any(self, *roles: str) -> bool:
+        """Whether the caller has one of these roles."""
+        return not self.roles.isdisjoint(roles)
+
+    def require(self, *roles: str) -> None:
+        """Go on only with one of these roles.
+
+        Raises:
+            Problem: 403 without.
+        """
+        if not self.is_any(*roles):
+            raise Problem(403, "forbidden", f"this needs the role {' or '.join(roles)}")
+
+
+OPERATOR = Caller(user_id=None, customer_id=None, roles=frozenset({"staff", "ops"}))
+"""Whoever comes without a token where none is required: sees and does everything."""
+
+
+class _Unauthenticated(Problem):
+    def __init__(self) -> None:
+        headers = {"WWW-Authenticate": "Bearer"}
+        super().__init__(401, "unauthenticated", "this needs a bearer token", headers=headers)
+
+
+class Access:
+    """Tells who asks; with `required` nobody gets by without a token."""
+
+    def __init__(self, verifier: Verifier, *, required: bool) -> None:
+        self._verifier = verifier
+        self._required = required
+
+    async def caller(self, headers: Iterable[tuple[bytes, bytes]], *, required: bool = False) -> Caller:
+        """Who sent a request with these (ASGI) headers.
+
+        Nothing but the token counts: no `X-User-*` header, no cookie, no query. A token is verified even
+        where none is required.
+
+        Args:
+            headers: The request's, names in lower case.
+            required: Whether this request needs a token in any case.
+
+        Raises:
+            Problem: 401 without a token where one is required, and for one that isn't good.
+        """
+        given = [value for name, value in headers if name == b"authorization"]
+        if not given:
+            if required or self._required:
+                raise _Unauthenticated
+            return OPERATOR
+        bearer = _BEARER.fullmatch(given[0])
+        if bearer is None or len(given) > 1:
+            raise TokenRefused("the header Authorization holds no bearer token, or there are two")
+        claims = await self._verifier.verify(bearer[1].decode())
+        if not _USER.fullmatch(claims.sub):
+            raise TokenRefused("its subject is no user")
+        return Caller(user_id=int(claims.sub), customer_id=claims.customer_id, roles=frozenset(claims.roles))
