@@ -13,7 +13,7 @@ import pytest
 from bookstore.lab.system.folder import StateFolder
 from bookstore.stores.process import ProcessId
 
-INSTANCES = ["postgres", "redis", "books-1", "orders-1", "gateway-1"]
+INSTANCES = ["postgres", "redis", "books-1", "orders-1", "accounts-1", "gateway-1"]
 
 
 def family(bookstore):

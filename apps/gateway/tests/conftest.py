@@ -145,10 +145,11 @@ class Reply:
 
 
 class Gateway:
-    def __init__(self, port: int, books: RawService, orders: RawService) -> None:
+    def __init__(self, port: int, books: RawService, orders: RawService, accounts: RawService) -> None:
         self.port = port
         self.books = books
         self.orders = orders
+        self.accounts = accounts
 
     def connect(self) -> Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         return asyncio.open_connection("127.0.0.1", self.port)
@@ -180,12 +181,22 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def serving(books: Script = says_ok, orders: Script = says_ok, **settings) -> AsyncIterator[Gateway]:
+async def serving(
+    books: Script = says_ok, orders: Script = says_ok, accounts: Script = says_ok, **settings
+) -> AsyncIterator[Gateway]:
     # pytest-timeout's signal doesn't reach a uvloop that waits: what hangs has to be ended from within.
     async with asyncio.timeout(20):
         port = free_port()
-        async with RawService(books).running() as one, RawService(orders).running() as two:
-            urls = {"books_service_url": one.url, "orders_service_url": two.url}
+        async with (
+            RawService(books).running() as one,
+            RawService(orders).running() as two,
+            RawService(accounts).running() as three,
+        ):
+            urls = {
+                "books_service_url": one.url,
+                "orders_service_url": two.url,
+                "accounts_service_url": three.url,
+            }
             service = create_app(GatewaySettings(port=port, access_log=False, **{**urls, **settings}))
             async with service.running():
                 server = Server(
@@ -200,7 +211,7 @@ async def serving(books: Script = says_ok, orders: Script = says_ok, **settings)
                 running = asyncio.ensure_future(server.serve())
                 await _accepts(port)
                 try:
-                    yield Gateway(port, one, two)
+                    yield Gateway(port, one, two, three)
                 finally:
                     server.stop()
                     await running

@@ -34,13 +34,16 @@ def answers(*pieces: bytes, then: str = "hang"):
         ("/v2/books?q=x", "books"),
         ("/v2/cache", "books"),
         ("/v2/orders/1", "orders"),
+        ("/auth/login", "accounts"),
+        ("/v1/customers/1", "accounts"),
+        ("/.well-known/jwks.json", "accounts"),
     ],
 )
 async def test_each_path_goes_to_its_service(gateway, target, service):
     async with gateway() as front:
         reply = await front.ask("GET", target)
         assert (reply.status, reply.body) == (200, b"ok")
-        seen = {name for name in ("books", "orders") if getattr(front, name).heads}
+        seen = {name for name in ("books", "orders", "accounts") if getattr(front, name).heads}
     assert seen == {service}
 
 
@@ -495,7 +498,7 @@ async def test_an_absolute_target_and_a_foreign_host_lead_nowhere_else(gateway):
 # -- the gateway's own answers
 
 
-@pytest.mark.parametrize("target", ["/", "/v1", "/v1/bookshelf", "/v1/customers", "/inventory/1", "/admin"])
+@pytest.mark.parametrize("target", ["/", "/v1", "/v1/bookshelf", "/v1/customersx", "/inventory/1", "/admin"])
 async def test_everything_else_is_not_found(gateway, target):
     async with gateway() as front:
         reply = await front.ask("GET", target)
@@ -513,7 +516,7 @@ async def test_health_tells_of_each_service(gateway):
     assert (reply.status, ready.status, live.status) == (200, 200, 200)
     assert json.loads(reply.body) == {
         "status": "degraded",
-        "services": {"books": "healthy", "orders": "unhealthy"},
+        "services": {"accounts": "healthy", "books": "healthy", "orders": "unhealthy"},
     }
 
 

@@ -15,7 +15,11 @@ _METHODS = ("GET", "POST", "PUT", "DELETE")
 
 def create_app(settings: GatewaySettings) -> Service:
     """The gateway with these settings; nothing is opened yet."""
-    urls = {"books": settings.books_service_url, "orders": settings.orders_service_url}
+    urls = {
+        "accounts": settings.accounts_service_url,
+        "books": settings.books_service_url,
+        "orders": settings.orders_service_url,
+    }
     upstreams = {
         name: Upstream(
             url,

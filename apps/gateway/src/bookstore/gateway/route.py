@@ -13,6 +13,9 @@ class Route:
 
 
 TABLE = (
+    Route("/auth", "accounts"),
+    Route("/.well-known/jwks.json", "accounts"),
+    Route("/v1/customers", "accounts"),
     Route("/v1/books", "books"),
     Route("/v2/books", "books"),
     Route("/v2/cache", "books"),

@@ -13,9 +13,11 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     """Settings of the gateway."""
 
     port: Port = 8080
-    books_service_url: HttpUrl
+    accounts_service_url: HttpUrl = "http://127.0.0.1:8003"
+    """Where the accounts service answers."""
+    books_service_url: HttpUrl = "http://127.0.0.1:8001"
     """Where the books service answers."""
-    orders_service_url: HttpUrl
+    orders_service_url: HttpUrl = "http://127.0.0.1:8082"
     """Where the orders service answers."""
     connect_timeout: Timeout = 0.5
     """Seconds for opening a connection to a service."""

@@ -126,7 +126,7 @@ def _everything_runs(story: Story) -> None:
     story.look()
     snapshot = take_status(story.start.folder)
     print("\n".join(f"   {line}" for line in table(snapshot)))
-    for name in ("books", "orders", "gateway"):
+    for name in ("books", "orders", "accounts", "gateway"):
         answer = story.ask("GET", name, "/health")
         status = answer.json().get("status")
         story.check(f"{name} is {status}", holds=answer.is_success and status == "healthy", seen=answer.text)

@@ -72,12 +72,23 @@ SYSTEM = Topology(
             settings={"DATABASE_URL": "{orders_db}", "BOOKS_SERVICE_URL": "{books}"},
         ),
         Service(
+            name="accounts",
+            port=8003,
+            offset=3,
+            run=("-m", "bookstore.accounts"),
+            settings={"DATABASE_URL": "{accounts_db}", "TRUSTED_PROXIES": "127.0.0.1", "KEY_LEAD": "30"},
+        ),
+        Service(
             name="gateway",
             port=8080,
             offset=0,
             run=("-m", "bookstore.gateway"),
-            settings={"BOOKS_SERVICE_URL": "{books}", "ORDERS_SERVICE_URL": "{orders}"},
+            settings={
+                "ACCOUNTS_SERVICE_URL": "{accounts}",
+                "BOOKS_SERVICE_URL": "{books}",
+                "ORDERS_SERVICE_URL": "{orders}",
+            },
         ),
     ),
-    databases={"books_db": "books_user", "orders_db": "orders_user"},
+    databases={"accounts_db": "accounts_user", "books_db": "books_user", "orders_db": "orders_user"},
 )
