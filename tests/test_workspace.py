@@ -29,9 +29,7 @@ LONG = 400
 ALLOWED_LONG = {
     "uv.lock": "written by uv",
     "apps/gateway/tests/test_proxy.py": "one gateway between two real sockets: what it promises, in one list",
-    "packages/resilience/tests/test_breaker.py": "the whole state machine: each way between its states",
     "packages/resilience/tests/test_ratelimit.py": "the same promises, for each algorithm of a limit",
-    "packages/resilience/tests/test_retry.py": "one policy: when it tries again, when it must not",
     "packages/service/tests/test_upstream.py": "one server, one script a case: cases to read side by side",
 }
 
