@@ -55,13 +55,23 @@ class Timer:
             self.fn = None
             self.clock.pending -= 1
 
+    def fire(self, when: float) -> bool:
+        """Do it now, unless it was cancelled."""
+        fn = self.fn
+        if fn is None:
+            return False
+        self.cancel()
+        self.clock.reach(when)
+        fn()
+        return True
+
 
 class FakeClock:
     """Time that only a test moves.
 
     `tick(s)` moves it and wakes nobody. `await advance(s)` moves it from timer to timer: each fires with
     `now()` equal to the instant it was set for, and all tasks run until they wait again before the next one
-    fires.
+    fires. Those of the same instant fire together, as on a loop: then the tasks run.
 
     Chance is seeded; assign `clock.random = lambda: 0.5` to decide every throw.
 
@@ -69,13 +79,16 @@ class FakeClock:
         pending: timers that are set and have neither fired nor been cancelled. 0 when nothing leaked.
     """
 
+    random: Callable[[], float]
+
     def __init__(self, start: float = 1_000.0, *, seed: int = 0) -> None:
         self._now = start
         self._start = start
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = count()
         self.pending = 0
-        self.random: Callable[[], float] = dice(seed)
+        if not hasattr(self, "random"):  # a subclass may bring its own
+            self.random = dice(seed)
 
     def now(self) -> float:
         """Monotonic seconds, from a whole second on."""
@@ -84,6 +97,10 @@ class FakeClock:
     def wall(self) -> float:
         """Seconds since 1970: a fixed date, and what has passed since this clock was made."""
         return _EPOCH + self._now - self._start
+
+    def reach(self, when: float) -> None:
+        """Be at that time, unless it is past."""
+        self._now = max(self._now, when)
 
     def tick(self, seconds: float) -> None:
         """Move time on, and wake nobody: what is due fires at the next `advance`."""
@@ -95,15 +112,14 @@ class FakeClock:
         until = round(self._now + seconds, 9)
         await settle_loop()
         while self._timers and self._timers[0][0] <= until:
-            when, _, timer = heappop(self._timers)
-            fn = timer.fn
-            if fn is None:
-                continue
-            timer.cancel()
-            self._now = max(self._now, when)
-            fn()
-            await settle_loop()
-        self._now = max(self._now, until)
+            when = self._timers[0][0]
+            due: list[Timer] = []
+            while self._timers and self._timers[0][0] == when:
+                due.append(heappop(self._timers)[2])
+            fired = [timer.fire(when) for timer in due]
+            if any(fired):
+                await settle_loop()
+        self.reach(until)
         await settle_loop()
 
     async def finish(self, work: Awaitable[T]) -> T:
