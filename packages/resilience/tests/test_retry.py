@@ -252,12 +252,32 @@ async def test_an_open_circuit_inside_ends_the_tries(clock):
 
 @pytest.mark.parametrize(
     ("settings", "field"),
-    [({"attempts": 0}, "attempts"), ({"attempts": 2.5}, "attempts"), ({"delay": -1}, "delay")],
+    [
+        ({"attempts": 0}, "attempts"),
+        ({"attempts": 2.5}, "attempts"),
+        ({"delay": -1}, "delay"),
+        ({"on": 3}, "on"),
+        ({"on": "OSError"}, "on"),
+        ({"on": (OSError, 3)}, "on"),
+        ({"on": int}, "on"),
+        ({"result": 503}, "result"),
+        ({"budget": 0.2}, "budget"),
+        ({"respect_retry_after": "no"}, "respect_retry_after"),
+    ],
     ids=str,
 )
 def test_wrong_settings_name_the_field(settings, field):
     with pytest.raises(ValueError, match=f"^{field} must be"):
         Retry(**settings)
+
+
+@pytest.mark.parametrize("on", [OSError | KeyError, [OSError, KeyError], {OSError, KeyError}], ids=str)
+def test_classes_may_come_as_a_union_or_in_any_collection(clock, on):
+    for error, calls in ((KeyError(), 3), (TimeoutError(), 3), (ValueError(), 1), (RateLimited("x"), 1)):
+        target = Target(error)
+        with pytest.raises(type(error)):
+            Pipeline("books", Retry(on=on), clock=clock)(target)()
+        assert target.calls == calls
 
 
 def test_without_listeners_nothing_is_told(clock):

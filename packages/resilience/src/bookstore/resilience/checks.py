@@ -54,6 +54,17 @@ def share(field: str, value: object, *, zero: bool = False) -> None:
     require(ok, field, ("from 0" if zero else "more than 0") + " to 1", value)
 
 
+def kind(field: str, value: object, cls: type, *, optional: bool = False) -> None:
+    """An object of a class (or none)."""
+    ok = isinstance(value, cls) or (optional and value is None)
+    require(ok, field, f"a {cls.__name__}", value)
+
+
+def function(field: str, value: object) -> None:
+    """Something to call, or none."""
+    require(value is None or callable(value), field, "a function", value)
+
+
 def one_of(field: str, value: object, *choices: object) -> None:
     """One of the named choices."""
     require(value in choices, field, "one of " + ", ".join(map(repr, choices)), value)

@@ -7,9 +7,11 @@ or the other way round.
 """
 
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
+from bookstore.resilience import checks
 from bookstore.resilience.errors import Rejected
 
 T = TypeVar("T")
@@ -37,7 +39,7 @@ Classify: TypeAlias = Callable[[Outcome[Any]], Verdict]
 
 if TYPE_CHECKING:
     Matcher: TypeAlias = (
-        type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
+        type[BaseException] | Collection[type[BaseException]] | UnionType | Callable[[BaseException], bool]
     )
     """Which errors are meant: a class, several, or a predicate."""
 else:
@@ -76,11 +78,21 @@ def matcher(on: Matcher | None, *, refusals: bool = False) -> Callable[[BaseExce
 
     if on is None:
         return meant
-    if isinstance(on, type):
-        return _listed((on,), meant)
-    if callable(on):
+    if callable(on) and not isinstance(on, type):
         return lambda error: meant(error) and bool(on(error))
-    return _listed(on, meant)
+    return _listed(_types(on), meant)
+
+
+def _types(on: object) -> tuple[type[BaseException], ...]:
+    """The classes that are named: one, a union, or any collection of them."""
+    several: Any = get_args(on) if isinstance(on, UnionType) else on
+    try:
+        types: tuple[Any, ...] = tuple(several)
+    except TypeError:
+        types = (several,)
+    ok = all(isinstance(cls, type) and issubclass(cls, BaseException) for cls in types)
+    checks.require(ok, "on", "classes of errors, or a predicate", on)
+    return types
 
 
 def _listed(
