@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import bookstore.resilience
+from bookstore.resilience import Pipeline, Retry
 from bookstore.resilience.clock import SYSTEM, dice
 from bookstore.resilience.testing import FakeClock
 
@@ -86,6 +87,23 @@ def test_dice_repeat_themselves():
     assert all(0 <= one() < 1 for _ in range(100))
 
 
+class Bare:
+    """What a clock must have, and no more."""
+
+    def __init__(self, clock):
+        self.now, self.wall, self.random = clock.now, clock.wall, clock.random
+        self.sleep, self.call_at = clock.sleep, clock.call_at
+
+
+def test_a_clock_needs_no_pause_of_its_own(clock, monkeypatch):
+    slept = []
+    monkeypatch.setattr(type(SYSTEM), "pause", slept.append)
+    pipeline = Pipeline("books", Retry(attempts=2, delay=5.0), clock=Bare(clock))
+    with pytest.raises(ValueError):
+        pipeline(int)("x")
+    assert slept == [5.0]
+
+
 class TestFakeClock:
     def test_starts_at_a_whole_second_and_stands_still(self, clock):
         assert clock.now() == clock.now() == int(clock.now())
@@ -129,6 +147,31 @@ class TestFakeClock:
         assert fired == [1_002, 1_004]
         await clock.advance(1)
         assert task.done()
+
+    async def test_timers_of_one_instant_fire_before_any_task_runs(self, clock):
+        order = []
+
+        async def sleeper():
+            await clock.sleep(2)
+            order.append("task")
+            clock.call_at(clock.now(), lambda: order.append("set by it"))
+
+        task = asyncio.create_task(sleeper())
+        await clock.advance(0)
+        timer = clock.call_at(1_002, pytest.fail)
+        clock.call_at(1_002, lambda: order.append("timer"))
+        clock.call_at(1_001, timer.cancel)
+        await clock.advance(2)
+        assert order == ["timer", "task", "set by it"]
+        assert task.done()
+
+    async def test_a_timer_cancels_another_of_its_instant(self, clock):
+        timers = []
+        for _ in range(2):
+            timers.append(clock.call_at(1_001, lambda: [timer.cancel() for timer in timers]))
+        timers.append(clock.call_at(1_001, pytest.fail))
+        await clock.advance(1)
+        assert clock.pending == 0
 
     async def test_what_a_tick_passed_fires_late(self, clock):
         fired = []
@@ -174,6 +217,13 @@ class TestFakeClock:
         clock = FakeClock()
         clock.random = lambda: 0.5
         assert clock.random() == 0.5
+
+    def test_chance_can_be_decided_in_a_subclass(self):
+        class Even(FakeClock):
+            def random(self):
+                return 0.5
+
+        assert Even().random() == 0.5
 
     async def test_finish_moves_as_far_as_needed(self, clock):
         async def work():

@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from bookstore.resilience import checks
-from bookstore.resilience.clock import Clock
+from bookstore.resilience.clock import Clock, pause
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Chaos(Policy):
         def layer(call: Call) -> Any:
             if self._hits(clock):
                 if self.latency is not None:
-                    clock.pause(self._seconds())
+                    pause(clock, self._seconds())
                 self._fail()
             return inner(call)
 

@@ -45,9 +45,6 @@ class Clock(Protocol):
     async def sleep(self, seconds: float, /) -> None:
         """Let others run for that long."""
 
-    def pause(self, seconds: float, /) -> None:
-        """Block this thread for that long: what `sleep` is to the synchronous path."""
-
     def call_at(self, when: float, fn: Callable[[], object]) -> Handle:
         """Call `fn` once `now` has reached `when`, from the running loop."""
         ...
@@ -73,6 +70,15 @@ class SystemClock:
 
 
 SYSTEM: Final[Clock] = SystemClock()
+
+
+def pause(clock: Clock, seconds: float) -> None:
+    """Block this thread for that long: what `sleep` is to the synchronous path.
+
+    A clock may have a `pause` of its own, as a fake one has; the real thing serves those that have none.
+    """
+    block: Callable[[float], None] = getattr(clock, "pause", SystemClock.pause)
+    block(seconds)
 
 
 def dice(seed: int) -> Callable[[], float]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, ov
 
 from bookstore.resilience import checks
 from bookstore.resilience.checks import LATER, assign
-from bookstore.resilience.clock import SLACK, Clock
+from bookstore.resilience.clock import SLACK, Clock, pause
 from bookstore.resilience.errors import RateLimited
 from bookstore.resilience.guard import Guard
 from bookstore.resilience.policy import Call, Layer, Scope, SyncLayer, reject
@@ -175,7 +175,7 @@ class RateLimit(Guard, Generic[R]):
             if delay > wait + SLACK:
                 raise reject(scope, self.label, RateLimited(self.label, delay), call.attempt)
             if delay:
-                desk.line.clock.pause(delay)
+                pause(desk.line.clock, delay)
             return inner(call)
 
         return layer

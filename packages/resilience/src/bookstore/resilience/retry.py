@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from bookstore.resilience import checks
 from bookstore.resilience.budget import Budget
 from bookstore.resilience.checks import LATER, assign
-from bookstore.resilience.clock import Clock
+from bookstore.resilience.clock import Clock, pause
 from bookstore.resilience.deadline import current_deadline
 from bookstore.resilience.delays import Backoff
 from bookstore.resilience.outcome import Matcher, Outcome, Verdict, judge, matcher
@@ -55,6 +55,9 @@ class Retry(Policy):
         checks.count("attempts", self.attempts)
         if not isinstance(self.delay, Backoff):
             checks.seconds("delay", self.delay, zero=True)
+        checks.function("result", self.result)
+        checks.kind("budget", self.budget, Budget, optional=True)
+        checks.kind("respect_retry_after", self.respect_retry_after, bool)
         assign(self, _matches=matcher(self.on))
 
     def join(self, scope: Scope) -> None:
@@ -122,7 +125,7 @@ class Retry(Policy):
                         return value
                     discarded = value
                 _close_now(discarded)
-                clock.pause(wait)
+                pause(clock, wait)
                 tries += 1
                 call.attempt += 1
 
