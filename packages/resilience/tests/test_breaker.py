@@ -54,6 +54,9 @@ def half_open(clock, **settings):
         ({"trial_wait": 0}, "trial_wait"),
         ({"open_for": 0}, "open_for"),
         ({"open_for": -1}, "open_for"),
+        ({"window": 5}, "window"),
+        ({"window": None}, "window"),
+        ({"classify": "never"}, "classify"),
     ],
     ids=str,
 )
@@ -242,6 +245,13 @@ class TestCalls:
             await clock.advance(3)
         assert breaker.snapshot()[:3] == (3, 0, 2)
         permits_at_rest(breaker)
+
+    async def test_a_block_is_measured_for_the_judge(self, clock):
+        breaker = Breaker(classify=lambda outcome: "fail" if outcome.elapsed >= 2 else "ok", clock=clock)
+        for seconds in (1, 2):
+            async with breaker:
+                clock.tick(seconds)
+        assert breaker.snapshot()[:2] == (2, 1)
 
     async def test_a_guard_left_elsewhere_says_so(self, clock):
         breaker = Breaker(clock=clock)

@@ -11,7 +11,7 @@ from bookstore.resilience.clock import SYSTEM
 from bookstore.resilience.delays import Backoff
 from bookstore.resilience.errors import CircuitOpen
 from bookstore.resilience.guard import Guard, settle
-from bookstore.resilience.outcome import Classify, Outcome, verdict_of
+from bookstore.resilience.outcome import Classify, Outcome, Verdict, verdict_of
 from bookstore.resilience.permit import CircuitPermit, Snapshot, State
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer, reject
 from bookstore.resilience.settings import settings_of
@@ -69,6 +69,7 @@ class Breaker(Guard):
     adaptable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        checks.kind("window", self.window, Window)
         if isinstance(self.min_calls, _Default) and self.window.calls is not None:
             assign(self, min_calls=_Default(min(_TWENTY, self.window.calls)))
         self._check()
@@ -90,6 +91,7 @@ class Breaker(Guard):
             checks.seconds("trial_wait", self.trial_wait)
         if not isinstance(self.open_for, Backoff):
             checks.seconds("open_for", self.open_for)
+        checks.function("classify", self.classify)
 
     @property
     def state(self) -> State:
@@ -105,6 +107,13 @@ class Breaker(Guard):
     def acquire(self) -> CircuitPermit:
         """Leave to call, to be settled with exactly one of `ok`, `fail` and `drop`; or `CircuitOpen`."""
         return self._circuit.acquire()
+
+    def verdict(
+        self, permit: CircuitPermit, error: BaseException | None, value: Any = None, attempt: int = 1
+    ) -> Verdict:
+        """What the end of a call means, which took from its permit until now."""
+        elapsed = self._circuit.clock.now() - permit.started
+        return verdict_of(Outcome(value, error, elapsed, attempt), self.classify)
 
     def snapshot(self) -> Snapshot:
         """Numbers for a dashboard."""
@@ -199,9 +208,8 @@ class Breaker(Guard):
         reject(scope, self.label, error, call.attempt)
 
     def _conclude(self, permit: CircuitPermit, call: Call, value: Any, error: BaseException | None) -> None:
-        elapsed = self._circuit.clock.now() - permit.started
         try:
-            verdict = verdict_of(Outcome(value, error, elapsed, call.attempt), self.classify)
+            verdict = self.verdict(permit, error, value, call.attempt)
         except BaseException:
             permit.drop()  # a judge that fails must not keep the permit
             raise

@@ -57,7 +57,7 @@ class Guard(Policy):
         """Take a permit now, or raise a `Rejected`."""
         raise NotImplementedError
 
-    def verdict(self, error: BaseException | None) -> Verdict:
+    def verdict(self, permit: Any, error: BaseException | None) -> Verdict:  # noqa: ARG002 - some measure by it
         """What the end of an `async with` block means."""
         classify: Classify | None = getattr(self, "classify", None)
         return verdict_of(Outcome(error=error), classify)
@@ -80,7 +80,7 @@ class Guard(Policy):
     ) -> None:
         permit: Permit = release(self)
         try:
-            verdict = self.verdict(error)
+            verdict = self.verdict(permit, error)
         except BaseException:
             permit.drop()  # a judge that fails must not keep the permit
             raise
