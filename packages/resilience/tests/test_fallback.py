@@ -45,6 +45,7 @@ async def test_answers_in_place_of_an_error(how):
         (lambda error, isbn, page: (type(error), isbn, page), {"page": 2}, (ValueError, "isbn", 2)),
         (lambda *args, **kwargs: (len(args), kwargs), {"page": 2}, (2, {"page": 2})),
         (dict, {}, {}),
+        (list, {}, []),
     ],
     ids=str,
 )

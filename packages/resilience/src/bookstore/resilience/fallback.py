@@ -86,10 +86,9 @@ def _links(use: Any) -> list[Any]:
 def _answer(use: Any) -> _Use:
     if not callable(use):
         return lambda _error, _call: use
-    try:
-        shape = signature(use)
-    except ValueError:  # a class of the language, such as `dict`
+    if isinstance(use, type) and use.__module__ == "builtins":  # such as `list`: an empty one
         return lambda _error, _call: use()
+    shape = signature(use)
     return lambda error, call: _fit(use, shape, error, call)
 
 
