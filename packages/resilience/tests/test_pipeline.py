@@ -238,11 +238,12 @@ class TestEvents:
             run()
         assert events == [Event("call", "pipeline", "books", 1, 1.5, verdict)]
 
-    async def test_a_sink_that_raises_alters_nothing_and_is_counted(self, clock):
+    @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+    async def test_a_sink_that_raises_alters_nothing_and_is_counted(self, clock, error):
         events = []
 
         def bad(_):
-            raise RuntimeError
+            raise error
 
         pipeline = Pipeline("books", Retry(attempts=2, delay=0), clock=clock, sinks=[bad, events.append, bad])
         with pytest.raises(ValueError):
@@ -362,3 +363,9 @@ def test_a_bare_policy_has_no_layer():
         Pipeline("books", Policy())
     with pytest.raises(NotImplementedError):
         Policy().adapt(Policy())
+
+
+@pytest.mark.parametrize("thing", [Retry, 3, None])
+def test_what_is_no_policy_is_refused_at_build(thing):
+    with pytest.raises(TypeError, match=r"^books: .* is no policy$"):
+        Pipeline("books", thing)

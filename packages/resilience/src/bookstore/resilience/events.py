@@ -4,6 +4,7 @@ A sink is any callable that takes an `Event`. It runs in the middle of the call,
 not block; when it raises, the call goes on as if it had not, and the pipeline counts it in `sink_errors`.
 """
 
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -74,5 +75,5 @@ class Sinks:
         for listener in self.listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001 - telemetry that fails must not fail the call
+            except (Exception, CancelledError):  # noqa: BLE001 - telemetry that fails must not fail the call
                 self.errors += 1

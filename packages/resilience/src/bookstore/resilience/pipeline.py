@@ -82,6 +82,10 @@ class Pipeline:
 
     def prepare(self, *policies: Policy) -> Callable[[], None]:
         """Do all of `replace` that can fail, and give back the rest: several can so change at once."""
+        for policy in policies:
+            if not isinstance(policy, Policy):  # pyright: ignore[reportUnnecessaryIsInstance] - a class, as a rule
+                msg = f"{self.name}: {policy!r} is no policy"
+                raise TypeError(msg)
         _warn_of_misorder(policies)
         run = _link(policies, self._scope)
         sync = None if self._sync is None else _link_sync(policies, self._scope)
