@@ -210,7 +210,12 @@ class TestHeaders:
 
 
 @pytest.mark.parametrize(
-    ("settings", "field"), [({"seconds": 0}, "seconds"), ({"seconds": 1, "header": ""}, "header")]
+    ("settings", "field"),
+    [
+        ({"seconds": 0}, "seconds"),
+        ({"seconds": 1, "header": ""}, "header"),
+        ({"seconds": 1, "header": 3}, "header"),
+    ],
 )
 def test_wrong_settings_name_the_field(settings, field):
     with pytest.raises(ValueError, match=f"^{field} must be"):

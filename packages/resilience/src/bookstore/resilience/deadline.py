@@ -87,7 +87,8 @@ class Deadline(Policy):
 
     def __post_init__(self) -> None:
         checks.seconds("seconds", self.seconds)
-        checks.require(bool(self.header), "header", "the name of a header", self.header)
+        named = isinstance(self.header, str) and bool(self.header)  # pyright: ignore[reportUnnecessaryIsInstance] - files
+        checks.require(named, "header", "the name of a header", self.header)
 
     def arriving(self, headers: Mapping[str, str]) -> Self:
         """This deadline for one request: shorter where the caller sent that it has less left.

@@ -127,6 +127,9 @@ def _agree(known: Pipeline, policies: Sequence[Policy]) -> None:
 
 def _policies(name: str, entry: Mapping[str, Any]) -> list[Policy]:
     policies: list[Policy] = []
+    if not isinstance(entry, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - it comes from a file
+        msg = f"{name}: must be a table of policies, not {entry!r}"
+        raise ValueError(msg)  # noqa: TRY004 - as all that is wrong with a file
     for key, settings in entry.items():
         kind = _BY_KIND.get(key.replace("_", "").replace("-", "").lower())
         if kind is None:
