@@ -13,6 +13,7 @@ from bookstore.resilience import (
     Deadline,
     Event,
     Fallback,
+    Hedge,
     MisorderWarning,
     Pipeline,
     Policy,
@@ -352,8 +353,8 @@ class TestReplace:
         log = []
         pipeline = Pipeline("books", Mark("old", log))
         fn = pipeline(plain)
-        with pytest.raises(TypeError, match="timeout"):
-            pipeline.replace(Timeout(1))
+        with pytest.raises(TypeError, match="hedge"):
+            pipeline.replace(Hedge(after=1))
         assert fn(1) == (1, 2)
         assert len(pipeline.policies) == len(log) == 1
 

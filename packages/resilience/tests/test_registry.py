@@ -142,9 +142,15 @@ class TestReload:
         registry = Registry(clock=clock).load({"aaa": {"breaker": {}}, "books": {"retry": {}}})
         registry["books"](lambda: 1)
         breaker = registry["aaa"].policies[0]
-        with pytest.raises(TypeError, match="timeout"):
-            registry.load({"aaa": {"breaker": {"trials": 9}}, "books": {"timeout": 1}})
+        with pytest.raises(TypeError, match="hedge"):
+            registry.load({"aaa": {"breaker": {"trials": 9}}, "books": {"hedge": {"after": 1}}})
         assert breaker.trials == 3
+
+    def test_the_order_is_as_written_and_an_odd_one_is_told_in_the_log(self, clock, caplog):
+        spec = {"books": {"breaker": {}, "retry": {}}}
+        registry = Registry(clock=clock).load(spec).load(spec)
+        assert [policy.kind for policy in registry["books"].policies] == ["breaker", "retry"]
+        assert "books: breaker stands outside retry: retry belongs outside" in caplog.text
 
 
 class TestDefine:

@@ -235,9 +235,29 @@ def test_needs_a_task(clock):
         work.close()
 
 
-def test_can_t_guard_a_plain_function(clock):
-    with pytest.raises(TypeError, match="timeout"):
-        limited(clock)(int)
+def test_a_plain_function_runs_to_its_end_and_has_timed_out_if_that_is_late(clock):
+    events = []
+
+    def works(seconds):
+        clock.tick(seconds)
+        return "done"
+
+    guarded = limited(clock, sinks=[events.append])(works)
+    assert guarded(1.0) == "done"
+    with pytest.raises(TimedOut):
+        guarded(1.1)
+    assert [(event.kind, event.elapsed) for event in events if event.kind == "timeout"] == [
+        ("timeout", pytest.approx(1.1))
+    ]
+
+
+def test_a_plain_function_that_fails_late_has_failed(clock):
+    def fails():
+        clock.tick(5)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        limited(clock)(fails)()
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), None, "1", True], ids=str)

@@ -5,7 +5,7 @@ one coroutine a layer and one small `Call` object, nothing else.
 """
 
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from functools import partial, wraps
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction
 from itertools import combinations
@@ -218,8 +218,13 @@ def _target(fn: Callable[..., Any]) -> Callable[..., Any]:
     return fn if hasattr(fn, "__code__") or isinstance(fn, type) else getattr(fn, "__call__", fn)  # noqa: B004
 
 
-def _warn_of_misorder(policies: tuple[Policy, ...]) -> None:
+def misorders(policies: Iterable[Policy]) -> Iterator[str]:
+    """What stands the wrong way round, a sentence a pair."""
     for outer, inner in combinations(policies, 2):
         if outer.place[0] > inner.place[1]:
-            msg = f"{outer.label} stands outside {inner.label}: {inner.label} belongs outside"
-            warnings.warn(msg, MisorderWarning, stacklevel=4)
+            yield f"{outer.label} stands outside {inner.label}: {inner.label} belongs outside"
+
+
+def _warn_of_misorder(policies: tuple[Policy, ...]) -> None:
+    for msg in misorders(policies):
+        warnings.warn(msg, MisorderWarning, stacklevel=4)

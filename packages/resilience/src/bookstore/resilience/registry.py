@@ -1,5 +1,7 @@
 """All pipelines of a process, built from a file and changed while it runs."""
 
+import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Self
@@ -14,13 +16,15 @@ from bookstore.resilience.events import Sink
 from bookstore.resilience.fallback import Fallback
 from bookstore.resilience.flight import SingleFlight
 from bookstore.resilience.hedge import Hedge
-from bookstore.resilience.pipeline import Pipeline
+from bookstore.resilience.pipeline import MisorderWarning, Pipeline, misorders
 from bookstore.resilience.policy import Policy
 from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.retry import Retry
 from bookstore.resilience.settings import build, differ
 from bookstore.resilience.stale import Stale
 from bookstore.resilience.timeout import Timeout
+
+logger = logging.getLogger(__name__)
 
 KINDS: Final[tuple[type[Policy], ...]] = (
     Adaptive,
@@ -45,8 +49,8 @@ class Registry:
     """Pipelines by name.
 
     ```python
-    registry = Registry(sinks=[log]).load({"books": {"retry": {"attempts": 3}, "breaker": {}, "timeout":
-    0.4}})
+    spec = {"books": {"retry": {"attempts": 3}, "breaker": {}, "timeout": 0.4}}
+    registry = Registry(sinks=[log]).load(spec)
 
 
     @registry["books"]
@@ -68,7 +72,8 @@ class Registry:
         """Make the loaded set this one: all of it, or with a `ValueError` that names the field nothing.
 
         Each entry names its policies from the outside in. Those whose settings didn't change keep their
-        state; a breaker keeps it through a change as well. Whoever holds a pipeline, a decorated function for
+        state; a breaker keeps it through a change as well. What stands the wrong way round is told in the log,
+        where the owner of a file looks, and not by a Python warning. Whoever holds a pipeline, a decorated function for
         one, has the new settings from the next call on. Entries that are gone are gone from the registry, and
         work on where held.
         """
@@ -77,13 +82,17 @@ class Registry:
             _agree(self._defined[name], built.pop(name))
         loaded: dict[str, Pipeline] = {}
         changes: list[Callable[[], None]] = []
-        for name, policies in built.items():
-            known = self._loaded.get(name)
-            if known is None:
-                loaded[name] = self._pipeline(name, policies)
-            else:
-                loaded[name] = known
-                changes += _carry_over(known, policies)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MisorderWarning)
+            for name, policies in built.items():
+                for misorder in misorders(policies):
+                    logger.warning("%s: %s", name, misorder)
+                known = self._loaded.get(name)
+                if known is None:
+                    loaded[name] = self._pipeline(name, policies)
+                else:
+                    loaded[name] = known
+                    changes += _carry_over(known, policies)
         for change in changes:
             change()
         self._loaded = loaded

@@ -9,7 +9,7 @@ from bookstore.resilience.clock import SYSTEM
 from bookstore.resilience.cutoff import Cutoff, rest
 from bookstore.resilience.errors import TimedOut
 from bookstore.resilience.guard import hold, release
-from bookstore.resilience.policy import Call, Layer, Policy, Scope
+from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,8 +17,8 @@ class Timeout(Policy):
     """Cancel a try that takes longer than `seconds`, and raise `TimedOut`.
 
     It works by cancellation, so a try that never awaits can't be cut off, and one that swallows its
-    cancellation and
-    returns a value has returned a value. A `TimeoutError` of the call's own stays what it is.
+    cancellation and returns a value has returned a value. A plain function can't be cut off at all: it runs
+    to its end, and has timed out if that came too late. A `TimeoutError` of the call's own stays what it is.
 
     `async with Timeout(0.4):` limits a block; one object serves any number of tasks at once. There is no way
     to write "no limit": leave the policy out.
@@ -52,6 +52,21 @@ class Timeout(Policy):
                 scope.emit("timeout", label, attempt=call.attempt, elapsed=seconds, verdict="fail")
                 raise TimedOut(label, seconds) from error
             cutoff.lift(None)
+            return value
+
+        return layer
+
+    def sync_layer(self, inner: SyncLayer, scope: Scope) -> SyncLayer:
+        """The same for a plain function, told at its end."""
+        clock, seconds, label = self.time(scope), self.seconds, self.label
+
+        def layer(call: Call) -> Any:
+            started = clock.now()
+            value = inner(call)
+            elapsed = clock.now() - started
+            if elapsed > seconds:
+                scope.emit("timeout", label, attempt=call.attempt, elapsed=elapsed, verdict="fail")
+                raise TimedOut(label, seconds)
             return value
 
         return layer
