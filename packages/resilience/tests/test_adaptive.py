@@ -308,3 +308,29 @@ async def test_as_a_guard_settled_once(clock):
             await adaptive.admit()
     adaptive.acquire().drop()
     assert adaptive.in_flight == 0
+
+
+def test_gradient2_drift_lasts_only_until_the_next_sample_while_warming_up():
+    """As in the original, whose first ten samples are a plain mean, whatever was taken off it between."""
+    limit = Gradient2(initial=20, min=1, max=200, tolerance=1.0, smoothing=1.0)
+    for rtt in (9.0, 1.0):
+        limit.sample(rtt, 1, "ok")  # the mean is 5, more than twice the last
+    limit.sample(10.0, 20, "ok")
+    assert limit.limit == int(20 * (20 / 3) / 10 + 4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        (Vegas, "alpha", -1),
+        (Vegas, "beta", "six"),
+        (Vegas, "threshold", True),
+        (Vegas, "increase", 3),
+        (Vegas, "decrease", 0.5),
+        (Gradient2, "queue", -1),
+        (Gradient2, "queue", float("nan")),
+    ],
+)
+def test_wrong_curves_name_the_field(kind, field, value):
+    with pytest.raises(ValueError, match=field):
+        kind(**{field: value})

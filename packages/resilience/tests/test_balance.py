@@ -128,8 +128,6 @@ def test_hash_keeps_a_key_where_it_is(clock):
     assert "a" not in after.values()
     clock.tick(10)
     assert {key: balancer.pick(key).target for key in before} == before
-    with pytest.raises(ValueError, match="key"):
-        balancer.pick()
 
 
 def test_avoid_gives_way_when_nothing_else_is_left(clock):
@@ -317,3 +315,27 @@ def test_wrong_rules_name_the_field(field, settings):
 def test_wrong_balancers_name_the_field(field, targets, settings):
     with pytest.raises(ValueError, match=field):
         Balancer(targets, **settings)
+
+
+def test_hash_without_a_key_spreads(clock):
+    balancer = Balancer("ab", pick="hash", clock=clock)
+    assert {balancer.pick().target, balancer.pick().target} == {"a", "b"}
+
+
+@pytest.mark.parametrize("way", ["p2c", "ewma"])
+def test_back_from_an_ejection_it_is_picked_again(clock, way):
+    balancer = Balancer("ab", pick=way, eject=Outliers(consecutive=3, base=10), clock=clock)
+    held = [balancer.pick() for _ in range(12)]
+    for lease in held:
+        if lease.target == "a":
+            lease.fail(OSError())
+        else:
+            lease.drop()
+    assert balancer.ejected == ("a",)
+    clock.tick(10)
+    seen = set()
+    for _ in range(20):
+        lease = balancer.pick()
+        seen.add(lease.target)
+        lease.drop()
+    assert seen == {"a", "b"}

@@ -347,6 +347,7 @@ def test_percentile_by_nearest_rank_over_a_window():
         latencies.add(seconds)
         seen.append(latencies.value)
     assert seen == [5, 1, 3, 2, 2, 3, 9, 9]
+    assert percentile(0.99, warmup=1000).window == 1000
     top = Latencies(percentile(1.0, warmup=1))
     for seconds in range(10):
         top.add(seconds)
@@ -369,3 +370,19 @@ def test_percentile_by_nearest_rank_over_a_window():
 def test_wrong_settings_name_the_field(field, make, settings):
     with pytest.raises(ValueError, match=field):
         make(**settings)
+
+
+async def test_due_by_rounding_alone_is_due(clock):
+    """A timer may fire a rounding error before the instant that was reckoned: no reason to set it again."""
+    after = 0.10000000000013642
+    runs = []
+
+    async def work():
+        runs.append(clock.now())
+        await clock.sleep(1)
+        return len(runs)
+
+    task = asyncio.create_task(Pipeline("p", Hedge(after=after), clock=clock).call(work))
+    await clock.advance(2)
+    assert task.result() == 2
+    assert clock.pending == 0

@@ -289,3 +289,13 @@ async def test_several_processes_share_one_quota(redis_url, lease, algorithm, mo
     assert (
         most - 100 - 4 * lease <= counts["allowed"] <= most + 3
     )  # the last ones began within the two seconds
+
+
+async def test_algorithms_and_near_quotas_never_share_a_key(limits):
+    store = limits(outage="closed")
+    quotas = [Quota(1_234_567, per=6e6), Quota(1_234_568, per=6e6)]
+    quotas += [Quota(5, per=60.0), Quota(5, per=60.0, algorithm="sliding_log")]
+    for quota in quotas:
+        limiter = RateLimit(quota, store=store)
+        left = [(await limiter.try_acquire("k")).remaining for _ in range(2)]
+        assert left == [quota.limit - 1, quota.limit - 2]

@@ -37,6 +37,10 @@ class Target(Health):
         self._penalty = 0.0  # failures of late
         self._since = 0.0
 
+    def forgive(self) -> None:
+        """Back from an ejection: that was the price, and else nobody would find out how it is now."""
+        self._penalty = 0.0
+
     def busy(self, now: float) -> float:
         """Its load, by calls in flight."""
         self._decay(now)
@@ -120,7 +124,8 @@ class Balancer:
     Args:
         targets: what to choose from, such as base URLs.
         pick: `"p2c"` takes the less busy of two random targets, `"ewma"` the faster of two, `"round_robin"`
-            each in turn, `"hash"` the same target for the same key for as long as it's there.
+            each in turn, `"hash"` the same target for the same key for as long as it's there (and without a
+            key as `"p2c"`).
         eject: when to leave a target out; `None` never does.
         name: stands in events.
         clock: where time and chance come from.
@@ -184,8 +189,7 @@ class Balancer:
         return Lease(self, self._choose(others or usable, key, now), now)
 
     def _choose(self, among: Sequence[Target], key: str | None, now: float) -> Target:
-        if self._way == "hash":
-            checks.require(key is not None, "key", "given to pick by hash", key)
+        if self._way == "hash" and key is not None:
             return max(among, key=lambda target: _weight(f"{key}\0{target.name}"))
         if self._way == "round_robin":
             turn, self._turn = self._turn, self._turn + 1

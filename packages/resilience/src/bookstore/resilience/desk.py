@@ -33,10 +33,11 @@ class RedisDesk:
         self._pools: Keys[Pool] = Keys(Pool.at_rest)
         self._share = _share(quota, store.instances)
         self._local = LocalDesk(self._share.meter(), clock)
-        self._key = f"{store.prefix}:{quota.limit:g}/{quota.per:g}/{quota.burst}:"
+        log = quota.algorithm == "sliding_log"
+        kind = "log:" if log else ""  # another type of value: never the same key
+        self._key = f"{store.prefix}:{kind}{quota.limit:.15g}/{quota.per:.15g}/{quota.burst}:"
         scale = 1e6 * quota.per
         step = scale / quota.limit
-        log = quota.algorithm == "sliding_log"
         self._script = SCRIPTS[quota.algorithm]
         self._rule = (quota.most, scale) if log else (step, quota.most * step)
 

@@ -82,6 +82,11 @@ class Limit:
         raise NotImplementedError
 
 
+def _check_curve(name: str, curve: object) -> None:
+    if not callable(curve):
+        checks.count(name, curve, least=0)
+
+
 @dataclass(kw_only=True, eq=False)
 class AIMD(Limit):
     """One more while all is well and the limit is in use, a share less after each failure.
@@ -156,6 +161,13 @@ class Vegas(Limit):
         super().__post_init__()
         checks.share("smoothing", self.smoothing)
         checks.count("probe", self.probe)
+        for name in ("alpha", "beta", "threshold"):
+            curve = getattr(self, name)
+            if curve is not None:
+                _check_curve(name, curve)
+        for name in ("increase", "decrease"):
+            step = getattr(self, name)
+            checks.require(step is None or callable(step), name, "a function of the limit", step)
         self._begin_probe()
 
     def _begin_probe(self) -> None:
@@ -218,6 +230,7 @@ class Gradient2(Limit):
     window: int = 600
 
     _long: float = field(default=0.0, init=False, repr=False)
+    _sum: float = field(default=0.0, init=False, repr=False)
     _samples: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -226,6 +239,7 @@ class Gradient2(Limit):
         checks.positive("tolerance", self.tolerance)
         checks.require(self.tolerance >= 1, "tolerance", "at least 1", self.tolerance)
         checks.count("window", self.window)
+        _check_curve("queue", self.queue)
 
     def _failed(self) -> float:
         return self._follow(0.5)  # the steepest that a single sample can be
@@ -247,7 +261,10 @@ class Gradient2(Limit):
     def _average(self, rtt: float) -> float:
         self._samples += 1
         if self._samples <= _WARMUP:
-            self._long += (rtt - self._long) / self._samples
+            self._sum += (
+                rtt  # apart from the average: what drift takes off there counts only until the next one
+            )
+            self._long = self._sum / self._samples
         else:
             self._long += (rtt - self._long) * 2.0 / (self.window + 1)
         return self._long

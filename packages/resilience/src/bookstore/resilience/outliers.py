@@ -58,6 +58,9 @@ class Health:
         self.streak = 0
         self.until: float | None = None  # ejected until then
 
+    def forgive(self) -> None:
+        """It is back, and has paid for what it did."""
+
 
 H = TypeVar("H", bound=Health)
 
@@ -125,6 +128,7 @@ class Ejector(Generic[H]):
             member.healthy_since = member.until or now
             member.until = None
             member.generation += 1
+            member.forgive()
         self._settle()
         for member in back:
             self._tell("returned", member)

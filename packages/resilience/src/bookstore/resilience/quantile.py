@@ -4,8 +4,12 @@ from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import KW_ONLY, dataclass
 from math import ceil
+from typing import Final
 
 from bookstore.resilience import checks
+from bookstore.resilience.checks import assign
+
+WINDOW: Final = 200
 
 
 @dataclass(frozen=True)
@@ -15,17 +19,27 @@ class Percentile:
     q: float
     _: KW_ONLY
     warmup: int = 20
-    window: int = 200
+    window: int | None = None
 
     def __post_init__(self) -> None:
         checks.share("q", self.q)
         checks.count("warmup", self.warmup)
+        if self.window is None:
+            assign(self, window=max(WINDOW, self.warmup))
         checks.count("window", self.window)
-        checks.require(self.window >= self.warmup, "window", "at least warmup", self.window)
+        checks.require(self.most >= self.warmup, "window", "at least warmup", self.window)
+
+    @property
+    def most(self) -> int:
+        """How many latencies are kept."""
+        return self.window or WINDOW
 
 
-def percentile(q: float, warmup: int = 20, *, window: int = 200) -> Percentile:
-    """The latency that a share `q` of the last `window` calls kept within; none before `warmup` calls."""
+def percentile(q: float, warmup: int = 20, *, window: int | None = None) -> Percentile:
+    """The latency that a share `q` of the last `window` calls kept within; none before `warmup` calls.
+
+    By default the last 200, or `warmup` if that is more.
+    """
     return Percentile(q, warmup=warmup, window=window)
 
 
@@ -41,7 +55,7 @@ class Latencies:
 
     def add(self, seconds: float) -> None:
         """Take one latency in; the oldest leaves when the window is full."""
-        if len(self._recent) == self._rule.window:
+        if len(self._recent) == self._rule.most:
             del self._order[bisect_left(self._order, self._recent.popleft())]
         self._recent.append(seconds)
         insort(self._order, seconds)

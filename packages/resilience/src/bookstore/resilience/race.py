@@ -5,7 +5,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from bookstore.resilience.clock import Clock
+from bookstore.resilience.clock import SLACK, Clock
 from bookstore.resilience.errors import Rejected
 from bookstore.resilience.outcome import Outcome
 from bookstore.resilience.policy import Call, Layer, Scope
@@ -74,7 +74,7 @@ class Race:
 
     async def _next(self) -> "Task[Any] | None":
         """Wait until a try ends or the next one is due; the try that ended well."""
-        if self.due <= self.clock.now():
+        if self.due <= self.clock.now() + SLACK:
             self._hedge()
             return None
         bell: Future[None] = get_running_loop().create_future()

@@ -72,10 +72,10 @@ class Registry:
         """Make the loaded set this one: all of it, or with a `ValueError` that names the field nothing.
 
         Each entry names its policies from the outside in. Those whose settings didn't change keep their
-        state; a breaker keeps it through a change as well. What stands the wrong way round is told in the log,
-        where the owner of a file looks, and not by a Python warning. Whoever holds a pipeline, a decorated function for
+        state; a breaker keeps it through a change as well. Whoever holds a pipeline, a decorated function for
         one, has the new settings from the next call on. Entries that are gone are gone from the registry, and
-        work on where held.
+        work on where held. What stands the wrong way round is told in the log, where the owner of a file
+        looks, and not by a Python warning.
         """
         built = {name: _policies(name, entry) for name, entry in spec.items()}
         for name in built.keys() & self._defined.keys():

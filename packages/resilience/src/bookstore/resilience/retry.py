@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
-from inspect import isawaitable
 from typing import Any, ClassVar, Final
 
 from bookstore.resilience import checks
@@ -15,6 +14,7 @@ from bookstore.resilience.delays import Backoff
 from bookstore.resilience.outcome import Matcher, Outcome, Verdict, judge, matcher
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 from bookstore.resilience.retryafter import retry_after
+from bookstore.resilience.tasks import discard
 
 _DELAY: Final = Backoff(0.05, cap=2.0, jitter="decorrelated")
 _SPENT: Final = "the budget is spent"
@@ -91,7 +91,7 @@ class Retry(Policy):
                     if wait is None:
                         return value
                     discarded = value
-                await _close(discarded)
+                await discard(discarded)
                 await clock.sleep(wait)
                 tries += 1
                 call.attempt += 1
@@ -173,16 +173,6 @@ def _note(error: BaseException, tries: int, why: str) -> None:
     note = f"retry: gave up after {tries} attempt{plural}, {why}"
     if note not in getattr(error, "__notes__", ()):  # one error object may be raised by many calls
         error.add_note(note)
-
-
-async def _close(discarded: Any) -> None:
-    """Close what nobody will read, such as a streamed answer. If that fails, it is no reason to fail."""
-    close = getattr(discarded, "aclose", None) or getattr(discarded, "close", None)
-    if callable(close):
-        with suppress(Exception):
-            done = close()
-            if isawaitable(done):
-                await done
 
 
 def _close_now(discarded: Any) -> None:
