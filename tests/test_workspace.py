@@ -29,7 +29,6 @@ LONG = 400
 ALLOWED_LONG = {
     "uv.lock": "written by uv",
     "apps/gateway/tests/test_proxy.py": "one gateway between two real sockets: what it promises, in one list",
-    "packages/resilience/tests/test_ratelimit.py": "the same promises, for each algorithm of a limit",
     "packages/service/tests/test_upstream.py": "one server, one script a case: cases to read side by side",
 }
 

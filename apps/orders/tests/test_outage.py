@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -143,35 +143,38 @@ class Proxy:
         """`before`: the server never sees the order. `after`: it keeps it, and its answer is lost."""
 
     async def serve(self, reader, writer):
-        armed = None
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
         except OSError:
-            writer.transport.abort()
             return
         back = asyncio.create_task(self._pass(far_reader, writer))
-        while data := await reader.read(65_536):
-            armed = self.armed if b"INSERT INTO orders" in data or b"\0B" in data[:200] else None
-            if armed == "before":
-                break
-            if armed == "after":
-                back.cancel()
-                await asyncio.wait({back})
+        try:
+            while data := await reader.read(65_536):
+                armed = self.armed if b"INSERT INTO orders" in data or b"\0B" in data[:200] else None
+                if armed:
+                    self.armed = None
+                    if armed == "after":
+                        await _cancelled(back)
+                        far_writer.write(data)
+                        await far_reader.read(65_536)  # the answer: what it tells of is committed
+                    break
                 far_writer.write(data)
-                await far_reader.read(65_536)  # the answer: what it tells of is committed
-                break
-            far_writer.write(data)
-        if armed:
-            self.armed = None
-        back.cancel()
-        for each in (writer, far_writer):
-            each.transport.abort()
-        await asyncio.wait({back})
+        except ConnectionError:
+            pass  # the server was killed, or the service hung up
+        finally:
+            far_writer.transport.abort()
+            await _cancelled(back)
 
     async def _pass(self, reader, writer):
-        while data := await reader.read(65_536):
-            writer.write(data)
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
         writer.transport.abort()
+
+
+async def _cancelled(task):
+    task.cancel()
+    await asyncio.wait({task})
 
 
 @contextmanager
@@ -181,15 +184,22 @@ def _proxied(url):
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
+    serving = set()
+
     async def start():
-        return await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+        return await asyncio.start_server(accept, "127.0.0.1", 0)
+
+    def accept(reader, writer):
+        # Our own task: the one that asyncio makes for a coroutine function complains when it is cancelled.
+        task = asyncio.create_task(proxy.serve(reader, writer))
+        serving.add(task)
+        task.add_done_callback(lambda done: (serving.discard(done), writer.transport.abort()))
 
     async def stop():
         server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in [*serving]:
+            await _cancelled(task)
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the next turn
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result()
     port = server.sockets[0].getsockname()[1]

@@ -2,9 +2,12 @@
 
 import ast
 import inspect
+import logging
 import re
 import textwrap
 from pathlib import Path
+
+import pytest
 
 from bookstore.resilience.testing import FakeClock
 
@@ -21,6 +24,17 @@ class Redis:
         return [args[3], 99, 0, 600_000]
 
 
+@pytest.fixture
+def _logging_as_before():
+    """An application of Litestar's takes the root logger over, for good; the next test wants its own back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("_logging_as_before")
 async def test_examples_run(capsys):
     blocks = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
     names = {"shop": Shop(), "redis": Redis(), "__name__": "readme"}
