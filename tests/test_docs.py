@@ -224,7 +224,7 @@ def test_the_service_kit_names_every_common_setting():
 
 
 def test_the_catalogue_has_as_many_books_as_the_readme_says():
-    books = json.loads((ROOT / "apps/books/src/bookstore/books/catalogue.json").read_text())
+    books = json.loads((ROOT / "apps/books/src/bookstore/books/catalogue/catalogue.json").read_text())
     assert f"{len(books)} books" in (ROOT / "README.md").read_text()
     assert f"{len(books)} books" in (ROOT / "apps/books/README.md").read_text()
 

@@ -14,8 +14,8 @@ from time import monotonic, sleep
 import httpx
 import psycopg
 
-from bookstore.books import catalogue
-from bookstore.books.store import BookStore
+from bookstore.books.catalogue import opening
+from bookstore.books.catalogue.store import BookStore
 from bookstore.contracts.books import NewBookV2
 from bookstore.contracts.values import decoder
 from bookstore.service.database import Database
@@ -82,7 +82,7 @@ def test_two_that_start_together_migrate_once_and_seed_once(postgres_database, t
         assert httpx.get(f"{second}/v1/books/{made['id']}").json() == made
         assert httpx.get(f"{second}/v1/books?limit=1").json() == [made]
         assert httpx.delete(f"{second}/v1/books/{made['id']}").status_code == 200
-    expected = catalogue.books()
+    expected = opening.books()
     with psycopg.connect(postgres_database) as database:
         rows = database.execute(
             "SELECT title, author, price, on_hand FROM books WHERE active ORDER BY id"
@@ -115,12 +115,12 @@ def test_two_migrations_at_once_take_turns_and_both_succeed(postgres_database):
 
 
 async def test_many_that_fill_an_empty_catalogue_at_once_fill_it_once(database_url):
-    books = catalogue.books()
+    books = opening.books()
     async with Database(database_url, size=6) as database:
         # All connections are open, so that all begin together.
         await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(6)))
         store = BookStore(database)
-        await asyncio.gather(*(store.seed(books, 1, catalogue.FIRST_LISTED) for _ in range(6)))
+        await asyncio.gather(*(store.seed(books, 1, opening.FIRST_LISTED) for _ in range(6)))
         assert await database.fetch("SELECT count(*) FROM books") == [(len(books),)]
 
 
@@ -132,7 +132,7 @@ def test_a_store_that_was_emptied_by_its_owner_stays_empty(database_url, run_boo
 
 
 def test_the_catalogue_is_fit_for_its_own_rules():
-    books = catalogue.books()
+    books = opening.books()
     assert len(books) > 150
     assert len({(book["title"], book["author"]) for book in books}) == len(books)
     read = decoder(NewBookV2).decode

@@ -34,7 +34,7 @@ def create_app(settings: AccountsSettings) -> Service:
     desk = Desk(people, sessions, passwords, ring, settings)
     verifier = Verifier(ring, issuer=settings.token_issuer, audience=settings.token_audience)
 
-    service = Service(
+    return Service(
         "accounts",
         version("bookstore-accounts"),
         settings,
@@ -53,6 +53,5 @@ def create_app(settings: AccountsSettings) -> Service:
             lambda: schema.preparing(then=ring.ensure),
             desk.sweeping,
         ],
+        access=Access(verifier, required=settings.auth_required),
     )
-    service.router.state["access"] = Access(verifier, required=settings.auth_required)
-    return service

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import Port, PostgresUrl, Settings
+from bookstore.service.settings import Port, PostgresUrl
+from bookstore.service.tokens import TokenSettings
 
 
-class BooksSettings(Settings, frozen=True, kw_only=True):
+class BooksSettings(TokenSettings, frozen=True, kw_only=True):
     """Settings of the books service."""
 
     port: Port = 8001

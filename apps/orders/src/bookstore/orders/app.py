@@ -10,11 +10,13 @@ from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
 from bookstore.service.schema import Schema
+from bookstore.service.tokens import RemoteKeys, access_with
 from bookstore.service.upstream import Upstream
 
 
 def create_app(settings: OrdersSettings) -> Service:
     """The orders service with these settings; nothing is opened yet."""
+    keys = RemoteKeys(settings.accounts_service_url)
     database = Database(settings.database_url, size=settings.database_connections)
     schema = Schema(database, "bookstore.orders", settings.database_url)
     books = Upstream(
@@ -32,5 +34,6 @@ def create_app(settings: OrdersSettings) -> Service:
             Dependency("database", schema.check),
             Dependency("books", catalogue.check, required=False),
         ],
-        lifespan=[lambda: database, lambda: books, schema.preparing],
+        lifespan=[lambda: keys, lambda: database, lambda: books, schema.preparing],
+        access=access_with(settings, keys),
     )

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import HttpUrl, Port, PostgresUrl, Settings
+from bookstore.service.settings import HttpUrl, Port, PostgresUrl
+from bookstore.service.tokens import TokenSettings
 
 
-class OrdersSettings(Settings, frozen=True, kw_only=True):
+class OrdersSettings(TokenSettings, frozen=True, kw_only=True):
     """Settings of the orders service."""
 
     port: Port = 8082

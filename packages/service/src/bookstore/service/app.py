@@ -20,6 +20,7 @@ from bookstore.service.problem import handlers as problem_handlers
 from bookstore.service.provide import constant
 from bookstore.service.settings import Settings
 from bookstore.service.telemetry import Telemetry
+from bookstore.service.tokens import Access
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
@@ -38,6 +39,7 @@ class Service:
         provide: Objects that handlers may ask for by name.
         dependencies: What the app needs, for its health.
         lifespan: Context managers to hold open while serving; entered in order, left in reverse.
+        access: Tells who asks, for the hooks of `bookstore.service.tokens.callers`.
         front: Wraps the router in a plain ASGI app that sees each request first.
     """
 
@@ -51,6 +53,7 @@ class Service:
         provide: Mapping[str, Any] | None = None,
         dependencies: Sequence[Dependency] = (),
         lifespan: Sequence[Lifespan] = (),
+        access: Access | None = None,
         front: "Callable[[ASGIApp], ASGIApp] | None" = None,
     ) -> None:
         self.name = name
@@ -98,6 +101,7 @@ class Service:
             if method != "OPTIONS" and not route.path.startswith(("/health", "/metrics", "/docs", "/openapi"))
         )
         self.router = router
+        router.state["access"] = access
         routes = _head_as_get(router)
         self._access_log = AccessLog(name, self.instance) if settings.access_log else None
         self.asgi: ASGIApp = Telemetry(

@@ -5,7 +5,6 @@ from typing import NoReturn
 from litestar import Response, delete, get, post, put
 from litestar.params import JSONBody
 
-from bookstore.accounts.callers import STAFF, caller, identified, staff_only
 from bookstore.accounts.described import problems
 from bookstore.accounts.people.model import EmailTaken
 from bookstore.accounts.people.store import PeopleStore
@@ -14,6 +13,7 @@ from bookstore.service.identity import PathId, identity
 from bookstore.service.pages import Limit, Offset, plainly_asked
 from bookstore.service.problem import Asked, Problem, invalid, not_found
 from bookstore.service.provide import Given
+from bookstore.service.tokens.callers import STAFF, caller, identified, staff_only
 
 
 def _allowed(request: Asked, customer_id: str) -> int:

@@ -5,7 +5,6 @@ from time import perf_counter
 from litestar import Response, get, post
 from litestar.params import JSONBody
 
-from bookstore.accounts.callers import logged_in, user_id
 from bookstore.accounts.described import LoginOperation, problems
 from bookstore.accounts.people.model import EmailTaken
 from bookstore.accounts.people.passwords import Passwords
@@ -16,6 +15,7 @@ from bookstore.accounts.sessions.model import Network, address
 from bookstore.contracts.accounts import Me, NewPassword, RefreshToken, Registration, Tokens
 from bookstore.service.problem import Asked, Problem
 from bookstore.service.provide import Given
+from bookstore.service.tokens.callers import logged_in, user_id
 
 _SECRET = {"Cache-Control": "no-store"}
 

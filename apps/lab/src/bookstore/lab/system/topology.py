@@ -62,14 +62,22 @@ SYSTEM = Topology(
             port=8001,
             offset=1,
             run=("-m", "bookstore.books"),
-            settings={"DATABASE_URL": "{books_db}", "SEED_CATALOGUE": "true"},
+            settings={
+                "DATABASE_URL": "{books_db}",
+                "SEED_CATALOGUE": "true",
+                "ACCOUNTS_SERVICE_URL": "{accounts}",
+            },
         ),
         Service(
             name="orders",
             port=8082,
             offset=2,
             run=("-m", "bookstore.orders"),
-            settings={"DATABASE_URL": "{orders_db}", "BOOKS_SERVICE_URL": "{books}"},
+            settings={
+                "DATABASE_URL": "{orders_db}",
+                "BOOKS_SERVICE_URL": "{books}",
+                "ACCOUNTS_SERVICE_URL": "{accounts}",
+            },
         ),
         Service(
             name="accounts",

@@ -13,6 +13,7 @@ algorithm it is used with, and it is one of those that were published, never one
 from bookstore.service.tokens.access import OPERATOR, Access, Caller
 from bookstore.service.tokens.key import Key, read_keys
 from bookstore.service.tokens.remote import RemoteKeys
+from bookstore.service.tokens.settings import TokenSettings, access_with
 from bookstore.service.tokens.verify import AUDIENCE, ISSUER, KeySource, TokenRefused, Verifier
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "KeySource",
     "RemoteKeys",
     "TokenRefused",
+    "TokenSettings",
     "Verifier",
+    "access_with",
     "read_keys",
 ]

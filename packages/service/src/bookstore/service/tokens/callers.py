@@ -1,4 +1,4 @@
-"""Who may ask: hooks that run before a request's body is looked at."""
+"""Who may ask: hooks that run before a request's body is looked at. They need a `Service` with `access`."""
 
 from bookstore.service.problem import Asked
 from bookstore.service.tokens import Access, Caller

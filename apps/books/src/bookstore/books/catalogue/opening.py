@@ -11,4 +11,5 @@ FIRST_LISTED = datetime(2025, 1, 1, 9, tzinfo=UTC)
 
 def books() -> list[dict[str, Any]]:
     """Title, author, description and price of each book."""
-    return msgspec.json.decode((importlib.resources.files("bookstore.books") / "catalogue.json").read_bytes())
+    shipped = importlib.resources.files("bookstore.books.catalogue") / "catalogue.json"
+    return msgspec.json.decode(shipped.read_bytes())

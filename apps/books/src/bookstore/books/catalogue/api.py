@@ -7,9 +7,9 @@ import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.params import JSONBody
 
-from bookstore.books.model import Book, given
+from bookstore.books.catalogue.model import Book, given
+from bookstore.books.catalogue.store import BookStore
 from bookstore.books.settings import BooksSettings
-from bookstore.books.store import BookStore
 from bookstore.contracts.base import text_money
 from bookstore.contracts.books import (
     BookChangeV1,

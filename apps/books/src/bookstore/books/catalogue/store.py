@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from bookstore.books.model import Book
+from bookstore.books.catalogue.model import Book
 from bookstore.service.batch import Batch
 from bookstore.service.database import Database, DatabaseUnavailable
 
