@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WORDS",
         help="create-user --email E --role ops|staff, keys list, keys rotate; --help after them tells more",
     )
-    demo = verb("demo", "a guided story: browse, order, an outage, recovery")
+    demo = verb("demo", "a guided story: browse, register, order, an outage, recovery")
     demo.add_argument("--yes", action="store_true", help="run it through without pauses")
     demo.add_argument(
         "--port-base", type=_port_base, metavar="N", help="fixed ports, if it starts the system"
