@@ -8,7 +8,16 @@ from msgspec import Meta
 from bookstore.contracts.base import Id, Money, Page, Wire
 from bookstore.contracts.values import Description, Price, Text
 
-Stock = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Copies that can be sold.")]
+Stock = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=1_000_000_000,
+        description="Copies that can be sold.",
+        # Litestar leaves out a bound that is 0 where null is possible too.
+        extra_json_schema={"extra": {"minimum": 0}},
+    ),
+]
 
 
 class BookV1(Wire, frozen=True, kw_only=True):
