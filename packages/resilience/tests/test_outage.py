@@ -33,7 +33,7 @@ class Redis:
         cost, want = args[2], args[3]
         granted = want if want <= self.units else cost if cost <= self.units else 0
         self.units -= granted
-        return [granted, self.units, self.due if granted else 500_000, 1_000_000]
+        return [granted, self.units, self.due if granted else 500_000, 1_000_000, len(self.asked)]
 
     async def eval(self, text, *args):
         assert "redis.call" in text
@@ -78,14 +78,15 @@ async def test_a_stall_costs_its_timeout_once(redis, clock):
     redis.delay = 3600.0
     tasks = [asyncio.create_task(limiter.try_acquire()) for _ in range(5)]
     await clock.advance(0.05)
-    assert all(task.result().allowed for task in tasks)
+    assert all(task.result().allowed and task.result().degraded for task in tasks)
     asked = len(redis.asked)
     for _ in range(100):
         assert (await limiter.try_acquire()).allowed  # at once: no time passes
     assert len(redis.asked) == asked
     redis.delay = 0.001
     await clock.advance(0.5)
-    assert (await ask(limiter, clock))[0].remaining == 999_998  # one probe, and it is back
+    back, _ = await ask(limiter, clock)  # one probe, and it is back
+    assert (back.remaining, back.degraded) == (999_998, False)
     assert store.link.breaker.state == "closed"
     await close(store, clock)
 
@@ -133,7 +134,7 @@ async def test_closed_refuses_all(redis, clock):
     redis.error = OSError("gone")
     first, _ = await ask(limiter, clock, 0.01)
     second, _ = await ask(limiter, clock, 0.01)
-    assert (first.allowed, first.retry_after) == (False, 0.5)
+    assert (first.allowed, first.retry_after, first.degraded) == (False, 0.5, True)
     assert (second.allowed, second.retry_after) == (False, pytest.approx(0.491))
     with pytest.raises(RateLimited):
         async with limiter:
@@ -147,6 +148,7 @@ async def test_local_gives_a_share(redis, clock, algorithm):
     await ask(limiter, clock, 0.01, key="other")
     answers = [await limiter.try_acquire() for _ in range(9)]
     assert [answer.allowed for answer in answers] == [True] * 5 + [False] * 4
+    assert all(answer.degraded for answer in answers)
     assert (await limiter.try_acquire("k", cost=20)).allowed  # more than the share, so all of it
     assert not (await limiter.try_acquire("k")).allowed
     clock.tick(10)
@@ -169,7 +171,14 @@ async def test_the_local_share_may_wait(redis, clock):
     await clock.advance(0.4)
     assert [task.result() for task in tasks[:3]] == [0, 0.1, 0.2]
     assert isinstance(tasks[3].exception(), RateLimited)
+    first, second, third = (asyncio.create_task(enter()) for _ in range(3))
+    await clock.advance(0.05)
+    asked = len(redis.asked)
+    second.cancel()  # the third has its place now, and Redis, which gave none, gets none back
+    await clock.advance(0.06)
+    assert (first.done(), second.cancelled(), third.result()) == (True, True, pytest.approx(0.5))
     await close(store, clock)
+    assert len(redis.asked) == asked
 
 
 async def test_scripts_are_loaded_again(redis, clock):
@@ -336,6 +345,23 @@ async def test_a_round_trip_that_is_cancelled_itself_teaches_nothing(redis, cloc
     await clock.advance(0.01)
     assert task.cancelled()
     assert store.link.breaker.state == "closed"
+
+
+@pytest.mark.parametrize(("units", "asked"), [(10, [2, -2]), (1, [2])])
+async def test_who_is_cancelled_while_asking_gives_back_what_comes(redis, clock, units, asked):
+    limiter, store = limiter_of(redis, clock)
+    redis.units = units
+    task = asyncio.create_task(limiter.try_acquire(cost=2))
+    await clock.advance(0.0005)
+    task.cancel()
+    await clock.advance(0.0001)
+    assert task.cancelled()
+    closing = asyncio.create_task(store.aclose())  # which waits for that
+    await clock.advance(0.01)
+    assert closing.done()
+    assert [args[2] for _, args in redis.asked] == asked
+    assert redis.units == units
+    assert redis.asked[-1][1][6] == len(asked) - 1  # by the instant of the grant, which here is its number
 
 
 async def test_what_must_be_awaited_says_so(redis, clock):

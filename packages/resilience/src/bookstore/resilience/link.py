@@ -1,9 +1,9 @@
 """Scripts that run in Redis: never for longer than a timeout, and for a while not at all once one failed.
 
-A call that is cancelled leaves its round trip to end by itself: no reply is ever read by the next one.
+Round trips run in tasks of their own, which nobody cancels: no reply is ever read by the next one.
 """
 
-from asyncio import Task, create_task, wait
+from asyncio import Task, create_task
 from collections.abc import Coroutine
 from hashlib import sha1
 from typing import Any, Final, Protocol, TypeVar
@@ -61,13 +61,7 @@ class Link:
             self.clock = scope.clock
 
     async def ask(self, script: Script, *args: Any) -> Any:
-        """One round trip, that ends by itself should the caller be cancelled: the answer, or `None`."""
-        task = self.spawn(self.ask_here(script, *args))
-        await wait((task,))
-        return task.result()
-
-    async def ask_here(self, script: Script, *args: Any) -> Any:
-        """The same, for a caller that nobody cancels."""
+        """One round trip: the answer, or `None`. For tasks that nobody cancels, as `spawn` makes them."""
         try:
             permit = self.breaker.acquire()
         except CircuitOpen as refusal:
