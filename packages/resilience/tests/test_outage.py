@@ -74,7 +74,7 @@ async def ask(limiter, clock, seconds=1.0, **how):
 
 async def test_a_stall_costs_its_timeout_once(redis, clock):
     limiter, store = limiter_of(redis, clock, outage="open", timeout=0.05)
-    assert await ask(limiter, clock) == ((True, 999_999, 0.0, 1.0), pytest.approx(0.001))
+    assert await ask(limiter, clock) == ((True, 999_999, 0.0, 1.0, False), pytest.approx(0.001))
     redis.delay = 3600.0
     tasks = [asyncio.create_task(limiter.try_acquire()) for _ in range(5)]
     await clock.advance(0.05)
@@ -87,6 +87,29 @@ async def test_a_stall_costs_its_timeout_once(redis, clock):
     await clock.advance(0.5)
     assert (await ask(limiter, clock))[0].remaining == 999_998  # one probe, and it is back
     assert store.link.breaker.state == "closed"
+    await close(store, clock)
+
+
+async def test_a_process_that_was_held_up_does_not_blame_redis(redis, clock):
+    limiter, store = limiter_of(redis, clock, outage="closed", timeout=0.05)
+    redis.delay = 0.052
+    task = asyncio.create_task(limiter.try_acquire())
+    await clock.advance(0)
+    clock.tick(0.053)  # both the timer and the reply are due
+    await clock.advance(0.01)
+    assert task.result().allowed
+    redis.delay = 0.06
+    assert (await ask(limiter, clock))[0].degraded
+    await close(store, clock)
+
+
+async def test_the_local_share_is_less_by_what_went_through_before_the_outage(redis, clock):
+    limiter, store = limiter_of(redis, clock, quota=Quota(10, per=60.0), instances=2)
+    for _ in range(3):
+        assert not (await ask(limiter, clock, 0.01))[0].degraded
+    redis.error = ConnectionError("refused")
+    answers = [(await ask(limiter, clock, 0.01))[0] for _ in range(4)]
+    assert [(each.allowed, each.degraded) for each in answers] == [(True, True)] * 2 + [(False, True)] * 2
     await close(store, clock)
 
 

@@ -56,7 +56,12 @@ class RedisDesk:
 
     async def _take_one(self, key: str, cost: int, wait: float) -> Decision:
         answer = await self._ask(key, cost, cost, wait)
-        return self._degrade(key, cost, wait) if answer is None else answer[1]
+        if answer is None:
+            return self._degrade(key, cost, wait)
+        if answer[0] and self._store.outage == "local":
+            # Should Redis go away now, the share of this process is what it has not let through already.
+            self._local.take(key, min(cost, self._share.most))
+        return answer[1]
 
     async def enter(self, key: str, cost: int, wait: float) -> Decision:
         """Take room, waiting for it as long as `wait`."""
@@ -133,11 +138,11 @@ class RedisDesk:
         outage = self._store.outage
         self._scope.emit("degraded", self._name or "rate_limit", detail={"outage": outage})
         if outage == "open":
-            return Decision(allowed=True, remaining=self._quota.most - cost, retry_after=0.0, reset_after=0.0)
+            return Decision(True, self._quota.most - cost, 0.0, 0.0, degraded=True)
         if outage == "closed":
             after = self._store.link.retry_after
-            return Decision(allowed=False, remaining=0, retry_after=after, reset_after=after)
-        return self._local.take(key, min(cost, self._share.most), wait)
+            return Decision(False, 0, after, after, degraded=True)
+        return self._local.take(key, min(cost, self._share.most), wait)._replace(degraded=True)
 
 
 def _share(quota: Quota, instances: int) -> Quota:

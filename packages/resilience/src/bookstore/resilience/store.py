@@ -19,12 +19,14 @@ class Decision(NamedTuple):
         remaining: what could still be spent right now.
         retry_after: seconds until the same request would be granted; 0 when it was.
         reset_after: seconds until the whole quota is there again.
+        degraded: whether the shared store was away, and what to do without it decided.
     """
 
     allowed: bool
     remaining: int
     retry_after: float
     reset_after: float
+    degraded: bool = False
 
 
 class Desk(Protocol[R_co]):
