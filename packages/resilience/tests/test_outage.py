@@ -91,6 +91,29 @@ async def test_a_stall_costs_its_timeout_once(redis, clock):
     await close(store, clock)
 
 
+async def test_a_process_that_was_held_up_does_not_blame_redis(redis, clock):
+    limiter, store = limiter_of(redis, clock, outage="closed", timeout=0.05)
+    redis.delay = 0.052
+    task = asyncio.create_task(limiter.try_acquire())
+    await clock.advance(0)
+    clock.tick(0.053)  # both the timer and the reply are due
+    await clock.advance(0.01)
+    assert task.result().allowed
+    redis.delay = 0.06
+    assert (await ask(limiter, clock))[0].degraded
+    await close(store, clock)
+
+
+async def test_the_local_share_is_less_by_what_went_through_before_the_outage(redis, clock):
+    limiter, store = limiter_of(redis, clock, quota=Quota(10, per=60.0), instances=2)
+    for _ in range(3):
+        assert not (await ask(limiter, clock, 0.01))[0].degraded
+    redis.error = ConnectionError("refused")
+    answers = [(await ask(limiter, clock, 0.01))[0] for _ in range(4)]
+    assert [(each.allowed, each.degraded) for each in answers] == [(True, True)] * 2 + [(False, True)] * 2
+    await close(store, clock)
+
+
 async def test_recovery_is_probed_by_one_at_a_time(redis, clock):
     limiter, store = limiter_of(redis, clock, outage="open")
     redis.error = ConnectionError("refused")
@@ -204,7 +227,9 @@ async def test_a_refill_is_on_its_way_before_anybody_waits(redis, clock):
     await limiter.try_acquire()  # the last of the lease: the next is fetched now
     await clock.advance(0.01)
     assert redis.asked[1][1][2:4] == (1, 3)
-    assert (await limiter.try_acquire()).remaining == 999_993 + 2
+    clock.tick(0.25)
+    decision = await limiter.try_acquire()
+    assert (decision.remaining, decision.reset_after) == (999_993 + 2, pytest.approx(0.75, abs=0.02))
     await close(store, clock)
     assert redis.asked[-1][1][2] == -2  # given back
 
@@ -237,10 +262,12 @@ async def test_costs_and_leases(redis, clock):
 
 
 async def test_a_refusal_is_known_until_it_ends(redis, clock):
-    limiter, _ = limiter_of(redis, clock, lease=5)
+    limiter, store = limiter_of(redis, clock, lease=5)
     redis.units = 2
     assert not (await ask(limiter, clock, 0.01, cost=3))[0].allowed
     assert not (await limiter.try_acquire(cost=4)).allowed
+    assert len(redis.asked) == 1
+    await store.aclose()  # nothing to give back
     assert len(redis.asked) == 1
     assert (await ask(limiter, clock, 0.01, cost=1))[0].allowed  # that was not refused
     assert len(redis.asked) == 3  # and the next one is fetched ahead
@@ -320,9 +347,6 @@ async def test_a_place_in_line_is_waited_for_or_given_back(redis, clock):
     await close(store, clock)
 
 
-# --- the rest ------------------------------------------------------------------------------------------
-
-
 async def test_closing_waits_for_what_is_under_way(redis, clock):
     limiter, store = limiter_of(redis, clock, lease=2)
     task = asyncio.create_task(limiter.try_acquire())
@@ -372,18 +396,3 @@ async def test_what_must_be_awaited_says_so(redis, clock):
         Pipeline("p", limiter)(lambda: 1)
     assert (await asyncio.gather(limiter.decide(), clock.advance(0.1)))[0].allowed
     assert RateLimit(limiter.quota, store=store)._desk is limiter._desk
-
-
-@pytest.mark.parametrize(
-    ("field", "settings"),
-    [
-        ("lease", {"lease": -1}),
-        ("outage", {"outage": "panic"}),
-        ("instances", {"instances": 0}),
-        ("timeout", {"timeout": 0}),
-        ("lease_ttl", {"lease_ttl": 0}),
-    ],
-)
-def test_wrong_settings_name_the_field(redis, field, settings):
-    with pytest.raises(ValueError, match=field):
-        RedisLimits(redis, **settings)

@@ -4,6 +4,7 @@ import pytest
 
 from bookstore.resilience.quota import Quota
 from bookstore.resilience.ratelimit import RateLimit
+from bookstore.resilience.redis import RedisLimits
 from bookstore.resilience.store import Decision, Local
 
 
@@ -158,3 +159,18 @@ def test_quota_defaults():
     assert Quota(100) == Quota(100, per=1.0, burst=100, algorithm="gcra")
     assert Quota(0.5).most == 1
     assert Quota(2.9).most == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "settings"),
+    [
+        ("lease", {"lease": -1}),
+        ("outage", {"outage": "panic"}),
+        ("instances", {"instances": 0}),
+        ("timeout", {"timeout": 0}),
+        ("lease_ttl", {"lease_ttl": 0}),
+    ],
+)
+def test_wrong_settings_of_a_store_name_the_field(field, settings):
+    with pytest.raises(ValueError, match=field):
+        RedisLimits(None, **settings)

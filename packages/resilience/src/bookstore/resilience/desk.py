@@ -94,7 +94,15 @@ class RedisDesk:
         except CancelledError:
             self._store.link.spawn(self._undo(key, trip))
             raise
-        return trip.result()
+        grant = trip.result()
+        if grant is not None and grant.units:
+            self._note(key, cost)
+        return grant
+
+    def _note(self, key: str, cost: int) -> None:
+        """Should Redis go away now, the share of this process is what it hasn't let through already."""
+        if self._store.outage == "local":
+            self._local.meter.reserve(key, min(cost, self._share.most), self._clock.now())
 
     async def _undo(self, key: str, trip: "Task[Grant | None]") -> None:
         """Give back what came for nobody."""
@@ -120,9 +128,11 @@ class RedisDesk:
                 pool.refill = self._store.link.spawn(self._refill(key, pool))
             if not await pool.filled(cost):
                 return self._degrade(key, cost, 0.0)
-        if decision.allowed and pool.spent and pool.refill is None:
-            # For the next one, who then needn't wait.
-            pool.refill = self._store.link.spawn(self._refill(key, pool))
+        if decision.allowed:
+            self._note(key, cost)
+            if pool.spent and pool.refill is None:
+                # For the next one, who then needn't wait.
+                pool.refill = self._store.link.spawn(self._refill(key, pool))
         return decision
 
     async def _refill(self, key: str, pool: Pool) -> None:

@@ -28,7 +28,7 @@ class Decision(NamedTuple):
 
     @property
     def degraded(self) -> bool:
-        """Whether the store was away, and its outage policy answered."""
+        """Whether the shared store was away, and what to do without it decided. No fifth value."""
         return False
 
 
