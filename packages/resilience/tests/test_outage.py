@@ -99,6 +99,15 @@ async def test_a_process_that_was_held_up_does_not_blame_redis(redis, clock):
     clock.tick(0.053)  # both the timer and the reply are due
     await clock.advance(0.01)
     assert task.result().allowed
+    redis.delay = 3600.0
+    task = asyncio.create_task(limiter.try_acquire())
+    await clock.advance(0)
+    for late in range(6):
+        assert not task.done(), late
+        clock.tick(0.06)
+        await clock.advance(0)
+    assert task.result().degraded  # always held up: it doesn't wait for ever
+    await clock.advance(0.5)
     redis.delay = 0.06
     assert (await ask(limiter, clock))[0].degraded
     await close(store, clock)
@@ -381,18 +390,11 @@ async def test_who_is_cancelled_while_asking_gives_back_what_comes(redis, clock,
     await clock.advance(0.0001)
     assert task.cancelled()
     closing = asyncio.create_task(store.aclose())  # which waits for that
+    await clock.advance(0.0001)
+    assert not closing.done()
     await clock.advance(0.01)
     assert closing.done()
+    assert not store.link._tasks
     assert [args[2] for _, args in redis.asked] == asked
     assert redis.units == units
     assert redis.asked[-1][1][6] == len(asked) - 1  # by the instant of the grant, which here is its number
-
-
-async def test_what_must_be_awaited_says_so(redis, clock):
-    limiter, store = limiter_of(redis, clock)
-    with pytest.raises(TypeError, match="await"):
-        limiter.acquire()
-    with pytest.raises(TypeError, match="loop"):
-        Pipeline("p", limiter)(lambda: 1)
-    assert (await asyncio.gather(limiter.decide(), clock.advance(0.1)))[0].allowed
-    assert RateLimit(limiter.quota, store=store)._desk is limiter._desk

@@ -1,11 +1,15 @@
 """Limits in this process: whom they let through, and what they answer."""
 
+import asyncio
+
 import pytest
 
+from bookstore.resilience import Pipeline, RateLimited
 from bookstore.resilience.quota import Quota
 from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.redis import RedisLimits
 from bookstore.resilience.store import Decision, Local
+from bookstore.resilience.testing import FakeClock
 
 
 def granted(limiter, times, key="", cost=1):
@@ -159,6 +163,38 @@ def test_quota_defaults():
     assert Quota(100) == Quota(100, per=1.0, burst=100, algorithm="gcra")
     assert Quota(0.5).most == 1
     assert Quota(2.9).most == 2
+
+
+class Redis:
+    async def evalsha(self, *_):
+        return [1, 9, 0, 0, 0]
+
+
+async def test_what_must_be_awaited_says_so():
+    limiter = RateLimit(Quota(10), store=RedisLimits(Redis()))
+    with pytest.raises(TypeError, match="await"):
+        limiter.acquire()
+    with pytest.raises(TypeError, match="loop"):
+        Pipeline("p", limiter)(lambda: 1)
+    assert await limiter.decide() == (True, 9, 0.0, 0.0)
+    assert RateLimit(limiter.quota, store=limiter.store)._desk is limiter._desk
+
+
+class Hangs:
+    async def evalsha(self, *_):
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_store_goes_by_its_own_clock_or_the_pipelines(clock, own):
+    other = FakeClock()
+    store = RedisLimits(Hangs(), outage="closed", timeout=0.05, clock=clock if own else None)
+    pipe = Pipeline("p", RateLimit(Quota(1), store=store), clock=other if own else clock)
+    task = asyncio.create_task(pipe.call(asyncio.sleep, 0))
+    await other.advance(1)
+    assert not task.done()
+    await clock.advance(0.05)
+    assert isinstance(task.exception(), RateLimited)
 
 
 @pytest.mark.parametrize(
