@@ -208,6 +208,43 @@ async def test_a_caller_cancelled_while_it_asks_costs_nothing(algorithm, limits)
     assert (await limiter.try_acquire()).remaining == 99 - stayed
 
 
+class Counted(Redis):
+    pipelines = 0
+
+    def pipeline(self, **how):
+        self.pipelines += 1
+        return super().pipeline(**how)
+
+
+async def test_who_asks_at_the_same_time_travels_together(redis, redis_url, limits):
+    pool = BlockingConnectionPool.from_url(redis_url, max_connections=1)  # one connection for all
+    client = Counted.from_pool(pool)
+    limiter = RateLimit(Quota(150, per=1000.0, algorithm="sliding_log"), store=limits(client))
+    answers = await asyncio.gather(*(limiter.try_acquire() for _ in range(200)))
+    assert sorted(answer.remaining for answer in answers if answer.allowed) == list(range(150))
+    assert client.pipelines == 4
+    assert (await scripts_run(redis))["evalsha"] == 200
+    await redis.script_flush()
+    other = [limiter.try_acquire("other") for _ in range(9)]
+    assert sorted(answer.remaining for answer in await asyncio.gather(*other)) == list(range(141, 150))
+    await client.aclose()
+
+
+async def test_a_flush_in_the_middle_of_a_batch(redis, limits):
+    limiter = RateLimit(Quota(100, per=1000.0), store=limits())
+    link = limiter.store.link
+    known = link._ferry._trip
+
+    async def trip(questions):
+        await redis.script_flush()
+        return await known(questions)
+
+    link._ferry._trip = trip
+    answers = await asyncio.gather(*(limiter.try_acquire() for _ in range(20)))
+    assert sorted(answer.remaining for answer in answers) == list(range(80, 100))
+    assert link.breaker.state == "closed"
+
+
 async def test_what_goes_back_to_a_log_is_what_was_granted(redis, limits):
     limiter = RateLimit(Quota(5, per=1000.0, algorithm="sliding_log"), store=limits())
     for _ in range(3):
