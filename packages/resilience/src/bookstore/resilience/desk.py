@@ -36,7 +36,6 @@ class RedisDesk:
         self._scope = Scope()
         self._patience = PATIENCE
         self._pools: Keys[Pool] = Keys(Pool.at_rest)
-        self._shares = store.outage == "local"
         self._share = _share(quota, store.instances)
         self._local = LocalDesk(self._share.meter(), clock)
         log = quota.algorithm == "sliding_log"
@@ -97,13 +96,13 @@ class RedisDesk:
             raise
         grant = trip.result()
         if grant is not None and grant.units:
-            self._note(key, cost, self._clock.now())
+            self._note(key, cost)
         return grant
 
-    def _note(self, key: str, cost: int, now: float) -> None:
+    def _note(self, key: str, cost: int) -> None:
         """Should Redis go away now, the share of this process is what it hasn't let through already."""
-        if self._shares:
-            self._local.meter.reserve(key, cost if cost == 1 else min(cost, self._share.most), now)
+        if self._store.outage == "local":
+            self._local.meter.reserve(key, min(cost, self._share.most), self._clock.now())
 
     async def _undo(self, key: str, trip: "Task[Grant | None]") -> None:
         """Give back what came for nobody."""
@@ -124,16 +123,14 @@ class RedisDesk:
         if pool is None:
             self._pools.welcome(self._clock.now())
             pool = self._pools[key] = Pool()
-        while (decision := pool.take(cost, now := self._clock.now())) is None:
+        while (decision := pool.take(cost, self._clock.now())) is None:
             if pool.refill is None:
                 pool.refill = self._store.link.spawn(self._refill(key, pool))
             if not await pool.filled(cost):
                 return self._degrade(key, cost, 0.0)
-        if decision.allowed:
-            self._note(key, cost, now)
-            if pool.spent and pool.refill is None:
-                # For the next one, who then needn't wait.
-                pool.refill = self._store.link.spawn(self._refill(key, pool))
+        if decision.allowed and pool.spent and pool.refill is None:
+            # For the next one, who then needn't wait.
+            pool.refill = self._store.link.spawn(self._refill(key, pool))
         return decision
 
     async def _refill(self, key: str, pool: Pool) -> None:
@@ -147,6 +144,7 @@ class RedisDesk:
             if grant is not None:
                 ttl = min(self._store.lease_ttl, self._quota.per)
                 pool.fill(self._clock.now(), ttl, held + need, grant)
+                self._note(key, grant.units)
                 answered = True
         finally:
             pool.refill = None

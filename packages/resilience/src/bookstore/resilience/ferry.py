@@ -36,14 +36,23 @@ class Ferry(Generic[Q, A]):
 
     async def cross(self, question: Q) -> A | None:
         """Ask with the next trip. For tasks that nobody cancels: others may be on board."""
-        answer: Future[A | None] = get_running_loop().create_future()
-        self._waiting.append((question, answer))
-        if not self._under_way:
-            await self._leave()
-        return await answer
+        if self._under_way:
+            answer: Future[A | None] = get_running_loop().create_future()
+            self._waiting.append((question, answer))
+            return await answer
+        self._under_way = True
+        try:
+            return (await self._trip((question,)))[0]
+        finally:
+            self._next()
+
+    def _next(self) -> None:
+        """Those who came meanwhile leave now."""
+        self._under_way = bool(self._waiting)
+        if self._under_way:
+            self._spawn(self._leave())
 
     async def _leave(self) -> None:
-        self._under_way = True
         board = [self._waiting.popleft() for _ in range(min(len(self._waiting), PLACES))]
         answers: Sequence[A | None] = [None] * len(board)
         try:
@@ -52,6 +61,4 @@ class Ferry(Generic[Q, A]):
             for (_, waiting), answer in zip(board, answers, strict=True):
                 if not waiting.done():
                     waiting.set_result(answer)
-            self._under_way = bool(self._waiting)
-            if self._under_way:
-                self._spawn(self._leave())
+            self._next()
