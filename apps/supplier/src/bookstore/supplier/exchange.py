@@ -18,7 +18,7 @@ App: TypeAlias = Callable[
 RESET = "supplier.reset"
 """The ASGI extension that only this server has: a message of this type resets the connection."""
 
-HIGH_WATER = 262_144
+HIGH_WATER = 131_072
 """Bytes of a body that wait here unread before the socket is left alone."""
 
 _BODILESS = frozenset({204, 304})
