@@ -1,11 +1,14 @@
 """The books service put together."""
 
+from collections.abc import Iterable
 from importlib.metadata import version
 
 from bookstore.books.catalogue import api as catalogue_api
 from bookstore.books.catalogue import opening
 from bookstore.books.catalogue.store import BookStore
 from bookstore.books.settings import BooksSettings
+from bookstore.books.stock import api as stock_api
+from bookstore.books.stock.store import StockStore
 from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
@@ -24,12 +27,15 @@ def create_app(settings: BooksSettings) -> Service:
         if settings.seed_catalogue:
             await store.seed(opening.books(), settings.default_stock, opening.FIRST_LISTED)
 
+    async def changed(book_ids: Iterable[int]) -> None:
+        """Nothing keeps what books looked like before, so nobody has to be told."""
+
     return Service(
         "books",
         version("bookstore-books"),
         settings,
-        handlers=catalogue_api.handlers,
-        provide={"books": store, "settings": settings},
+        handlers=[*catalogue_api.handlers, *stock_api.handlers],
+        provide={"books": store, "stock": StockStore(database), "settings": settings, "changed": changed},
         dependencies=[Dependency("database", schema.check)],
         lifespan=[lambda: keys, lambda: database, lambda: schema.preparing(then=fill)],
         access=access_with(settings, keys),

@@ -1,14 +1,15 @@
-"""Books on the wire: /v1 the walk-through, /v2 with what a store needs."""
+"""Books on the wire: /v1 the walk-through, /v2 with what a store needs; stock, and what is reserved of it."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from bookstore.contracts.base import Id, Money, Page, Wire
+from bookstore.contracts.orders import MAX_LINES, NewLine
 from bookstore.contracts.values import Description, Price, Text
 
-Stock = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Copies that can be sold.")]
+Stock = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Copies that can be sold.", examples=[100])]
 
 
 class BookV1(Wire, frozen=True, kw_only=True):
@@ -88,3 +89,44 @@ class Deleted(Wire, frozen=True, kw_only=True):
     """What DELETE of a book answers."""
 
     message: str
+
+
+class Inventory(Wire, frozen=True, kw_only=True):
+    """What GET and PUT /inventory/{book_id} answer."""
+
+    book_id: Id
+    quantity: Stock
+    reserved: Annotated[int, Meta(ge=0, description="Copies on hand that orders hold.", examples=[0])]
+
+
+class InventoryChange(Wire, frozen=True, kw_only=True):
+    """What PUT /inventory/{book_id} takes."""
+
+    quantity: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000_000, description="Copies on hand, reserved ones included.", examples=[100]),
+    ]
+
+
+class NewReservation(Wire, frozen=True, kw_only=True):
+    """What PUT /inventory/reservations/{reservation_id} takes; lines of the same book are summed."""
+
+    items: Annotated[list[NewLine], Meta(min_length=1, max_length=MAX_LINES)]
+
+
+ReservationState = Literal["held", "committed", "released"]
+
+
+class Reservation(Wire, frozen=True, kw_only=True):
+    """Copies held under a name of the caller's; one that was released before it was held has no items."""
+
+    reservation_id: Annotated[str, Meta(examples=["order-1"])]
+    state: ReservationState
+    items: list[NewLine]
+    created_at: datetime
+
+
+class ReservationList(Wire, frozen=True, kw_only=True):
+    """What GET /inventory/reservations answers: the oldest first."""
+
+    data: list[Reservation]

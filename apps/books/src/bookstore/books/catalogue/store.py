@@ -12,7 +12,7 @@ from bookstore.books.catalogue.model import Book
 from bookstore.service.batch import Batch
 from bookstore.service.database import Database, DatabaseUnavailable
 
-_COLUMNS = "id, title, author, description, price, on_hand, active, created_at, updated_at"
+_COLUMNS = "id, title, author, description, price, on_hand - reserved, active, created_at, updated_at"
 
 
 class BookStore:

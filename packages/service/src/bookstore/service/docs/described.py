@@ -69,15 +69,15 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     """`document` with the problems that each operation can answer with; its own failures keep their place."""
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            if isinstance(operation, dict) and "responses" in operation and _is_versioned(path):
+            if isinstance(operation, dict) and "responses" in operation and _is_described(path):
                 _describe(path, cast("dict[str, Any]", operation))
     [_], schemas = msgspec.json.schema_components([ProblemDetails], ref_template=_REFERENCE)
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
     return document
 
 
-def _is_versioned(path: str) -> bool:
-    return path.startswith(("/v1/", "/v2/"))
+def _is_described(path: str) -> bool:
+    return path.startswith(("/v1/", "/v2/", "/inventory/"))
 
 
 def _describe(path: str, operation: dict[str, Any]) -> None:
