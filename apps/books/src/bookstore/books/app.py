@@ -6,6 +6,8 @@ from importlib.metadata import version
 from bookstore.books.catalogue import api as catalogue_api
 from bookstore.books.catalogue import opening
 from bookstore.books.catalogue.store import BookStore
+from bookstore.books.circuit import api as circuit_api
+from bookstore.books.circuit.trial import Trial
 from bookstore.books.settings import BooksSettings
 from bookstore.books.stock import api as stock_api
 from bookstore.books.stock.store import StockStore
@@ -22,6 +24,7 @@ def create_app(settings: BooksSettings) -> Service:
     database = Database(settings.database_url, size=settings.database_connections)
     schema = Schema(database, "bookstore.books", settings.database_url)
     store = BookStore(database)
+    trial = Trial()
 
     async def fill() -> None:
         if settings.seed_catalogue:
@@ -34,9 +37,15 @@ def create_app(settings: BooksSettings) -> Service:
         "books",
         version("bookstore-books"),
         settings,
-        handlers=[*catalogue_api.handlers, *stock_api.handlers],
-        provide={"books": store, "stock": StockStore(database), "settings": settings, "changed": changed},
+        handlers=[*catalogue_api.handlers, *stock_api.handlers, *circuit_api.handlers],
+        provide={
+            "books": store,
+            "stock": StockStore(database),
+            "settings": settings,
+            "changed": changed,
+            "trial": trial,
+        },
         dependencies=[Dependency("database", schema.check)],
-        lifespan=[lambda: keys, lambda: database, lambda: schema.preparing(then=fill)],
+        lifespan=[lambda: keys, lambda: database, lambda: schema.preparing(then=fill), trial.running],
         access=access_with(settings, keys),
     )
