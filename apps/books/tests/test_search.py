@@ -27,9 +27,9 @@ SHELF = [
 QUERIES = [
     {}, {"q": "war"}, {"q": "WAR"}, {"q": "ar"}, {"q": "a"}, {"q": "leo"}, {"q": "tolstoy war"},
     {"q": "peace l"}, {"q": "ВОЙНА"}, {"q": "толстой"}, {"q": "éducation"}, {"q": "ÉDUCATION"},
-    {"q": "BRONTË"}, {"q": "%"}, {"q": "_"}, {"q": "100%"}, {"q": "100_"}, {"q": "l_c"}, {"q": "\\"}, {"q": "c:\\w"},
-    {"q": "'"},{"q": "'; drop table"}, {"q": "<script>"}, {"q": "it"}, {"q": "  art   of "}, {"q": ""}, {"q": " "},
-    {"q": "zzz"}, {"q": "x" * 500}, {"q": "{}"}, {"q": "%s %(q)s"},
+    {"q": "BRONTË"}, {"q": "%"}, {"q": "_"}, {"q": "100%"}, {"q": "100_"}, {"q": "l_c"}, {"q": "\\"},
+    {"q": "c:\\w"}, {"q": "'"}, {"q": "'; drop table"}, {"q": "<script>"}, {"q": "it"}, {"q": "  art   of "},
+    {"q": ""}, {"q": " "}, {"q": "zzz"}, {"q": "x" * 500}, {"q": "{}"}, {"q": "%s %(q)s"},
     {"author": "leo"}, {"author": "TOLSTOY"}, {"author": "a_b"}, {"author": "o'r"}, {"author": "war"},
     {"author": "é"}, {"author": ""}, {"q": "war", "author": "sun"}, {"q": "leo", "author": "sun"},
     {"min_price": "12"}, {"max_price": "8"}, {"min_price": "8", "max_price": "12.00"}, {"max_price": "0"},
@@ -126,7 +126,8 @@ def test_a_search_that_cannot_be_is_refused_by_name(shop, check_problem, field, 
     [
         ("min_price=2&max_price=1", "min_price"), ("min_price=0.01&max_price=0", "min_price"),
         ("q=a&q=b", "q"), ("min_price=1&min_price=1", "min_price"),
-        ("in_stock=true&in_stock=false", "in_stock"), ("q=%FF", "q"), ("author=%C0%AF", "author"), ("q=a&limit=0", "limit"),
+        ("in_stock=true&in_stock=false", "in_stock"), ("q=%FF", "q"), ("author=%C0%AF", "author"),
+        ("q=a&limit=0", "limit"),
     ],
 )  # fmt: skip
 def test_parts_that_do_not_fit_together_are_refused(shop, check_problem, query, field):

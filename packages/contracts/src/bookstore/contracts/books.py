@@ -12,6 +12,9 @@ from bookstore.contracts.values import Description, Price, Text
 Stock = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Copies that can be sold.", examples=[100])]
 
 
+CoverType = Literal["image/jpeg", "image/png", "image/webp", "image/avif"]
+
+
 class BookV1(Wire, frozen=True, kw_only=True):
     """A book in /v1."""
 
@@ -83,6 +86,16 @@ class BookPage(Page, frozen=True, kw_only=True):
     data: list[BookV2]
     from_cache: bool
     processing_time_ms: float
+
+
+class Cover(Wire, frozen=True, kw_only=True):
+    """What PUT /v2/books/{id}/cover answers: the picture as its content tells it."""
+
+    book_id: Id
+    media_type: CoverType
+    width: Annotated[int, Meta(ge=1, description="Pixels.", examples=[600])]
+    height: Annotated[int, Meta(ge=1, description="Pixels.", examples=[900])]
+    size_bytes: Annotated[int, Meta(ge=1, examples=[48_213])]
 
 
 class Deleted(Wire, frozen=True, kw_only=True):
