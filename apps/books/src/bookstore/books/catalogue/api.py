@@ -8,7 +8,7 @@ from litestar import Response, delete, get, post, put
 from litestar.di import Provide
 from litestar.params import JSONBody
 
-from bookstore.books.catalogue.asked import searched
+from bookstore.books.catalogue.asked import Searching, searched
 from bookstore.books.catalogue.model import Book, given
 from bookstore.books.catalogue.search import Search
 from bookstore.books.catalogue.store import BookStore
@@ -119,7 +119,13 @@ async def delete_v1(book_id: PathId, books: Given[BookStore]) -> Deleted:
     return await _deleted(books, book_id)
 
 
-@get("/v2/books", tags=["v2"], before_request=plainly_asked, dependencies={"search": Provide(searched)})
+@get(
+    "/v2/books",
+    tags=["v2"],
+    before_request=plainly_asked,
+    dependencies={"search": Provide(searched)},
+    operation_class=Searching,
+)
 async def list_v2(
     request: Asked, books: Given[BookStore], search: Given[Search], limit: Limit = 20, offset: Offset = 0
 ) -> Response[BookPage]:

@@ -12,7 +12,7 @@ from bookstore.service.provide import Given
 from bookstore.service.upstream import UpstreamError
 
 
-@get("/inventory/test-circuit-breaker", tags=["inventory"], responses=problems(503))
+@get("/inventory/test-circuit-breaker", status_code=503, tags=["inventory"], responses=problems(503))
 async def call_target(trial: Given[Trial]) -> None:
     """Call a target that never answers: five times half a second is waited, then it isn't called for 10 s."""
     try:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from litestar import Response, delete, get, put
+from litestar.openapi import ResponseSpec
 from litestar.response import Stream
 
 from bookstore.books.covers.described import CoverUpload, picture
@@ -41,7 +42,8 @@ _PATH = "/v2/books/{book_id:str}/cover"
     before_request=staff_only,
     request_max_body_size=LARGEST,
     operation_class=CoverUpload,
-    responses=problems(401, 403, 408),
+    responses={201: ResponseSpec(wire.Cover, description="The first cover of the book")}
+    | problems(401, 403, 408),
 )
 async def put_cover(request: Asked, book_id: PathId, gallery: Given[Gallery]) -> Response[wire.Cover]:
     """Give a book a cover in place of any other: a JPEG, PNG, WebP or AVIF, which is told by its content."""

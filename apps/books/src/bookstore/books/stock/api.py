@@ -4,6 +4,7 @@ from typing import Annotated, Literal, NoReturn
 from urllib.parse import urlencode
 
 from litestar import Response, get, post, put
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from bookstore.books.changes import Changed
@@ -40,12 +41,22 @@ ReservationId = Annotated[
     str,
     PathParameter(
         description="A name of the caller's, 1 to 64 of A-Za-z0-9._:-",
-        schema_extra={"pattern": r"^[A-Za-z0-9._:-]{1,64}$"},
+        schema_extra={"pattern": r"^[A-Za-z0-9._:-]{1,64}$", "examples": ["order-1"]},
     ),
 ]
-Age = Annotated[int, QueryParameter(ge=0, le=2**31 - 1, description="Seconds it has been held, at least.")]
+Age = Annotated[
+    int,
+    QueryParameter(
+        ge=0, le=2**31 - 1, description="Seconds it has been held, at least.", schema_extra={"examples": [30]}
+    ),
+]
 InState = Annotated[Literal["held"], QueryParameter(name="state")]
-After = Annotated[str | None, QueryParameter(description="The last reservation of the page before.")]
+After = Annotated[
+    str | None,
+    QueryParameter(
+        description="The last reservation of the page before.", schema_extra={"examples": ["order-1"]}
+    ),
+]
 
 
 @get("/inventory/health", tags=["inventory"], responses=problems(503))
@@ -87,7 +98,7 @@ async def change_stock(
     "/inventory/reservations/{reservation_id:str}",
     tags=["reservations"],
     before_request=staff_only,
-    responses=problems(401, 403, 409),
+    responses={201: ResponseSpec(Reservation, description="Held from now on")} | problems(401, 403, 409),
 )
 async def reserve(
     request: Asked,
