@@ -17,7 +17,7 @@ import pytest
 
 PUT_IN = 500
 BOOKS = range(1, 5)
-CLIENTS, BASKETS = 8, 30
+CLIENTS, BASKETS = 8, 20
 PATIENCE = 60.0
 
 UNEVEN = """
