@@ -47,8 +47,6 @@ class Values(OpenAPISchemaPlugin):
             type=[OpenAPIType.STRING, OpenAPIType.NUMBER],
             minimum=0,
             maximum=float(kind.highest),
-            multiple_of=0.01,
-            pattern=r"^[0-9]{1,8}(\.[0-9]{1,2}0*)?$",
             description=f"0 to {kind.highest} with at most 2 decimals, as a string or a number.",
             examples=["12.99", 12.99],
         )
@@ -73,32 +71,9 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
         for operation in operations.values():
             if isinstance(operation, dict) and "responses" in operation and _is_described(path):
                 _describe(path, cast("dict[str, Any]", operation))
-    components = document.setdefault("components", {}).setdefault("schemas", {})
-    for schema in components.values():
-        if "properties" in schema:
-            schema["additionalProperties"] = False  # see bookstore.contracts.base.Wire
     [_], schemas = msgspec.json.schema_components([ProblemDetails], ref_template=_REFERENCE)
-    components.update(schemas)
-    return cast("dict[str, Any]", _with_whole_bounds(document))
-
-
-def _with_whole_bounds(node: Any) -> Any:
-    """The same with bounds such as 100 for 100.0: Litestar makes them floats, and 2**63 - 1 is none."""
-    if isinstance(node, dict):
-        told = cast("dict[str, Any]", node)
-        return {
-            key: _whole(value) if key in ("minimum", "maximum") else _with_whole_bounds(value)
-            for key, value in told.items()
-        }
-    if isinstance(node, list):
-        return [_with_whole_bounds(each) for each in cast("list[Any]", node)]
-    return node
-
-
-def _whole(bound: Any) -> Any:
-    if isinstance(bound, float) and bound.is_integer():
-        return min(int(bound), 2**63 - 1)
-    return bound
+    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+    return document
 
 
 def _is_described(path: str) -> bool:
