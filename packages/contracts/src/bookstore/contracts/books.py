@@ -9,9 +9,6 @@ from bookstore.contracts.base import Id, Money, Page, Wire
 from bookstore.contracts.orders import MAX_LINES, NewLine
 from bookstore.contracts.values import Description, Price, Text
 
-Stock = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Copies that can be sold.", examples=[100])]
-
-
 Title = Annotated[str, Meta(examples=["Emma"])]
 Author = Annotated[str, Meta(examples=["Jane Austen"])]
 About = Annotated[str | None, Meta(examples=["A clever young woman is wrong about everybody."])]
@@ -20,6 +17,17 @@ NewAuthor = Annotated[Text, Meta(examples=["Jane Austen"])]
 NewAbout = Annotated[Description, Meta(examples=["A clever young woman is wrong about everybody."])]
 Moment = Annotated[datetime, Meta(examples=["2026-01-31T09:00:00Z"])]
 CoverType = Literal["image/jpeg", "image/png", "image/webp", "image/avif"]
+Stock = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=1_000_000_000,
+        description="Copies that can be sold.",
+        examples=[100],
+        # Litestar leaves out a bound that is 0 where null is possible too.
+        extra_json_schema={"extra": {"minimum": 0}},
+    ),
+]
 
 
 class BookV1(Wire, frozen=True, kw_only=True):
