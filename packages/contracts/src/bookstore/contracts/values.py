@@ -69,7 +69,7 @@ class Price(Decimal):
 
     __slots__ = ()
 
-    pattern: ClassVar[str] = r"^[0-9]{1,8}(\.[0-9]{1,2})?$"
+    pattern: ClassVar[str] = r"^[0-9]{1,8}(\.[0-9]{1,2}0*)?$"
     """What it looks like as a string."""
     highest: ClassVar[Decimal] = Decimal("99999999.99")
 

@@ -101,13 +101,13 @@ def _tell_failures(path: str, operation: dict[str, Any], refused: Iterable[int])
     own = {status: told for status, told in responses.items() if MEDIA_TYPE in told.get("content", {})}
     kept = {status: told for status, told in responses.items() if not status.startswith(_FAILURES)}
     parameters = operation.get("parameters", [])
-    takes_body = "requestBody" in operation
+    body = operation.get("requestBody", {}).get("content", {})
     statuses = {500, 503, *refused}
     if any(parameter["in"] == "path" for parameter in parameters):
         statuses.add(404)
-    if takes_body:
+    if body:
         statuses |= {413, 415}
-    if takes_body or any(parameter["in"] == "query" for parameter in parameters):
+    if "application/json" in body or any(parameter["in"] == "query" for parameter in parameters):
         statuses.add(422 if path.startswith("/v2/") else 400)
     failures = {**{str(status): _response(status) for status in statuses}, **own}
     operation["responses"] = kept | dict(sorted(failures.items()))
