@@ -41,17 +41,23 @@ def database_url(books_template):
         yield url
 
 
+@pytest.fixture(scope="session", params=["uncached", "cached"])
+def maybe_redis(request, shared_redis):
+    """None, then a Redis: what holds without a cache holds with one."""
+    return shared_redis.url if request.param == "cached" else None
+
+
 @pytest.fixture
-def own(database_url):
+def own(database_url, maybe_redis):
     """A service for this test alone, with an empty catalogue."""
-    with _books(database_url) as client:
+    with _books(database_url, redis_url=maybe_redis) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def shared(books_template):
+def shared(books_template, maybe_redis):
     """A service for all tests that mind their own books only."""
-    with books_template.fresh() as url, _books(url) as client:
+    with books_template.fresh() as url, _books(url, redis_url=maybe_redis) as client:
         yield client
 
 

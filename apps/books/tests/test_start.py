@@ -111,7 +111,7 @@ def test_two_migrations_at_once_take_turns_and_both_succeed(postgres_database):
                 assert monotonic() < until
                 sleep(0.01)
         assert [process.wait(PATIENCE) for process in processes] == [0, 0]
-        assert observer.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert observer.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
 
 
 async def test_many_that_fill_an_empty_catalogue_at_once_fill_it_once(database_url):

@@ -88,3 +88,19 @@ class Deleted(Wire, frozen=True, kw_only=True):
     """What DELETE of a book answers."""
 
     message: str
+
+
+class CacheKey(Wire, frozen=True, kw_only=True):
+    """One entry of the cache."""
+
+    key: str
+    ttl_seconds: float
+    size_bytes: int
+
+
+class CacheContents(Wire, frozen=True, kw_only=True):
+    """What GET /v2/cache answers."""
+
+    hits: int
+    misses: int
+    keys: list[CacheKey]
