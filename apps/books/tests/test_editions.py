@@ -1,4 +1,4 @@
-"""Conditional requests: what a caller has already isn't sent again, and no editor overwrites another unseen."""
+"""Conditional requests: what is known is not sent again, and no editor overwrites another unseen."""
 
 from concurrent.futures import ThreadPoolExecutor
 
