@@ -41,23 +41,17 @@ def database_url(books_template):
         yield url
 
 
-@pytest.fixture(scope="session", params=["uncached", "cached"])
-def maybe_redis(request, shared_redis):
-    """None, then a Redis: what holds without a cache holds with one."""
-    return shared_redis.url if request.param == "cached" else None
-
-
-@pytest.fixture
-def own(database_url, maybe_redis):
-    """A service for this test alone, with an empty catalogue."""
-    with _books(database_url, redis_url=maybe_redis) as client:
+@pytest.fixture(params=["uncached", "cached"])
+def own(request, database_url, shared_redis):
+    """A service for this test alone, with an empty catalogue; what holds without a cache holds with one."""
+    with _books(database_url, redis_url=shared_redis.url if request.param == "cached" else None) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def shared(books_template, maybe_redis):
+def shared(books_template, shared_redis):
     """A service for all tests that mind their own books only."""
-    with books_template.fresh() as url, _books(url, redis_url=maybe_redis) as client:
+    with books_template.fresh() as url, _books(url, redis_url=shared_redis.url) as client:
         yield client
 
 

@@ -1,16 +1,28 @@
 """The books service put together."""
 
 from importlib.metadata import version
+from pathlib import Path
 
 from bookstore.books.cache import Cache, CacheAside, Uncached
 from bookstore.books.cache.metrics import CacheMetrics
 from bookstore.books.catalogue import api as catalogue_api
-from bookstore.books.catalogue import opening, reads
+from bookstore.books.catalogue import opening
+from bookstore.books.catalogue import reads as catalogue_reads
 from bookstore.books.catalogue.front import front_of
 from bookstore.books.catalogue.reading import Reading
 from bookstore.books.catalogue.store import BookStore
+from bookstore.books.circuit import api as circuit_api
+from bookstore.books.circuit.trial import Trial
+from bookstore.books.covers import api as covers_api
+from bookstore.books.covers.blobs import Blobs, Folder
+from bookstore.books.covers.gallery import Gallery
+from bookstore.books.covers.s3 import Bucket
+from bookstore.books.covers.signature import Keys
+from bookstore.books.covers.store import CoverStore
 from bookstore.books.settings import BooksSettings
-from bookstore.service.app import Lifespan, Service
+from bookstore.books.stock import api as stock_api
+from bookstore.books.stock.store import StockStore
+from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
 from bookstore.service.schema import Schema
@@ -23,13 +35,9 @@ def create_app(settings: BooksSettings) -> Service:
     database = Database(settings.database_url, size=settings.database_connections)
     schema = Schema(database, "bookstore.books", settings.database_url)
     store = BookStore(database)
-    cache: Cache = Uncached()
-    dependencies = [Dependency("database", schema.check)]
-    lifespan: list[Lifespan] = [lambda: keys, lambda: database, lambda: schema.preparing(then=fill)]
-    if settings.redis_url:
-        cache = aside = CacheAside(settings.redis_url, database, ttl=settings.cache_ttl)
-        dependencies.append(Dependency("redis", aside.line.check, required=False))
-        lifespan.append(aside.line.kept)
+    cache = _cache(settings, database)
+    trial = Trial()
+    blobs = _blobs(settings)
 
     async def fill() -> None:
         if settings.seed_catalogue:
@@ -40,17 +48,47 @@ def create_app(settings: BooksSettings) -> Service:
         "books",
         version("bookstore-books"),
         settings,
-        handlers=[*catalogue_api.handlers, *reads.handlers],
+        handlers=[
+            *catalogue_api.handlers,
+            *catalogue_reads.handlers,
+            *stock_api.handlers,
+            *circuit_api.handlers,
+            *covers_api.handlers,
+        ],
         provide={
             "books": store,
+            "stock": StockStore(database),
             "settings": settings,
             "cache": cache,
             "reading": Reading(store, cache),
+            "changed": cache.changed,
+            "trial": trial,
+            "gallery": Gallery(CoverStore(database), blobs),
         },
-        dependencies=dependencies,
-        lifespan=lifespan,
+        dependencies=[Dependency("database", schema.check), *cache.dependencies()],
+        lifespan=[
+            lambda: keys,
+            lambda: database,
+            lambda: schema.preparing(then=fill),
+            cache.running,
+            trial.running,
+            blobs.running,
+        ],
         access=access_with(settings, keys),
-        front=front_of(cache) if settings.redis_url else None,
+        front=front_of(cache),
     )
     service.metrics.registry.register(CacheMetrics(cache.tally))
     return service
+
+
+def _cache(settings: BooksSettings, database: Database) -> Cache:
+    if not settings.redis_url:
+        return Uncached()
+    return CacheAside(settings.redis_url, database, ttl=settings.cache_ttl)
+
+
+def _blobs(settings: BooksSettings) -> Blobs:
+    if not settings.covers_s3_url:
+        return Folder(Path(settings.covers_folder))
+    keys = Keys(settings.covers_s3_key_id, settings.covers_s3_secret, settings.covers_s3_region)
+    return Bucket(settings.covers_s3_url, settings.covers_s3_bucket, keys)

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 from bookstore.books.cache.cache import Kept, Make, Tally
 from bookstore.books.cache.contents import contents
@@ -13,6 +13,7 @@ from bookstore.books.cache.shelf import Shelf, Space
 from bookstore.books.cache.store import EpochStore
 from bookstore.books.cache.trust import Trust
 from bookstore.service.database import Database, DatabaseUnavailable
+from bookstore.service.health import Dependency
 from bookstore.service.redis_line import RedisAway, RedisLine
 
 
@@ -22,8 +23,8 @@ class CacheAside:
     def __init__(self, url: str, database: Database, *, ttl: int) -> None:
         self.tally = Tally()
         self._trust = Trust(EpochStore(database))
-        self.line = RedisLine(url, while_away=self._trust.close)
-        self._shelf = Shelf(self.line, ttl)
+        self._line = RedisLine(url, while_away=self._trust.close)
+        self._shelf = Shelf(self._line, ttl)
         self._flights: dict[tuple[str, Place], asyncio.Task[tuple[Entry, bool]]] = {}
 
     async def hit(self, place: Place) -> Entry | None:
@@ -103,8 +104,16 @@ class CacheAside:
         except RedisAway:
             return []
 
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """To be held open while it is used."""
+        return self._line.kept()
+
+    def dependencies(self) -> list[Dependency]:
+        """Redis, which the catalogue can do without."""
+        return [Dependency("redis", self._line.check, required=False)]
+
     async def _space(self) -> Space:
-        if self.line.session is None:
+        if self._line.session is None:
             raise RedisAway("no connection")
         epoch = await self._trust.epoch()
         if epoch is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from bookstore.books.cache.entry import Entry, Place
+from bookstore.service.health import Dependency
 
 Make: TypeAlias = Callable[[], Awaitable[Entry]]
 
@@ -69,6 +70,14 @@ class Cache(Protocol):
         """What is kept now, a thousand entries at most."""
         ...
 
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """To be held open while it is used."""
+        ...
+
+    def dependencies(self) -> list[Dependency]:
+        """What it needs, for health."""
+        ...
+
 
 class Uncached:
     """No cache: every read is made afresh."""
@@ -94,5 +103,13 @@ class Uncached:
         """Nothing to do."""
 
     async def contents(self) -> list[Kept]:
+        """Nothing."""
+        return []
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Nothing to do."""
+        return nullcontext()
+
+    def dependencies(self) -> list[Dependency]:
         """Nothing."""
         return []

@@ -21,6 +21,7 @@ from bookstore.contracts.books import (
     NewBookV2,
 )
 from bookstore.service.conditional import require_match
+from bookstore.service.docs import problems
 from bookstore.service.identity import PathId, identity
 from bookstore.service.problem import Asked, invalid, not_found
 from bookstore.service.provide import Given
@@ -80,7 +81,7 @@ async def add_v1(
     return Response(book_v1(book), status_code=201, headers={"Location": f"/v1/books/{book.id}"})
 
 
-@put("/v1/books/{book_id:str}", tags=["v1"])
+@put("/v1/books/{book_id:str}", tags=["v1"], responses=problems(412))
 async def change_v1(
     request: Asked,
     book_id: PathId,
@@ -92,7 +93,7 @@ async def change_v1(
     return book_v1(await _changed(request, books, cache, book_id, data, etag=etag_v1))
 
 
-@delete("/v1/books/{book_id:str}", status_code=200, tags=["v1"])
+@delete("/v1/books/{book_id:str}", status_code=200, tags=["v1"], responses=problems(412))
 async def delete_v1(request: Asked, book_id: PathId, books: Given[BookStore], cache: Given[Cache]) -> Deleted:
     """Take a book off sale; it stays in the orders that were made."""
     return await _deleted(request, books, cache, book_id, etag_v1)
@@ -107,7 +108,7 @@ async def add_v2(
     return Response(book_v2(book), status_code=201, headers={"Location": f"/v2/books/{book.id}"})
 
 
-@put("/v2/books/{book_id:str}", tags=["v2"])
+@put("/v2/books/{book_id:str}", tags=["v2"], responses=problems(412))
 async def change_v2(
     request: Asked,
     book_id: PathId,
@@ -119,7 +120,7 @@ async def change_v2(
     return book_v2(await _changed(request, books, cache, book_id, data, etag=etag_v2))
 
 
-@delete("/v2/books/{book_id:str}", status_code=200, tags=["v2"])
+@delete("/v2/books/{book_id:str}", status_code=200, tags=["v2"], responses=problems(412))
 async def delete_v2(request: Asked, book_id: PathId, books: Given[BookStore], cache: Given[Cache]) -> Deleted:
     """Take a book off sale; it stays in the orders that were made."""
     return await _deleted(request, books, cache, book_id, etag_v2)

@@ -5,9 +5,13 @@ from a copy, however sure it is to be fresh.
 """
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
+
+import msgspec
 
 from bookstore.books.cache import Cache, Entry, book_place, page_place
 from bookstore.books.catalogue.model import Book
+from bookstore.books.catalogue.search import Search
 from bookstore.books.catalogue.shapes import book_v1, book_v2
 from bookstore.books.catalogue.store import BookStore
 from bookstore.contracts.base import Page, text_money
@@ -58,15 +62,17 @@ class Reading:
         entry, _ = await self._cache.read(page_place(f"/v1/books?limit={limit}&offset={offset}"), made)
         return entry
 
-    async def page_v2(self, limit: int, offset: int) -> tuple[Entry, bool]:
-        """A page of /v2, and whether it came from the cache."""
+    async def page_v2(self, limit: int, offset: int, search: Search) -> tuple[Entry, bool]:
+        """A page of what a search finds in /v2, and whether it came from the cache."""
 
         async def made() -> Entry:
-            total, found = await self._books.page(limit, offset)
+            total, found = await self._books.page(limit, offset, search)
             data = [book_v2(book) for book in found]
             return _entry(_PageV2(data=data, total=total, limit=limit, offset=offset), total)
 
-        return await self._cache.read(page_place(f"/v2/books?limit={limit}&offset={offset}"), made)
+        asked = {name: value for name, value in msgspec.structs.asdict(search).items() if value is not None}
+        query = urlencode({"limit": limit, "offset": offset, **asked})
+        return await self._cache.read(page_place(f"/v2/books?{query}"), made)
 
     async def _book(self, book_id: int) -> Book:
         book = await self._books.get(book_id)

@@ -65,6 +65,7 @@ SYSTEM = Topology(
             settings={
                 "DATABASE_URL": "{books_db}",
                 "SEED_CATALOGUE": "true",
+                "REDIS_URL": "{redis}",
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
             },
         ),

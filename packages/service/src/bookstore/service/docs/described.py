@@ -69,15 +69,15 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     """`document` with the problems that each operation can answer with; its own failures keep their place."""
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            if isinstance(operation, dict) and "responses" in operation and _is_versioned(path):
+            if isinstance(operation, dict) and "responses" in operation and _is_described(path):
                 _describe(path, cast("dict[str, Any]", operation))
     [_], schemas = msgspec.json.schema_components([ProblemDetails], ref_template=_REFERENCE)
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
     return document
 
 
-def _is_versioned(path: str) -> bool:
-    return path.startswith(("/v1/", "/v2/"))
+def _is_described(path: str) -> bool:
+    return path.startswith(("/v1/", "/v2/", "/inventory/"))
 
 
 def _describe(path: str, operation: dict[str, Any]) -> None:
@@ -86,13 +86,13 @@ def _describe(path: str, operation: dict[str, Any]) -> None:
     own = {status: told for status, told in responses.items() if MEDIA_TYPE in told.get("content", {})}
     kept = {status: told for status, told in responses.items() if not status.startswith(_FAILURES)}
     parameters = operation.get("parameters", [])
-    takes_body = "requestBody" in operation
+    body = operation.get("requestBody", {}).get("content", {})
     statuses = {500, 503}
     if any(parameter["in"] == "path" for parameter in parameters):
         statuses.add(404)
-    if takes_body:
+    if body:
         statuses |= {413, 415}
-    if takes_body or any(parameter["in"] == "query" for parameter in parameters):
+    if "application/json" in body or any(parameter["in"] == "query" for parameter in parameters):
         statuses.add(422 if path.startswith("/v2/") else 400)
     failures = {**{str(status): _response(status) for status in statuses}, **own}
     operation["responses"] = kept | dict(sorted(failures.items()))

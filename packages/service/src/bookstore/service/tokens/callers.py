@@ -17,6 +17,12 @@ async def staff_only(request: Asked) -> None:
     caller(request).require(*STAFF)
 
 
+async def ops_only(request: Asked) -> None:
+    """For `before_request`: only for those who run the system."""
+    await _identify(request, required=False)
+    caller(request).require("ops")
+
+
 async def logged_in(request: Asked) -> None:
     """For `before_request`: only with a token, whatever the settings say."""
     await _identify(request, required=True)

@@ -1,12 +1,12 @@
 """What the replicas tell each other about the cache when Redis doesn't reach them all.
 
-Revision ID: 0002
+Revision ID: 0005
 """
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
