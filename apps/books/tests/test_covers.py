@@ -1,6 +1,7 @@
 """Covers over HTTP, kept in a folder: put, shown, replaced, taken away, and all that is refused."""
 
 import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -194,6 +195,16 @@ def test_a_client_that_leaves_in_mid_body_leaves_nothing(gallery, path, folder):
         gallery.put(path, content=pieces(), headers={"Content-Length": "2000000"})
     eventually(lambda: not [*(folder / "incoming").iterdir()])
     assert gallery.get(path).status_code == 404
+
+
+def test_a_body_that_stands_still_is_given_up(gallery, path, folder, monkeypatch, check_problem):
+    monkeypatch.setattr("bookstore.books.covers.api.PATIENCE", 0.2)
+    body = f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".encode() + PNG
+    with socket.create_connection((gallery.base_url.host, gallery.base_url.port), timeout=10) as slow:
+        slow.sendall(body)
+        assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
+    eventually(lambda: not [*(folder / "incoming").iterdir()])
+    check_problem(gallery.get(path), 404)
 
 
 def test_a_folder_that_takes_nothing_is_503_and_the_rest_works(

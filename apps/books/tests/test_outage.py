@@ -53,6 +53,13 @@ CALLS = [
     ("POST", "/v1/books", {"title": "Lost", "author": "A", "price": 1}),
     ("PUT", "/v2/books/3", {"price": 2}),
     ("DELETE", "/v1/books/3", None),
+    ("GET", "/v2/books?q=emma", None),
+    ("GET", "/inventory/1", None),
+    ("PUT", "/inventory/3", {"quantity": 5}),
+    ("PUT", "/inventory/reservations/a", {"items": [{"book_id": 3, "quantity": 1}]}),
+    ("POST", "/inventory/reservations/b/release", None),
+    ("GET", "/inventory/reservations", None),
+    ("GET", "/v2/books/1/cover", None),
     ("GET", "/health", None),
     ("GET", "/health/ready", None),
 ]
