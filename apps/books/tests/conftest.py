@@ -44,7 +44,7 @@ def database_url(books_template):
 @pytest.fixture(params=["uncached", "cached"])
 def own(request, database_url, shared_redis):
     """A service for this test alone, with an empty catalogue; what holds without a cache holds with one."""
-    with _books(database_url, redis_url=shared_redis.url if request.param == "cached" else None) as client:
+    with _books(database_url, redis_url=shared_redis.url if request.param == "cached" else "") as client:
         yield client
 
 

@@ -7,7 +7,6 @@ from bookstore.books.cache import Cache, CacheAside, Uncached
 from bookstore.books.cache.metrics import CacheMetrics
 from bookstore.books.catalogue import api as catalogue_api
 from bookstore.books.catalogue import opening
-from bookstore.books.catalogue import reads as catalogue_reads
 from bookstore.books.catalogue.front import front_of
 from bookstore.books.catalogue.reading import Reading
 from bookstore.books.catalogue.store import BookStore
@@ -50,7 +49,6 @@ def create_app(settings: BooksSettings) -> Service:
         settings,
         handlers=[
             *catalogue_api.handlers,
-            *catalogue_reads.handlers,
             *stock_api.handlers,
             *circuit_api.handlers,
             *covers_api.handlers,

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from bookstore.books.cache import Cache, book_place
-from bookstore.books.catalogue.reads import REVALIDATE, told
+from bookstore.books.catalogue.answers import REVALIDATE, told
 from bookstore.service.conditional import is_known
 
 if TYPE_CHECKING:
