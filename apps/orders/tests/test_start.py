@@ -66,7 +66,7 @@ def test_two_that_start_together_migrate_once_and_share_their_orders(postgres_da
         assert httpx.get(f"{second}/v1/orders/1").text == made.text
         assert httpx.get(f"{first}/whoami").json()["pid"] != httpx.get(f"{second}/whoami").json()["pid"]
     with psycopg.connect(postgres_database) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
 
 
 def test_all_bad_settings_are_named_at_once_and_nothing_starts(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 from bookstore.contracts.orders import Line
 from bookstore.orders.model import Order, total
+from bookstore.service.context import outgoing_headers
 from bookstore.service.database import Database
 
 _PATIENCE = 0.6
@@ -15,7 +16,7 @@ _PATIENCE = 0.6
 
 _COLUMNS = (
     "o.id, o.customer_id, o.status, o.total_price, o.created_at, o.updated_at,"
-    " (SELECT max(ledger.id) FROM ledger WHERE ledger.order_id = o.id),"
+    " (SELECT max(l.id) FROM ledger l WHERE l.order_id = o.id AND l.kind = 'validate'),"
     " i.book_id, i.book_title, i.book_author, i.quantity, i.unit_price, i.total_price"
 )
 _ITEMS_BY_LINE = "JOIN order_lines i ON i.order_id = o.id ORDER BY"
@@ -28,10 +29,10 @@ class OrderStore:
         self._database = database
 
     async def add(self, items: Sequence[Line], customer_id: int | None) -> Order:
-        """Keep a new order with its lines and its job in the ledger: one statement, all of it or nothing.
+        """Keep a new order with its lines, its first event and its job in the ledger.
 
-        A process that dies before the statement's commit leaves nothing; one that dies after it leaves
-        an order that its caller was not told of.
+        It is one statement: all of it or nothing. A process that dies before its commit leaves nothing; one
+        that dies after it leaves an order that its caller was not told of.
         """
         price = total(items)
         async with self._database.connection(_PATIENCE) as connection:
@@ -41,7 +42,9 @@ class OrderStore:
                 " lines AS (INSERT INTO order_lines SELECT added.id, line.* FROM added, ROWS FROM ("
                 "  generate_series(1, %s), unnest(%s::bigint[]), unnest(%s::text[]), unnest(%s::text[]),"
                 "  unnest(%s::int[]), unnest(%s::numeric[]), unnest(%s::numeric[])) AS line),"
-                " job AS (INSERT INTO ledger (order_id) SELECT id FROM added RETURNING id)"
+                " event AS (INSERT INTO order_events (order_id, to_state, cause)"
+                "  SELECT id, status, 'ordered' FROM added),"
+                " job AS (INSERT INTO ledger (order_id, traceparent) SELECT id, %s FROM added RETURNING id)"
                 " SELECT added.id, added.status, added.created_at, added.updated_at, job.id FROM added, job",
                 (
                     customer_id,
@@ -54,6 +57,7 @@ class OrderStore:
                     [item.quantity for item in items],
                     [item.unit_price for item in items],
                     [item.total_price for item in items],
+                    dict(outgoing_headers()).get("traceparent"),
                 ),
             )
             [(order_id, status, created_at, updated_at, job_id)] = await cursor.fetchall()
