@@ -1,7 +1,7 @@
 """Who may ask: hooks that run before a request's body is looked at. They need a `Service` with `access`."""
 
-from bookstore.service.problem import Asked
-from bookstore.service.tokens import Access, Caller
+from bookstore.service.problem import Asked, Problem
+from bookstore.service.tokens import SERVICE, Access, Caller
 
 STAFF = ("staff", "ops")
 
@@ -17,9 +17,17 @@ async def staff_only(request: Asked) -> None:
     caller(request).require(*STAFF)
 
 
+async def services_only(request: Asked) -> None:
+    """For `before_request`: only for other services of ours."""
+    await _identify(request, required=False)
+    caller(request).require(*SERVICE.roles)
+
+
 async def logged_in(request: Asked) -> None:
-    """For `before_request`: only with a token, whatever the settings say."""
+    """For `before_request`: only with a person's token, whatever the settings say."""
     await _identify(request, required=True)
+    if caller(request).user_id is None:
+        raise Problem(403, "forbidden", "this needs somebody who is logged in")
 
 
 async def _identify(request: Asked, *, required: bool) -> None:
