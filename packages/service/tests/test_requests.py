@@ -192,7 +192,7 @@ async def test_health_names_each_dependency(client, database_switch, books_switc
 async def test_a_draining_service_is_alive_but_not_ready(make_service, connect):
     service = make_service()
     async with connect(service) as client:
-        service.checkup.draining = True
+        service.checkup.leaving.set()
         assert (await client.get("/health/ready")).status_code == 503
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/whoami")).status_code == 200

@@ -33,7 +33,13 @@ class Checkup:
 
     def __init__(self, dependencies: Sequence[Dependency]) -> None:
         self._dependencies = dependencies
-        self.draining = False
+        self.leaving = asyncio.Event()
+        """Set when the service begins to leave: answers without an end are to end now."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the service is about to leave."""
+        return self.leaving.is_set()
 
     async def deep(self) -> Health:
         """Every dependency by name; unhealthy only when a required one is."""
