@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from bookstore.service.problem import Problem
-from bookstore.service.tokens import OPERATOR, Access, Key, TokenRefused, Verifier, read_keys
+from bookstore.service.tokens import OPERATOR, SERVICE, Access, Key, TokenRefused, Verifier, read_keys
 
 ALGORITHMS = {
     "EdDSA": jwt.algorithms.OKPAlgorithm,
@@ -314,6 +314,45 @@ async def test_a_caller_is_who_the_token_says(verifier, required, scheme):
 async def test_a_bad_token_is_refused_even_where_none_is_needed(verifier, required, headers):
     with pytest.raises(TokenRefused):
         await Access(verifier, required=required).caller(headers)
+
+
+SECRET = "s3rv1ce-" * 4
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("scheme", ["Service", "service", "SERVICE "])
+async def test_who_knows_the_secret_is_a_service(verifier, required, scheme):
+    access = Access(verifier, required=required, service_secret=SECRET)
+    assert await access.caller(bearer(SECRET, scheme)) is SERVICE
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize(
+    ("known", "headers"),
+    [
+        ("", bearer("", "Service")),
+        ("", bearer(SECRET, "Service")),
+        (SECRET, bearer("", "Service")),
+        (SECRET, bearer(SECRET[:-1], "Service")),
+        (SECRET, bearer(f"{SECRET}x", "Service")),
+        (SECRET, bearer(SECRET.upper(), "Service")),
+        (SECRET, bearer(f"{SECRET} {SECRET}", "Service")),
+        (SECRET, bearer(SECRET, "Bearer")),
+        (SECRET, bearer(SECRET, "Basic")),
+        (SECRET, bearer(signed(), "Service")),
+        (SECRET, bearer(SECRET, "Service") * 2),
+        (SECRET, bearer(SECRET, "Service") + bearer(signed())),
+    ],
+)
+async def test_who_doesnt_is_refused(verifier, required, known, headers):
+    with pytest.raises(TokenRefused):
+        await Access(verifier, required=required, service_secret=known).caller(headers)
+
+
+async def test_no_token_makes_its_bearer_a_service(verifier):
+    access = Access(verifier, required=True, service_secret=SECRET)
+    caller = await access.caller(bearer(signed(claims(roles=["service", "staff"]))))
+    assert caller.roles == {"staff"}
 
 
 @pytest.mark.parametrize("headers", [[], [(b"x-user-id", b"1"), (b"x-user-roles", b"ops")]])
