@@ -62,7 +62,7 @@ class Access:
 
     def __init__(self, verifier: Verifier, *, required: bool, service_secret: str = "") -> None:
         self._verifier = verifier
-        self._required = required
+        self.required = required
         self._service_secret = service_secret.encode()
 
     async def caller(self, headers: Iterable[tuple[bytes, bytes]], *, required: bool = False) -> Caller:
@@ -81,7 +81,7 @@ class Access:
         """
         given = [value for name, value in headers if name == b"authorization"]
         if not given:
-            if required or self._required:
+            if required or self.required:
                 raise _Unauthenticated
             return OPERATOR
         if len(given) > 1:
