@@ -43,7 +43,7 @@ class PrometheusSink:
     def watch(self, pipeline: Pipeline) -> None:
         """Show a pipeline before anything happens: its calls and its circuits' events at 0.
 
-        Its circuits are looked at when Prometheus asks, so that one which nobody calls shows as half open too.
+        Its circuits are looked at when Prometheus asks: one that nobody calls shows as half open too.
         """
         for verdict in ("ok", "fail", "ignore"):
             self._calls.labels(pipeline.name, "pipeline", verdict)
