@@ -5,15 +5,24 @@ import json
 import socket
 import struct
 import threading
+import time
 from contextlib import contextmanager
 
 import httpx
+import jwt
+import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from litestar import get
 
+from bookstore.orders import life
 from bookstore.orders.app import create_app
 from bookstore.orders.settings import OrdersSettings
 from bookstore.service import testing
+from bookstore.service.app import Service
+from bookstore.service.database import Database
 from bookstore.service.migrate import upgrade
+from bookstore.service.settings import Settings
 
 
 def whole(status, body):
@@ -71,7 +80,8 @@ class Books:
         """State and lines, by name."""
         self.modes = {}
         self.mode = "well"
-        self.reserve_mode = None
+        self.reserve_modes = []
+        """How the next reservations are answered, one after the other."""
         self.asked = []
         self.hold = threading.Event()
         """What mode `held` waits for."""
@@ -167,7 +177,8 @@ class Books:
             known = int(name) in self.catalogue
             body = {"book_id": int(name), "quantity": self.free(int(name)), "reserved": 0}
             return self.mode, 200 if known else 404, body if known else None
-        return self.reserve_mode or self.mode, *self._reserved(method, what, name, sent)
+        mode = self.reserve_modes.pop(0) if self.reserve_modes else self.mode
+        return mode, *self._reserved(method, what, name, sent)
 
     def _reserved(self, method, what, name, sent):
         """What becomes of /inventory/reservations/{name}, or /{what}/commit or /{what}/release."""
@@ -225,6 +236,40 @@ def books(start_books):
         for book_id, price in ((1, "19.99"), (2, "24.99"), (3, "0.00"), (4, "99999999.99")):
             books.sell(book_id, price, title=f"Book {book_id}", author=f"Author {book_id}")
         yield books
+
+
+class Accounts:
+    """Publishes a key as accounts does, and makes tokens with it."""
+
+    def __init__(self):
+        self._key = Ed25519PrivateKey.generate()
+        public = jwt.algorithms.OKPAlgorithm.to_jwk(self._key.public_key())
+        self.keys = {"keys": [{**json.loads(public), "kid": "k"}]}
+        self.url = ""
+
+    def bearer(self, user_id, *roles, customer_id=None):
+        now = int(time.time())
+        claims = {
+            "iss": "bookstore-accounts", "aud": "bookstore", "sub": str(user_id), "jti": f"t{user_id}",
+            "iat": now, "exp": now + 600, "roles": roles or ["customer"], "customer_id": customer_id,
+        }  # fmt: skip
+        token = jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": "k"})
+        return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture(scope="session")
+def accounts():
+    accounts = Accounts()
+
+    @get("/.well-known/jwks.json")
+    async def keys() -> dict[str, list[dict[str, str]]]:
+        return accounts.keys
+
+    def create():
+        return Service("accounts", "1", Settings(port=0, access_log=False), handlers=[keys])
+
+    with testing.serving(create) as accounts.url:
+        yield accounts
 
 
 @contextmanager
@@ -285,3 +330,41 @@ def ways_to_fail():
 @pytest.fixture(scope="session")
 def check_problem():
     return testing.check_problem
+
+
+@pytest.fixture
+def query(database_url):
+    """Run SQL in this test's database; gives the rows."""
+
+    def query(sql, *parameters):
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            cursor = connection.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    return query
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    """Wait for a condition; the test's own timeout ends a wait in vain."""
+
+    def wait(condition):
+        while not (value := condition()):
+            time.sleep(0.005)
+        return value
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def finish():
+    """Bring an order to a final state, as the worker does; gives whether it was still open."""
+
+    def finish(database_url, order_id, to="Validated", cause="validated by the supplier"):
+        async def change():
+            async with Database(database_url) as database, database.transaction() as connection:
+                return await life.change(connection, [life.Change(order_id=order_id, to=to, cause=cause)])
+
+        return asyncio.run(change()) == {order_id}
+
+    return finish

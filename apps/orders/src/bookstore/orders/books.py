@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
 from math import ceil
-from typing import Literal, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ from bookstore.service.upstream import Answer, Header, Upstream, UpstreamError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_OK, _CREATED, _NO_CONTENT, _MISSING, _CONFLICT = 200, 201, 204, 404, 409
+_OK, _CREATED, _MISSING, _CONFLICT = 200, 201, 404, 409
 _JSON = (b"content-type", b"application/json")
 _TOO_FEW = NAMESPACE + "insufficient-stock"
 
@@ -105,13 +105,13 @@ class Books:
         """
         await _guarded(self._pipelines.reservations, self._reserve, reservation_id, wanted)
 
-    async def settle(self, reservation_id: str, how: Literal["commit", "release"]) -> None:
-        """Tell what became of a reservation: its copies are sold, or free again. Once told, it stays.
+    async def release(self, reservation_id: str) -> None:
+        """Let go of what is held under this name; nothing can be held under it any more.
 
         Raises:
             BooksUnavailable: if books didn't confirm.
         """
-        await _guarded(self._pipelines.reservations, self._settle, reservation_id, how)
+        await _guarded(self._pipelines.reservations, self._release, reservation_id)
 
     async def stock(self, book_id: int) -> int:
         """How many copies of a book can be sold.
@@ -167,16 +167,16 @@ class Books:
         if answer.status in {_MISSING, _CONFLICT}:
             refusal = _read(_refusal, answer)
             if answer.status == _MISSING:
-                raise Problem(404, "not-found", refusal.detail)
+                raise Problem(404, "not-found", str(refusal.detail))
             if refusal.type == _TOO_FEW:
-                raise TooFew(refusal.detail)
+                raise TooFew(str(refusal.detail))
         raise BooksUnavailable
 
-    async def _settle(self, reservation_id: str, how: Literal["commit", "release"]) -> None:
+    async def _release(self, reservation_id: str) -> None:
         answer = await self._upstream.request(
-            "POST", f"/inventory/reservations/{reservation_id}/{how}", headers=self._identity, body=b""
+            "POST", f"/inventory/reservations/{reservation_id}/release", headers=self._identity, body=b""
         )
-        if answer.status not in {_OK, _NO_CONTENT}:
+        if answer.status != _OK:
             raise BooksUnavailable
 
     async def _stock(self, book_id: int) -> int:

@@ -130,7 +130,7 @@ class Placing:
     async def _let_go(self, reservation_id: str) -> None:
         """Let a reservation go, unless its order was kept after all and only the word of it was lost."""
         if await self._orders.give_up(reservation_id):
-            await self._books.settle(reservation_id, "release")
+            await self._books.release(reservation_id)
 
     def _undo(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(_at_best(work))
