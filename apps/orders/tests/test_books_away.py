@@ -29,6 +29,14 @@ def _refused(client, check_problem, path="/v1/orders", body=ONE):
     assert "nothing was ordered" in problem["detail"]
 
 
+def _served(client, body=ONE):
+    """The answer once the circuit lets calls through again."""
+    while (answer := client.post("/v1/orders", json=body)).status_code == 503:
+        pass
+    assert answer.status_code == 201, answer.text
+    return answer
+
+
 def test_however_books_fails_nothing_is_ordered_and_it_is_said_in_time(
     orders, books, database_url, check_problem, ways_to_fail
 ):
@@ -39,9 +47,7 @@ def test_however_books_fails_nothing_is_ordered_and_it_is_said_in_time(
                 pool.submit(_refused, orders, check_problem, path, body).result()
         books.mode = "well"
         # A connection that was left half-read must not serve the next one.
-        assert (
-            orders.post("/v1/orders", json={"book_id": 2, "quantity": 1}).json()["book_title"] == "Book 2"
-        ), mode
+        assert _served(orders, {"book_id": 2, "quantity": 1}).json()["book_title"] == "Book 2", mode
     good = len(ways_to_fail)
     assert _kept(database_url) == [good, good, good]
 
