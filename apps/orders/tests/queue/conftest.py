@@ -2,16 +2,11 @@
 
 import asyncio
 import json
-import os
-import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
 from collections import Counter
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from time import monotonic, sleep
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +15,7 @@ import psycopg
 import pytest
 import redis as redis_client
 
+from bookstore.orders.life import Change, change
 from bookstore.orders.queue.app import STREAMS, create_app
 from bookstore.orders.queue.settings import WorkerSettings
 from bookstore.service.testing import serving
@@ -287,16 +283,35 @@ class Book:
         """How often each order changed its state, beside its first."""
         return dict(self.ask("SELECT order_id, count(*) - 1 FROM order_events GROUP BY order_id"))
 
+    def cancel(self, order):
+        """Cancel an order as the orders service does."""
+
+        async def cancel():
+            async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
+                await change(connection, [Change(order_id=order, to="Cancelled", cause="cancelled")])
+
+        asyncio.run(cancel())
+
     def settled(self):
         """Wait until nothing is left to be done."""
         eventually(lambda: self.unfinished() == 0)
 
 
 @pytest.fixture
-def book(database_url):
-    book = Book(database_url)
-    yield book
-    book.connection.close()
+def open_book():
+    with ExitStack() as stack:
+
+        def open_book(url):
+            book = Book(url)
+            stack.callback(book.connection.close)
+            return book
+
+        yield open_book
+
+
+@pytest.fixture
+def book(database_url, open_book):
+    return open_book(database_url)
 
 
 @pytest.fixture
@@ -334,6 +349,11 @@ class Worker:
         return self.process.returncode
 
 
+@pytest.fixture(scope="session")
+def worker_at():
+    return Worker
+
+
 @pytest.fixture
 def run_worker(book, redis_url, outside):
     """Run a worker in this process."""
@@ -357,41 +377,6 @@ def run_worker(book, redis_url, outside):
 def worker(run_worker):
     with run_worker() as worker:
         yield worker
-
-
-@pytest.fixture
-def start_worker(book, redis_url, outside, tmp_path):
-    """Start a worker in a process of its own; it is killed at the end unless it has ended."""
-    started = []
-
-    def start(**environment):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
-        log = Path(tmp_path) / f"worker-{port}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "bookstore.orders.queue"],
-                env={
-                    **kept, "WORKER_PORT": str(port), "DATABASE_URL": book.url, "REDIS_URL": redis_url,
-                    "BOOKS_SERVICE_URL": outside.url, "SUPPLIER_SERVICE_URL": outside.url,
-                    "WORKER_LEASE": "1", "LEDGER_REPUBLISH": "1", "ACCESS_LOG": "false", **environment,
-                },
-                cwd=tmp_path,
-                stdout=output,
-                stderr=output,
-            )  # fmt: skip
-        worker = Worker(f"http://127.0.0.1:{port}", process, log)
-        started.append(worker)
-        return worker
-
-    yield start
-    for worker in started:
-        worker.http.close()
-        if worker.process.poll() is None:
-            worker.signal(signal.SIGKILL)
-            worker.process.wait()
 
 
 @pytest.fixture

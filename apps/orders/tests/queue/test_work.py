@@ -93,7 +93,7 @@ async def test_an_open_circuit_parks_without_a_call_until_it_is_tried_again(outs
     assert not outside.calls
 
 
-MODES_IN_PART = ["error", "accept_then_reset", "half_body", "throttled", "hang"]
+MODES_IN_PART = ["error", "accept_then_reset", "hang"]
 
 
 @pytest.mark.parametrize("mode", MODES_IN_PART)
