@@ -43,6 +43,7 @@ class Service:
         front: Wraps the router in a plain ASGI app that sees each request first.
         alive: Whether what the process does beside serving goes on; else `/health/live` says 503.
         queue: The work that is owed, for `/health`.
+        port_setting: The setting with the port to serve on, for an app that has several.
     """
 
     def __init__(
@@ -59,10 +60,13 @@ class Service:
         front: "Callable[[ASGIApp], ASGIApp] | None" = None,
         alive: Callable[[], bool] = lambda: True,
         queue: Callable[[], QueueHealth] | None = None,
+        port_setting: str = "PORT",
     ) -> None:
         self.name = name
         self.version = version
         self.settings = settings
+        self.port_setting = port_setting
+        self.port: int = getattr(settings, port_setting.lower())
         hostname = platform.node()
         self.instance = settings.instance or f"{hostname}-{os.getpid()}"
         self.checkup = Checkup(dependencies, alive=alive, queue=queue)
@@ -119,9 +123,10 @@ class Service:
     async def running(self) -> AsyncGenerator[None]:
         """Hold open all that the app needs; what fails to open undoes what was opened before."""
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.router.lifespan())
+            # The router's comes last: it would wrap what these raise into a group of errors.
             for part in self._lifespan:
                 await stack.enter_async_context(part())
+            await stack.enter_async_context(self.router.lifespan())
             yield
         if self._access_log:
             self._access_log.flush()

@@ -1,7 +1,8 @@
 """What the system is made of: one table, a row a service. To add a service, add its row.
 
 Settings are written with the addresses of others in braces: `{books}` is the URL of the service books,
-`{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner.
+`{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner, and
+`{folder}` is an instance's own folder for what it keeps in files.
 """
 
 from __future__ import annotations
@@ -17,6 +18,23 @@ Kind = Literal["store", "app"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Door:
+    """A further port of a service's process, with a row of its own wherever services are shown.
+
+    Attributes:
+        name: what people call it.
+        setting: how the process is told the port.
+        port: the default port for the service's first instance.
+        offset: the place of that port after `--port-base`.
+    """
+
+    name: str
+    setting: str
+    port: int
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """A row: one service, of which there may be several instances.
 
@@ -28,6 +46,7 @@ class Service:
         run: how Python starts an app.
         settings: an app's own settings, beside the common ones (see `environment`).
         replicas: how many instances there are.
+        doors: the further ports of each instance.
     """
 
     name: str
@@ -37,12 +56,18 @@ class Service:
     run: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
     replicas: int = 1
+    doors: tuple[Door, ...] = ()
 
     def instances(self) -> list[str]:
         """The names of its processes. A store is alone, and so has no number."""
         if self.kind == "store":
             return [self.name]
-        return [f"{self.name}-{number}" for number in range(1, self.replicas + 1)]
+        return numbered(self.name, self.replicas)
+
+
+def numbered(name: str, count: int) -> list[str]:
+    """The names of `count` instances."""
+    return [f"{name}-{number}" for number in range(1, count + 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +110,14 @@ SYSTEM = Topology(
             offset=3,
             run=("-m", "bookstore.accounts"),
             settings={"DATABASE_URL": "{accounts_db}", "TRUSTED_PROXIES": "127.0.0.1", "KEY_LEAD": "30"},
+        ),
+        Service(
+            name="supplier",
+            port=5003,
+            offset=4,
+            run=("-m", "bookstore.supplier"),
+            settings={"EFFECTS_FILE": "{folder}/effects.jsonl"},
+            doors=(Door(name="supplier-control", setting="CONTROL_PORT", port=5013, offset=14),),
         ),
         Service(
             name="gateway",
