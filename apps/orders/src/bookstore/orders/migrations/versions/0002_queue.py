@@ -38,7 +38,8 @@ def upgrade() -> None:
             fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0
         )
     """)
-    op.execute("CREATE INDEX ledger_due ON ledger (due_at) WHERE finished_at IS NULL")
+    op.execute("CREATE INDEX ledger_due ON ledger (kind, due_at) WHERE finished_at IS NULL")
+    op.execute("CREATE INDEX ledger_age ON ledger (kind, created_at) WHERE finished_at IS NULL")
     op.execute("CREATE INDEX ledger_dead ON ledger (id) WHERE state = 'dead'")
     op.execute("""
         CREATE UNIQUE INDEX ledger_one_validation ON ledger (order_id)
