@@ -122,7 +122,6 @@ class Outside:
                 }
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 method, target, _ = request.split(" ")
-                self.headers.append(headers)
                 self._at_once += 1
                 self.most_at_once = max(self.most_at_once, self._at_once)
                 try:
@@ -140,6 +139,7 @@ class Outside:
         self.arrived.set()
         if target.path != "/validate":
             return self._books(method, target)
+        self.headers.append(headers)
         question = json.loads(body)
         order_id = question["order_id"]
         assert headers["idempotency-key"] == str(order_id)
@@ -272,8 +272,8 @@ class Book:
         return ids
 
     def states(self, *ids):
-        query = "SELECT status FROM orders WHERE id = ANY(%s) OR cardinality(%s) = 0 ORDER BY id"
-        return [state for (state,) in self.ask(query, list(ids), list(ids))]
+        query = "SELECT status FROM orders WHERE %s::bigint[] IS NULL OR id = ANY(%s) ORDER BY id"
+        return [state for (state,) in self.ask(query, list(ids) or None, list(ids))]
 
     def unfinished(self):
         return self.ask("SELECT count(*) FROM ledger WHERE finished_at IS NULL")[0][0]

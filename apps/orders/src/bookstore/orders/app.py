@@ -14,6 +14,9 @@ from bookstore.orders.idempotency.store import KeyStore
 from bookstore.orders.idempotency.sweep import sweeping
 from bookstore.orders.pipelines import BooksPipelines, onward
 from bookstore.orders.placing import Placing
+from bookstore.orders.queue import api as queue_api
+from bookstore.orders.queue.backlog import Backlog
+from bookstore.orders.queue.desk import Desk
 from bookstore.orders.settings import OrdersSettings
 from bookstore.orders.stock import api as stock_api
 from bookstore.orders.stock.desk import StockDesk
@@ -51,7 +54,8 @@ def create_app(settings: OrdersSettings) -> Service:
         context=onward,
     )
     books = Books(upstream, pipelines, identity=service_headers(settings))
-    placing = Placing(orders, idempotency, books)
+    backlog = Backlog(database, calls, most=settings.orders_max_unfinished)
+    placing = Placing(orders, idempotency, books, backlog.admits)
     redis = connect(settings.redis_url, patience=_REDIS_PATIENCE) if settings.redis_url else None
     memory = StockMemory(redis, sinks=[sink])
     for pipeline in (*pipelines.all, memory.pipeline):
@@ -61,13 +65,14 @@ def create_app(settings: OrdersSettings) -> Service:
         "orders",
         version("bookstore-orders"),
         settings,
-        handlers=[*api.handlers, *events_api.handlers, *stock_api.handlers],
+        handlers=[*api.handlers, *events_api.handlers, *stock_api.handlers, *queue_api.handlers],
         provide={
             "orders": orders,
             "placing": placing,
             "events": events,
             "feed": feed,
             "stock": StockDesk(books, memory),
+            "desk": Desk(database),
         },
         dependencies=[
             Dependency("database", schema.check),
@@ -80,10 +85,12 @@ def create_app(settings: OrdersSettings) -> Service:
             lambda: upstream,
             schema.preparing,
             lambda: sweeping(idempotency),
+            backlog.counting,
             lambda: feed,
             lambda: placing,
         ],
         access=access_with(settings, keys),
+        queue=backlog.health,
     )
     service.metrics.registry.register(calls)
     watched = Gauge("bookstore_watched_orders", "Event streams open.", registry=service.metrics.registry)

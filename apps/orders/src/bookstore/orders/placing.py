@@ -60,12 +60,20 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placing:
-    """Places orders. Used with `async with`, it ends what it does in the background when it is left."""
+    """Places orders. Used with `async with`, it ends what it does in the background when it is left.
 
-    def __init__(self, orders: OrderStore, keys: KeyStore, books: Books) -> None:
+    Args:
+        orders: Keeps them.
+        keys: Remembers what was answered.
+        books: Knows prices, and holds copies.
+        admits: Raises a problem if there is no room for one more order.
+    """
+
+    def __init__(self, orders: OrderStore, keys: KeyStore, books: Books, admits: Callable[[], None]) -> None:
         self._orders = orders
         self._keys = keys
         self._books = books
+        self._admits = admits
         self._undoing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -107,6 +115,7 @@ class Placing:
             raise
 
     async def _order(self, wish: Wish, claim: Claim | None) -> Placed:
+        self._admits()
         books = await self._books.lookup(wish.wanted)
         reservation_id = str(uuid4())
         try:

@@ -29,3 +29,5 @@ class OrdersSettings(TokenSettings, frozen=True, kw_only=True):
     """Seconds for which an answer is given again under its Idempotency-Key."""
     event_streams: Annotated[int, Meta(ge=1, le=100_000)] = 1000
     """How many may watch orders at a time."""
+    orders_max_unfinished: Annotated[int, Meta(ge=1, le=100_000_000)] = 100_000
+    """How many orders may wait for their validation; beyond that new ones are refused."""

@@ -12,6 +12,7 @@ from bookstore.orders import life
 from bookstore.orders.idempotency.model import Given
 from bookstore.orders.idempotency.store import ClaimLost, answer
 from bookstore.orders.model import NewOrder, Order, Receipt, total
+from bookstore.orders.queue.failpoint import reach
 from bookstore.service.batch import Batch
 from bookstore.service.context import outgoing_headers
 from bookstore.service.database import Connection, Database, DatabaseUnavailable
@@ -74,7 +75,9 @@ class OrderStore:
         if not batch:
             return {}
         try:
-            return dict(zip(batch, await self._commit(batch), strict=True))
+            orders = await self._commit(batch)
+            reach("order", "commit")
+            return dict(zip(batch, orders, strict=True))
         except (psycopg.IntegrityError, ClaimLost) as error:
             if len(batch) == 1:
                 gone = isinstance(error, psycopg.errors.UniqueViolation)

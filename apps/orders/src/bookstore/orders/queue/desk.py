@@ -55,7 +55,7 @@ class Desk:
         """How many dead letters there are, and a page of them, the newest first."""
         [[total]] = await self._database.fetch("SELECT count(*) FROM ledger WHERE state = 'dead'")
         rows = await self._database.fetch(
-            _COLUMNS + " WHERE l.state = 'dead' ORDER BY l.id DESC LIMIT %s OFFSET %s",  # noqa: S608 - a constant
+            _COLUMNS + " WHERE l.state = 'dead' ORDER BY l.id DESC LIMIT %s OFFSET %s",
             (limit, offset),
         )
         return total, [_job(row) for row in rows]
@@ -63,7 +63,8 @@ class Desk:
     async def show(self, job_id: int) -> JobHistory | None:
         """A job with all that is known of its order."""
         rows = await self._database.fetch(
-            _COLUMNS + " WHERE l.order_id = (SELECT order_id FROM ledger WHERE id = %s) ORDER BY l.id",
+            _COLUMNS  # noqa: S608 - a constant
+            + " WHERE l.order_id = (SELECT order_id FROM ledger WHERE id = %s) ORDER BY l.id",
             (job_id,),
         )
         jobs = [_job(row) for row in rows]

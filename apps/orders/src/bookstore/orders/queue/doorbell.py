@@ -18,6 +18,7 @@ BLOCK: Final = 1.0
 _PATIENCE: Final = 1.0
 _GROUP: Final = b"workers"
 _JOB: Final = b"job"
+_MOST_AGAIN: Final = 1000
 _DEAD_CONSUMER: Final = 3_600_000
 """Milliseconds of silence after which the name of a worker is forgotten."""
 
@@ -99,10 +100,23 @@ class Doorbell:
         Raises:
             StreamLost: if the stream or its group was gone.
         """
+        return await self._read(b">", count)
+
+    async def read_again(self) -> list[Entry]:
+        """Entries that were given to us and that we aren't done with: a lost connection may have had them.
+
+        One that was deleted since has no job any more: it comes with job 0.
+
+        Raises:
+            StreamLost: if the stream or its group was gone.
+        """
+        return await self._read(b"0", _MOST_AGAIN)
+
+    async def _read(self, start: bytes, count: int) -> list[Entry]:
         try:
             found = await self._reading.execute_command(
                 "XREADGROUP", "GROUP", _GROUP, self._consumer, "COUNT", count, "BLOCK", int(BLOCK * 1000),
-                "STREAMS", self._stream, ">",
+                "STREAMS", self._stream, start,
             )  # fmt: skip
         except ResponseError as error:
             if _says(error, "NOGROUP", "UNBLOCKED"):
@@ -110,7 +124,7 @@ class Doorbell:
             raise
         if not found:
             return []
-        return [Entry(name, int(fields[_JOB])) for name, fields in found[0][1]]
+        return [Entry(name, int(fields[_JOB]) if fields else 0) for name, fields in found[0][1]]
 
     async def remove(self, entries: Sequence[bytes]) -> None:
         """Be done with these entries: acknowledged alone they would stay in the stream for ever."""

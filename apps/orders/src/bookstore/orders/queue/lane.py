@@ -76,6 +76,7 @@ class Lane:
         self._lease = lease
         self._most_claims = most_claims
         self._trusted = False
+        self._read_again = False
         self._unclaimed: list[Entry] = []
         self._in_hand: dict[int, _InHand] = {}
         self._outcomes: list[_InHand] = []
@@ -98,6 +99,11 @@ class Lane:
             if not self._trusted:
                 await self._doorbell.check()
                 self._trusted = True
+            if self._read_again:
+                known = {held.entry for held in self._in_hand.values()}
+                given = await self._doorbell.read_again()
+                self._unclaimed = [entry for entry in given if entry.id not in known]
+                self._read_again = False
             if not self._unclaimed:
                 room = self._room(len(self._in_hand))
                 if room <= 0:
@@ -109,12 +115,10 @@ class Lane:
                 reach(self._kind, "read")
                 await self._claim()
         except StreamLost:
-            logger.warning(
-                "the stream was gone; all that is due is rung for again", extra={"kind": self._kind}
-            )
+            logger.info("there was no stream; all that is due is rung for again", extra={"kind": self._kind})
             await self._ledger.unpublish_all(self._kind)
         except Exception:
-            self._trusted = False
+            self._trusted, self._read_again = False, True
             raise
         finally:
             self.turned = monotonic()
@@ -199,7 +203,11 @@ class Lane:
             self._worked.clear()
         for held in batch:
             self._let_go(held, held.job.id in fenced)
-        await self._doorbell.remove([held.entry for held in batch])
+        try:
+            await self._doorbell.remove([held.entry for held in batch])
+        except Exception:
+            self._read_again = True
+            raise
         reach(self._kind, "ack")
         return 0.0
 
