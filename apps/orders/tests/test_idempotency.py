@@ -4,11 +4,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 
 from bookstore.contracts.orders import Line
-from bookstore.orders.idempotency.model import Given, Key, KeyInUse
+from bookstore.orders.idempotency.model import Claim, Given, Key, KeyInUse
 from bookstore.orders.idempotency.store import ClaimLost, KeyStore
 from bookstore.orders.model import Receipt
 from bookstore.orders.store import OrderStore
@@ -186,7 +187,10 @@ async def _stores(url, kept=86_400.0):
 LINE = Line(
     book_id=1, book_title="a", book_author="b", quantity=1, unit_price=Decimal(1), total_price=Decimal(1)
 )
-KEY = Key("v1 operator", "k", b"f")
+
+
+def _claim(text="k"):
+    return Claim(Key("v1 operator", text, b"f"), uuid4())
 
 
 def _answer(order):
@@ -195,10 +199,10 @@ def _answer(order):
 
 async def test_one_that_wakes_up_after_its_claim_was_taken_over_keeps_nothing(database_url, query):
     async with _stores(database_url) as (orders, keys):
-        slow = await keys.claim(KEY)
+        slow, quick, other = _claim(), _claim(), _claim("other")
+        assert await keys.claim(slow) is None
         query("UPDATE idempotency_keys SET claimed_at = now() - interval '1 minute'")
-        quick = await keys.claim(KEY)
-        other = await keys.claim(Key("v1 operator", "other", b"f"))
+        assert await keys.claim(quick) is await keys.claim(other) is None
         # All three are committed together, and only the one whose claim is gone is refused.
         kept = await asyncio.gather(
             *(orders.add([LINE], None, receipt=Receipt(claim, _answer)) for claim in (slow, quick, other)),
@@ -210,12 +214,13 @@ async def test_one_that_wakes_up_after_its_claim_was_taken_over_keeps_nothing(da
         assert query("SELECT count(*) FROM ledger") == query("SELECT count(*) FROM order_lines") == [(3,)]
         await keys.forget(slow)
         await keys.forget(quick)
-        assert await keys.claim(KEY) == Given(kept[1].id, b"order %d" % kept[1].id)
+        assert await keys.claim(_claim()) == Given(kept[1].id, b"order %d" % kept[1].id)
 
 
 async def test_old_keys_are_swept_and_others_stay(database_url, query):
     async with _stores(database_url, kept=3600) as (orders, keys):
-        await orders.add([LINE], None, receipt=Receipt(await keys.claim(KEY), _answer))
+        await keys.claim(answered := _claim())
+        await orders.add([LINE], None, receipt=Receipt(answered, _answer))
         query(
             "INSERT INTO idempotency_keys (scope, key, fingerprint, token, claimed_at)"
             " SELECT 'old', n::text, 'f', gen_random_uuid(), now() - interval '61 minutes'"
@@ -224,7 +229,7 @@ async def test_old_keys_are_swept_and_others_stay(database_url, query):
         assert await keys.sweep()
         assert not await keys.sweep()
         assert query("SELECT scope, key FROM idempotency_keys") == [("v1 operator", "k")]
+        await keys.claim(_claim("new"))
+        assert not await keys.sweep()
         with pytest.raises(KeyInUse):
-            await keys.claim(Key("v1 operator", "new", b"f")) and await keys.claim(
-                Key("v1 operator", "new", b"f")
-            )
+            await keys.claim(_claim("new"))

@@ -3,7 +3,7 @@
 from contextlib import aclosing, nullcontext
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from bookstore.orders import api
 from bookstore.orders.books import Books
@@ -93,4 +93,6 @@ def create_app(settings: OrdersSettings) -> Service:
         queue=backlog.health,
     )
     service.metrics.registry.register(calls)
+    watched = Gauge("bookstore_watched_orders", "Event streams open.", registry=service.metrics.registry)
+    watched.set_function(lambda: feed.watching)
     return service

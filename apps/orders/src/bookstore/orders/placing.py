@@ -19,7 +19,7 @@ from uuid import uuid4
 import msgspec
 
 from bookstore.orders.books import Books
-from bookstore.orders.idempotency.model import Claim, Given, Key, KeyInUse
+from bookstore.orders.idempotency.model import Claim, Key, KeyInUse, KeyReused
 from bookstore.orders.idempotency.store import ClaimLost, KeyStore
 from bookstore.orders.model import Order, Receipt, priced
 from bookstore.orders.pipelines import PROMISE
@@ -100,11 +100,14 @@ class Placing:
     async def _once(self, wish: Wish) -> Placed:
         if wish.key is None:
             return await self._order(wish, None)
-        claim = await self._keys.claim(wish.key)
-        if isinstance(claim, Given):
-            return Placed(order_id=claim.order_id, answer=claim.answer, again=True)
+        claim = Claim(wish.key, uuid4())
         try:
+            given = await self._keys.claim(claim)
+            if given:
+                return Placed(order_id=given.order_id, answer=given.answer, again=True)
             return await self._order(wish, claim)
+        except (KeyInUse, KeyReused):
+            raise
         except BaseException as error:
             forgetting = self._undo(self._keys.forget(claim))
             if isinstance(error, Exception):  # who is refused may come again at once

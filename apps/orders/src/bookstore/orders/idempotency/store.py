@@ -8,9 +8,8 @@ wake up after all, its claim is gone, and with it the order that it was about to
 
 from collections.abc import Sequence
 from typing import Final
-from uuid import uuid4
 
-from bookstore.orders.idempotency.model import Claim, Given, Key, KeyInUse, KeyReused
+from bookstore.orders.idempotency.model import Claim, Given, KeyInUse, KeyReused
 from bookstore.service.database import Connection, Database
 
 ABANDONED: Final = 3.0
@@ -31,8 +30,8 @@ class KeyStore:
         self._database = database
         self._kept = kept
 
-    async def claim(self, key: Key) -> Claim | Given:
-        """Take a key for the request under way, or give the answer that there is already.
+    async def claim(self, claim: Claim) -> Given | None:
+        """Take a key for the request under way; gives the answer instead, if there is one already.
 
         Of several that come at once one gets the claim.
 
@@ -40,7 +39,7 @@ class KeyStore:
             KeyReused: if it was used with another body.
             KeyInUse: if a request under it is under way.
         """
-        token = uuid4()
+        key = claim.key
         async with self._database.connection(_PATIENCE) as connection:
             cursor = await connection.execute(
                 "INSERT INTO idempotency_keys AS known (scope, key, fingerprint, token)"
@@ -55,13 +54,13 @@ class KeyStore:
                     "scope": key.scope,
                     "key": key.text,
                     "fingerprint": key.fingerprint,
-                    "token": token,
+                    "token": claim.token,
                     "kept": self._kept,
                     "abandoned": ABANDONED,
                 },
             )
             if await cursor.fetchone():
-                return Claim(key, token)
+                return None
             cursor = await connection.execute(
                 "SELECT fingerprint, order_id, answer FROM idempotency_keys WHERE scope = %s AND key = %s",
                 (key.scope, key.text),
