@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     reset = verb("reset", "end everything and remove all data")
     reset.add_argument("--yes", action="store_true", help="don't ask")
     verb("doctor", "look for what could be wrong on this machine")
+    orders = verb("orders", "look after the queue of orders: `bookstore orders queue status`")
+    orders.add_argument("words", nargs=argparse.REMAINDER, metavar="queue VERB", help="see `queue --help`")
     demo = verb("demo", "a guided story: browse, order, an outage, recovery")
     demo.add_argument("--yes", action="store_true", help="run it through without pauses")
     demo.add_argument(

@@ -120,6 +120,19 @@ SYSTEM = Topology(
             doors=(Door(name="supplier-control", setting="CONTROL_PORT", port=5013, offset=14),),
         ),
         Service(
+            name="orders-worker",
+            port=9100,
+            offset=9,
+            run=("-m", "bookstore.orders.queue"),
+            settings={
+                "DATABASE_URL": "{orders_db}",
+                "REDIS_URL": "{redis}",
+                "BOOKS_SERVICE_URL": "{books}",
+                "SUPPLIER_SERVICE_URL": "{supplier}",
+                "ACCOUNTS_SERVICE_URL": "{accounts}",
+            },
+        ),
+        Service(
             name="gateway",
             port=8080,
             offset=0,
