@@ -219,7 +219,7 @@ def test_the_openapi_document_tells_what_answers(shared):
         (path, method): set(operation["responses"])
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if path.startswith("/v")
+        if "/orders" in path
     }
     assert told == STATUSES
     schemas = document["components"]["schemas"]

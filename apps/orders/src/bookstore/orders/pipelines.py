@@ -5,13 +5,15 @@ is left of it travels to books. Within it each call has a limit of its own, so t
 hangs is known to hang: work that the promise cuts off teaches the circuit nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 from bookstore.orders.settings import OrdersSettings
 from bookstore.resilience import (
     Breaker,
     Bulkhead,
     Deadline,
+    DeadlineExceeded,
     Outcome,
     Pipeline,
     Rejected,
@@ -30,6 +32,27 @@ PROMISE = Deadline(1.7, name="promise")
 """All that a request does; what is left up to two seconds is for a busy machine and the way back."""
 
 _SERVER_ERROR = 500
+
+
+class OutOfTime(Problem):
+    """The caller's time, or ours, was over before there was an answer."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "out-of-time", "there was no time left for an answer; ask again")
+
+
+@asynccontextmanager
+async def promised(headers: Mapping[str, str]) -> AsyncGenerator[None]:
+    """Keep the promise for what is done in this block; less, if the caller's own headers say so.
+
+    Raises:
+        OutOfTime: if that isn't enough.
+    """
+    try:
+        async with PROMISE.arriving(headers):
+            yield
+    except DeadlineExceeded as error:
+        raise OutOfTime from error
 
 
 class BooksPipelines:

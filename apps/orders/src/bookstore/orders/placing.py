@@ -12,6 +12,7 @@ what can't be undone now is undone as after a death.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Self
 from uuid import uuid4
@@ -22,23 +23,20 @@ from bookstore.orders.books import Books
 from bookstore.orders.idempotency.model import Claim, Key, KeyInUse, KeyReused
 from bookstore.orders.idempotency.store import ClaimLost, KeyStore
 from bookstore.orders.model import Order, Receipt, priced
-from bookstore.orders.pipelines import PROMISE
+from bookstore.orders.pipelines import OutOfTime, promised
 from bookstore.orders.store import OrderStore, ReservationGone
-from bookstore.resilience import DeadlineExceeded
 from bookstore.resilience.deadline import forget_deadline
 from bookstore.service.problem import Problem
+
+logger = logging.getLogger(__name__)
 
 _LEAVE = 1.0
 """Seconds that undoing may take when the service leaves."""
 
+_FORGET = 0.3
+"""Seconds that a refused caller waits for its key to be free again."""
+
 _SERVER_ERROR = 500
-
-
-class OutOfTime(Problem):
-    """The caller's time, or ours, was over before the order could be kept."""
-
-    def __init__(self) -> None:
-        super().__init__(503, "out-of-time", "the order could not be placed in time; ask again")
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,11 +89,8 @@ class Placing:
         Raises:
             Problem: why there is no order, or why nobody can tell whether there is one.
         """
-        try:
-            async with PROMISE.arriving(headers):
-                return await self._once(wish)
-        except DeadlineExceeded as error:
-            raise OutOfTime from error
+        async with promised(headers):
+            return await self._once(wish)
 
     async def _once(self, wish: Wish) -> Placed:
         if wish.key is None:
@@ -111,7 +106,7 @@ class Placing:
         except BaseException as error:
             forgetting = self._undo(self._keys.forget(claim))
             if isinstance(error, Exception):  # who is refused may come again at once
-                await asyncio.wait({forgetting})
+                await asyncio.wait({forgetting}, timeout=_FORGET)
             raise
 
     async def _order(self, wish: Wish, claim: Claim | None) -> Placed:
@@ -156,5 +151,5 @@ async def _at_best(work: Coroutine[Any, Any, None]) -> None:
     forget_deadline()
     try:
         await work
-    except Problem:
-        return
+    except Exception as error:  # noqa: BLE001 - whatever it was, there is somebody who does it again
+        logger.warning("could not undo a step of an order", extra={"cause": str(error)})

@@ -104,7 +104,7 @@ class OrderStore:
 
     async def change(self, change: life.Change) -> bool:
         """Change an order's state; False if it came too late."""
-        async with self._database.transaction() as connection:
+        async with self._database.connection(_PATIENCE) as connection:
             return bool(await life.change(connection, [change]))
 
     async def give_up(self, reservation_id: str) -> bool:

@@ -100,6 +100,7 @@ SYSTEM = Topology(
             run=("-m", "bookstore.orders"),
             settings={
                 "DATABASE_URL": "{orders_db}",
+                "REDIS_URL": "{redis}",
                 "BOOKS_SERVICE_URL": "{books}",
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
             },
