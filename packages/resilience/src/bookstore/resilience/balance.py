@@ -5,10 +5,12 @@ while: a target that fails fast would otherwise be the least loaded of all and d
 targets are compared rather than all, so that many clients don't run to the same one at the same time.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from math import exp
-from typing import Final, Literal, TypeAlias, get_args
+from itertools import accumulate
+from math import exp, log
+from typing import Final, Literal, TypeAlias, cast, get_args
 
 from bookstore.resilience import checks
 from bookstore.resilience.clock import SYSTEM, Clock
@@ -22,16 +24,20 @@ DECAY: Final = 10.0
 
 _UNKNOWN: Final = 1e6  # the load of a target with calls in flight that has never answered
 _FAINT: Final = 0.01  # a penalty below is none, so that targets that were once unequal are equal again
+_COLD: Final = 0.1  # the share of its weight that a target begins its slow start with
 
 
 class Target(Health):
     """One target and what is known of it."""
 
-    __slots__ = ("_cost", "_penalty", "_since", "in_flight", "name")
+    __slots__ = ("_cost", "_penalty", "_since", "credit", "in_flight", "joined", "name", "weight")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, joined: float) -> None:
         super().__init__()
         self.name = name
+        self.weight = 1.0
+        self.joined = joined  # when it came, or came back
+        self.credit = 0.0  # what a weighted round robin owes it
         self.in_flight = 0
         self._cost = 0.0  # seconds of a call: jumps to a peak, and decays from there
         self._penalty = 0.0  # failures of late
@@ -122,11 +128,13 @@ class Balancer:
     ```
 
     Args:
-        targets: what to choose from, such as base URLs.
+        targets: what to choose from, such as base URLs; a mapping gives each its weight.
         pick: `"p2c"` takes the less busy of two random targets, `"ewma"` the faster of two, `"round_robin"`
             each in turn, `"hash"` the same target for the same key for as long as it's there (and without a
             key as `"p2c"`).
         eject: when to leave a target out; `None` never does.
+        slow_start: seconds in which a target that joins later, or returns from an ejection, comes to its full
+            weight, from a tenth of it. `"hash"` knows no slow start: it would move keys twice.
         name: stands in events.
         clock: where time and chance come from.
         sinks: callables that get an `Event` when a target is `ejected` or has `returned`.
@@ -134,23 +142,33 @@ class Balancer:
 
     def __init__(
         self,
-        targets: Iterable[str],
+        targets: Iterable[str] | Mapping[str, float],
         *,
         pick: Pick = "p2c",
         eject: Outliers | None = Outliers(),  # noqa: B008 - frozen
+        slow_start: float = 0.0,
         name: str = "",
         clock: Clock | None = None,
         sinks: Iterable[Sink] = (),
     ) -> None:
-        checks.one_of("pick", pick, *get_args(Pick))
         self.name = name
         self.clock = clock or SYSTEM
-        self._way = pick
         self._turn = 0
         self._sinks = Sinks(tuple(sinks))
         self._targets: dict[str, Target] = {}
+        self._equal = True
+        self._warm_at = 0.0  # from then on every target has its full weight
         self.ejector: Ejector[Target] = Ejector(eject, (), self._tell)
+        self.reconfigure(pick=pick, eject=eject, slow_start=slow_start)
         self.update(targets)
+
+    def reconfigure(self, *, pick: Pick, eject: Outliers | None, slow_start: float = 0.0) -> None:
+        """Choose in this way from now on. What is known of the targets is kept."""
+        checks.one_of("pick", pick, *get_args(Pick))
+        checks.seconds("slow_start", slow_start, zero=True)
+        self._way = pick
+        self._slow_start = slow_start
+        self.ejector.rules = eject
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -168,12 +186,27 @@ class Balancer:
         """Calls that run, by target."""
         return {name: target.in_flight for name, target in self._targets.items()}
 
-    def update(self, targets: Iterable[str]) -> None:
+    def update(self, targets: Iterable[str] | Mapping[str, float]) -> None:
         """Choose from these from now on. What is known of those that stay is kept."""
-        names = list(targets)
+        names: list[str] = list(targets)
         checks.require(len(names) > 0, "targets", "at least one", names)
         checks.require(len(set(names)) == len(names), "targets", "without repetition", names)
-        self._targets = {name: self._targets.get(name) or Target(name) for name in names}
+        weights: Mapping[str, float] = (
+            cast("Mapping[str, float]", targets)
+            if isinstance(targets, Mapping)
+            else dict.fromkeys(names, 1.0)
+        )
+        for weight in weights.values():
+            checks.positive("weight", weight)
+        now, before = self.clock.now(), self._targets
+        if before and not before.keys() >= set(names):
+            self._warm_at = now + self._slow_start
+        # Those that are there from the beginning are all as cold as each other.
+        joined = now if before else float("-inf")
+        self._targets = {name: before.get(name) or Target(name, joined) for name in names}
+        for target in self._targets.values():
+            target.weight = weights[target.name]
+        self._equal = len(set(weights.values())) == 1
         self.ejector.replace(list(self._targets.values()))
 
     def pick(self, key: str | None = None, *, avoid: Collection[str] = ()) -> Lease:
@@ -190,26 +223,61 @@ class Balancer:
 
     def _choose(self, among: Sequence[Target], key: str | None, now: float) -> Target:
         if self._way == "hash" and key is not None:
-            return max(among, key=lambda target: _weight(f"{key}\0{target.name}"))
+            return max(among, key=lambda target: _claim(key, target))
+        weights = (
+            None if self._equal and now >= self._warm_at else [self._weight(each, now) for each in among]
+        )
         if self._way == "round_robin":
-            turn, self._turn = self._turn, self._turn + 1
-            return among[turn % len(among)]
+            return self._next(among, weights)
+        if len(among) == 1:
+            return among[0]
+        load = Target.slow if self._way == "ewma" else Target.busy
+        if weights is not None:
+            first = self._draw(weights)
+            second = self._draw([0.0 if at == first else weight for at, weight in enumerate(weights)])
+            one, two = among[first], among[second]
+            return two if load(two, now) / weights[second] < load(one, now) / weights[first] else one
         count = len(among)
         first = int(self.clock.random() * count)
-        if count == 1:
-            return among[first]
         second = int(self.clock.random() * (count - 1))
         one, two = among[first], among[second + (second >= first)]
-        load = Target.slow if self._way == "ewma" else Target.busy
         return two if load(two, now) < load(one, now) else one
+
+    def _weight(self, target: Target, now: float) -> float:
+        """The weight of a target, of which a cold one has only a part."""
+        if now >= target.joined + self._slow_start:
+            return target.weight
+        return target.weight * max(_COLD, (now - target.joined) / self._slow_start)
+
+    def _draw(self, weights: Sequence[float]) -> int:
+        """One of them by chance, the heavier the likelier; never one that weighs nothing."""
+        bounds = list(accumulate(weights))
+        return bisect_right(bounds, self.clock.random() * bounds[-1])
+
+    def _next(self, among: Sequence[Target], weights: Sequence[float] | None) -> Target:
+        """Each in turn; the heavier ones more often, and evenly spread (as nginx does it)."""
+        if weights is None:
+            turn, self._turn = self._turn, self._turn + 1
+            return among[turn % len(among)]
+        for target, weight in zip(among, weights, strict=True):
+            target.credit += weight
+        chosen = max(among, key=lambda target: target.credit)
+        chosen.credit -= sum(weights)
+        return chosen
 
     def _tell(self, kind: Kind, target: Target) -> None:
         detail = {"target": target.name}
+        if kind == "returned":
+            target.joined = self.clock.now()
+            self._warm_at = target.joined + self._slow_start
         self._sinks.send(Event(kind, "balancer", self.name, detail=detail))
 
     def __repr__(self) -> str:
         return f"Balancer({list(self._targets)!r}, pick={self._way!r})"
 
 
-def _weight(text: str) -> bytes:
-    return blake2b(text.encode(), digest_size=8).digest()
+def _claim(key: str, target: Target) -> float:
+    """How strongly a target claims a key: the strongest has it, and weights tell how often that is."""
+    digest = blake2b(f"{key}\0{target.name}".encode(), digest_size=8).digest()
+    chance = (int.from_bytes(digest, "big") + 1) / 2**64
+    return target.weight / -log(chance) if chance < 1.0 else float("inf")

@@ -68,10 +68,10 @@ H = TypeVar("H", bound=Health)
 class Ejector(Generic[H]):
     """Decides who is out. `rules` of `None` eject nobody."""
 
-    __slots__ = ("_members", "_next", "_out", "_rules", "_tell", "_usable")
+    __slots__ = ("_members", "_next", "_out", "_tell", "_usable", "rules")
 
     def __init__(self, rules: Outliers | None, members: Sequence[H], tell: Callable[[Kind, H], None]) -> None:
-        self._rules = rules
+        self.rules = rules
         self._tell = tell
         self.replace(members)
 
@@ -98,7 +98,7 @@ class Ejector(Generic[H]):
 
     def fail(self, member: H, generation: int, now: float) -> None:
         """A call to it failed. Calls begun before it was ejected, or while it is, tell nothing new."""
-        rules = self._rules
+        rules = self.rules
         if rules is None or generation != member.generation or member.until is not None:
             return
         member.streak += 1
@@ -135,7 +135,7 @@ class Ejector(Generic[H]):
 
     def _settle(self) -> None:
         out = [member for member in self._members if member.until is not None]
-        panic = self._rules is None or len(out) > self._rules.panic * len(self._members) + SLACK
+        panic = self.rules is None or len(out) > self.rules.panic * len(self._members) + SLACK
         self._out: Sequence[H] = out
         self._usable: Sequence[H] = (
             self._members
