@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 
-from bookstore.contracts.health import WhoAmI
+from bookstore.contracts.health import QueueHealth, WhoAmI
 from bookstore.service import docs, health
 from bookstore.service.access import AccessLog
 from bookstore.service.body import StrictRequest
@@ -42,6 +42,8 @@ class Service:
         lifespan: Context managers to hold open while serving; entered in order, left in reverse.
         access: Tells who asks, for the hooks of `bookstore.service.tokens.callers`.
         front: Wraps the router in a plain ASGI app that sees each request first.
+        alive: Whether what the process does beside serving goes on; else `/health/live` says 503.
+        queue: The work that is owed, for `/health`.
         port_setting: The setting with the port to serve on, for an app that has several.
     """
 
@@ -57,6 +59,8 @@ class Service:
         lifespan: Sequence[Lifespan] = (),
         access: Access | None = None,
         front: "Callable[[ASGIApp], ASGIApp] | None" = None,
+        alive: Callable[[], bool] = lambda: True,
+        queue: Callable[[], QueueHealth] | None = None,
         port_setting: str = "PORT",
     ) -> None:
         self.name = name
@@ -66,7 +70,7 @@ class Service:
         self.port: int = getattr(settings, port_setting.lower())
         hostname = platform.node()
         self.instance = settings.instance or f"{hostname}-{os.getpid()}"
-        self.checkup = Checkup(dependencies)
+        self.checkup = Checkup(dependencies, alive=alive, queue=queue)
         self.metrics = Metrics(name, version)
         self._lifespan = lifespan
 

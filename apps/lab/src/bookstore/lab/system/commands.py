@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         "doctor": _doctor,
         "accounts": _accounts,
         "demo": _demo,
+        "orders": _orders,
     }
     try:
         return verbs[arguments.verb](arguments, folder)
@@ -179,3 +180,9 @@ def _demo(arguments: argparse.Namespace, folder: StateFolder) -> int:
     from bookstore.lab.scenario.demo import demo  # noqa: PLC0415 - brings an HTTP client with it
 
     return demo(Start(folder=folder, port_base=arguments.port_base), pause=not arguments.yes)
+
+
+def _orders(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.system.operate import orders  # noqa: PLC0415 - only this verb needs it
+
+    return orders(arguments.words, folder)

@@ -2,6 +2,20 @@
 
 from bookstore.service.testing.forgeries import forgeries
 from bookstore.service.testing.issuer import Issuer
-from bookstore.service.testing.serving import serving
+from bookstore.service.testing.serving import (
+    check_problem,
+    environment,
+    serving,
+    started,
+    wait_until_ready,
+)
 
-__all__ = ["Issuer", "forgeries", "serving"]
+__all__ = [
+    "Issuer",
+    "check_problem",
+    "environment",
+    "forgeries",
+    "serving",
+    "started",
+    "wait_until_ready",
+]
