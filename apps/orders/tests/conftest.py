@@ -63,6 +63,7 @@ MODES = {
     "unavailable": (whole(503, b'{"status": 503}'), "kept"),
     "throttled": (whole(429, b"{}"), "kept"),
     "forbidden": (whole(403, b"{}"), "kept"),
+    "gone": (whole(404, b'{"detail": "nothing answers at /inventory"}'), "kept"),
     "accepted": (lambda body: whole(202, body), "kept"),
 }
 
@@ -324,7 +325,7 @@ def shared(orders_template, shared_books):
 
 @pytest.fixture(scope="session")
 def ways_to_fail():
-    return [mode for mode in MODES if mode not in {"well", "held"}]
+    return [mode for mode in MODES if mode not in {"well", "held", "gone"}]
 
 
 @pytest.fixture(scope="session")
