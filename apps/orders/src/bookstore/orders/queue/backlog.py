@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from bookstore.contracts.health import QueueHealth
 from bookstore.orders.queue.metrics import KINDS
-from bookstore.service.database import Database, DatabaseUnavailable
+from bookstore.service.database import Database
 from bookstore.service.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -112,14 +112,15 @@ class Backlog:
             task.cancel()
 
     async def _keep_counting(self) -> None:
+        well = True
         while True:
             try:
                 await self.count()
-            except DatabaseUnavailable as error:
-                # What is known stays known.
-                logger.debug("the queue can't be counted", extra={"cause": str(error)})
-            except Exception:
-                logger.exception("the queue can't be counted")
+                well = True
+            except Exception as error:  # noqa: BLE001 - what is known stays known
+                if well:
+                    logger.warning("the queue can't be counted", extra={"cause": str(error)})
+                well = False
             await asyncio.sleep(_EVERY)
 
     def _show(self) -> None:
