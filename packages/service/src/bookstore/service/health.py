@@ -87,7 +87,8 @@ async def _is_well(dependency: Dependency) -> bool:
     return error is None
 
 
-def _answer(health: Health) -> Response[Health]:
+def answer(health: Health) -> Response[Health]:
+    """200 where requests can be served, 503 where they can't."""
     if health.status in ("healthy", "degraded"):
         return Response(health)
     return Response(health, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
@@ -99,16 +100,16 @@ _ILL = {503: ResponseSpec(Health, description="Something that it needs isn't wel
 @get("/health", tags=["operations"], responses=_ILL)
 async def health(checkup: Given[Checkup]) -> Response[Health]:
     """How the service and each of its dependencies are."""
-    return _answer(await checkup.deep())
+    return answer(await checkup.deep())
 
 
 @get("/health/live", tags=["operations"], responses=_ILL)
 async def live(checkup: Given[Checkup]) -> Response[Health]:
     """Whether the process is alive; says nothing about anything else."""
-    return _answer(Health(status="healthy" if checkup.alive() else "unhealthy", services={}))
+    return answer(Health(status="healthy" if checkup.alive() else "unhealthy", services={}))
 
 
 @get("/health/ready", tags=["operations"], responses=_ILL)
 async def ready(checkup: Given[Checkup]) -> Response[Health]:
     """Whether requests should come here."""
-    return _answer(await checkup.ready())
+    return answer(await checkup.ready())
