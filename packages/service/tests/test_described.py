@@ -173,20 +173,3 @@ async def test_a_change_of_nothing_is_none(document):
 async def test_an_identity_is_an_integer_to_the_reader(document):
     [parameter] = document["paths"]["/v1/books/{book_id}"]["put"]["parameters"]
     assert (parameter["schema"]["type"], parameter["schema"]["minimum"]) == ("integer", 1)
-
-
-async def test_schemas_are_as_strict_as_the_service(document):
-    schema = document["components"]["schemas"]["Change"]
-    assert schema["additionalProperties"] is False
-    assert re.fullmatch(schema["properties"]["price"]["pattern"], "12.990")
-    assert not re.fullmatch(schema["properties"]["price"]["pattern"], "12.999")
-    # RFC 9457 lets a problem grow.
-    assert "additionalProperties" not in document["components"]["schemas"]["ProblemDetails"]
-
-
-async def test_bounds_of_whole_numbers_are_exact(document):
-    [parameter] = document["paths"]["/v1/books/{book_id}"]["put"]["parameters"]
-    assert parameter["schema"]["maximum"] == 2**63 - 1
-    limit = document["paths"]["/v2/books"]["get"]["parameters"][0]
-    assert (limit["schema"]["minimum"], limit["schema"]["maximum"]) == (1, 100)
-    assert isinstance(limit["schema"]["maximum"], int)

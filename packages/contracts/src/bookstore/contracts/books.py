@@ -9,6 +9,14 @@ from bookstore.contracts.base import Id, Money, Page, Wire
 from bookstore.contracts.orders import MAX_LINES, NewLine
 from bookstore.contracts.values import Description, Price, Text
 
+Title = Annotated[str, Meta(examples=["Emma"])]
+Author = Annotated[str, Meta(examples=["Jane Austen"])]
+About = Annotated[str | None, Meta(examples=["A clever young woman is wrong about everybody."])]
+NewTitle = Annotated[Text, Meta(examples=["Emma"])]
+NewAuthor = Annotated[Text, Meta(examples=["Jane Austen"])]
+NewAbout = Annotated[Description, Meta(examples=["A clever young woman is wrong about everybody."])]
+Moment = Annotated[datetime, Meta(examples=["2026-01-31T09:00:00Z"])]
+CoverType = Literal["image/jpeg", "image/png", "image/webp", "image/avif"]
 Stock = Annotated[
     int,
     Meta(
@@ -20,15 +28,6 @@ Stock = Annotated[
         extra_json_schema={"extra": {"minimum": 0}},
     ),
 ]
-
-Title = Annotated[str, Meta(examples=["Emma"])]
-Author = Annotated[str, Meta(examples=["Jane Austen"])]
-About = Annotated[str | None, Meta(examples=["A clever young woman is wrong about everybody."])]
-NewTitle = Annotated[Text, Meta(examples=["Emma"])]
-NewAuthor = Annotated[Text, Meta(examples=["Jane Austen"])]
-NewAbout = Annotated[Description, Meta(examples=["A clever young woman is wrong about everybody."])]
-Moment = Annotated[datetime, Meta(examples=["2026-01-31T09:00:00Z"])]
-CoverType = Literal["image/jpeg", "image/png", "image/webp", "image/avif"]
 
 
 class BookV1(Wire, frozen=True, kw_only=True):

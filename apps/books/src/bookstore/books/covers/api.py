@@ -42,8 +42,7 @@ _PATH = "/v2/books/{book_id:str}/cover"
     before_request=staff_only,
     request_max_body_size=LARGEST,
     operation_class=CoverUpload,
-    responses={201: ResponseSpec(wire.Cover, description="The first cover of the book")}
-    | problems(401, 403, 408),
+    responses={201: ResponseSpec(wire.Cover, description="The first cover of the book")} | problems(408),
 )
 async def put_cover(request: Asked, book_id: PathId, gallery: Given[Gallery]) -> Response[wire.Cover]:
     """Give a book a cover in place of any other: a JPEG, PNG, WebP or AVIF, which is told by its content."""
@@ -79,7 +78,7 @@ async def read_cover(request: Asked, book_id: PathId, gallery: Given[Gallery]) -
     return Stream(content, media_type=cover.media_type, headers=headers)
 
 
-@delete(_PATH, status_code=204, tags=["covers"], before_request=staff_only, responses=problems(401, 403))
+@delete(_PATH, status_code=204, tags=["covers"], before_request=staff_only)
 async def delete_cover(book_id: PathId, gallery: Given[Gallery]) -> None:
     """Take a book's cover away."""
     number = identity("book", book_id)

@@ -4,12 +4,9 @@ from dataclasses import dataclass
 from typing import get_args
 
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody
 
 from bookstore.contracts.books import CoverType
-
-_PICTURE = Schema(type=OpenAPIType.STRING, content_encoding="binary")
 
 
 @dataclass
@@ -18,7 +15,7 @@ class CoverUpload(Operation):
 
     def __post_init__(self) -> None:
         """Tell of the body."""
-        content = {each: OpenAPIMediaType(schema=_PICTURE) for each in get_args(CoverType)}
+        content = {each: OpenAPIMediaType() for each in get_args(CoverType)}
         self.request_body = RequestBody(content=content, required=True)
 
 

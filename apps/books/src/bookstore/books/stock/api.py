@@ -35,7 +35,7 @@ from bookstore.service.identity import PathId, identity
 from bookstore.service.pages import Limit, plainly_asked
 from bookstore.service.problem import Asked, Problem, invalid, not_found
 from bookstore.service.provide import Given
-from bookstore.service.tokens.callers import staff_only
+from bookstore.service.tokens.callers import Together, services_only, staff_only
 
 ReservationId = Annotated[
     str,
@@ -76,7 +76,7 @@ async def read_stock(book_id: PathId, stock: Given[StockStore]) -> Inventory:
     "/inventory/{book_id:str}",
     tags=["inventory"],
     before_request=staff_only,
-    responses=problems(401, 403, 409),
+    responses=problems(409),
 )
 async def change_stock(
     book_id: PathId, data: JSONBody[InventoryChange], stock: Given[StockStore], changed: Given[Changed]
@@ -97,8 +97,8 @@ async def change_stock(
 @put(
     "/inventory/reservations/{reservation_id:str}",
     tags=["reservations"],
-    before_request=staff_only,
-    responses={201: ResponseSpec(Reservation, description="Held from now on")} | problems(401, 403, 409),
+    before_request=services_only,
+    responses={201: ResponseSpec(Reservation, description="Held from now on")} | problems(409),
 )
 async def reserve(
     request: Asked,
@@ -132,8 +132,8 @@ async def reserve(
     "/inventory/reservations/{reservation_id:str}/commit",
     status_code=200,
     tags=["reservations"],
-    before_request=staff_only,
-    responses=problems(401, 403, 409),
+    before_request=services_only,
+    responses=problems(409),
 )
 async def commit(
     reservation_id: ReservationId, stock: Given[StockStore], changed: Given[Changed]
@@ -147,8 +147,8 @@ async def commit(
     "/inventory/reservations/{reservation_id:str}/release",
     status_code=200,
     tags=["reservations"],
-    before_request=staff_only,
-    responses=problems(401, 403, 409),
+    before_request=services_only,
+    responses=problems(409),
 )
 async def release(
     reservation_id: ReservationId, stock: Given[StockStore], changed: Given[Changed]
@@ -161,22 +161,23 @@ async def release(
 @get(
     "/inventory/reservations/{reservation_id:str}",
     tags=["reservations"],
-    before_request=staff_only,
-    responses=problems(401, 403),
+    before_request=services_only,
 )
 async def read_reservation(reservation_id: ReservationId, stock: Given[StockStore]) -> Reservation:
     """One reservation."""
     return _reservation(await stock.reservation(_named(reservation_id)) or _unknown())
 
 
-async def _listed(request: Asked) -> None:
-    await staff_only(request)
-    await plainly_asked(request)
+async def _held_only(request: Asked) -> None:
     if request.query_params.getall("state", ["held"]) != ["held"]:
         raise _invalid(request, "state", "must be held")
 
 
-@get("/inventory/reservations", tags=["reservations"], before_request=_listed, responses=problems(401, 403))
+@get(
+    "/inventory/reservations",
+    tags=["reservations"],
+    before_request=Together(services_only, plainly_asked, _held_only),
+)
 async def list_reservations(
     *,
     request: Asked,

@@ -92,26 +92,7 @@ def described(document: dict[str, Any], refusals: Mapping[tuple[str, str], Itera
                     tell_strictly(method, told, document)
     [_], schemas = msgspec.json.schema_components([ProblemDetails], ref_template=_REFERENCE)
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
-    return cast("dict[str, Any]", _with_whole_bounds(document))
-
-
-def _with_whole_bounds(node: Any) -> Any:
-    """The same with bounds such as 100 for 100.0: Litestar makes them floats, and 2**63 - 1 is none."""
-    if isinstance(node, dict):
-        told = cast("dict[str, Any]", node)
-        return {
-            key: _whole(value) if key in ("minimum", "maximum") else _with_whole_bounds(value)
-            for key, value in told.items()
-        }
-    if isinstance(node, list):
-        return [_with_whole_bounds(each) for each in cast("list[Any]", node)]
-    return node
-
-
-def _whole(bound: Any) -> Any:
-    if isinstance(bound, float) and bound.is_integer():
-        return min(int(bound), 2**63 - 1)
-    return bound
+    return document
 
 
 def _tell_failures(path: str, operation: dict[str, Any], refused: Iterable[int]) -> None:
