@@ -38,7 +38,7 @@ ELSEWHERE = {
 }
 """Commands that aren't run here, each with the reason."""
 
-SERVER = re.compile(r"uv run (books|orders|gateway|supplier)$")
+SERVER = re.compile(r"uv run (books|orders|orders-worker|gateway|supplier)$")
 
 PORTS = [*SYSTEM.services, *(door for service in SYSTEM.services for door in service.doors)]
 """Whatever has a port and a row of its own."""
@@ -166,7 +166,7 @@ SERVERS = [
 
 
 @pytest.mark.parametrize(
-    ("document", "command"), SERVERS, ids=lambda value: value.parent.name if isinstance(value, Path) else ""
+    ("document", "command"), SERVERS, ids=[command.rpartition(" ")[2] for _, command in SERVERS]
 )
 def test_a_service_starts_alone(document, command, postgres_database, client, eventually):
     """With a fresh database and a free port; it leaves in order when it is told to."""
