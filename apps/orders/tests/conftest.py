@@ -9,20 +9,15 @@ import time
 from contextlib import contextmanager
 
 import httpx
-import jwt
 import psycopg
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from litestar import get
 
 from bookstore.orders import life
 from bookstore.orders.app import create_app
 from bookstore.orders.settings import OrdersSettings
 from bookstore.service import testing
-from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.migrate import upgrade
-from bookstore.service.settings import Settings
 
 
 def whole(status, body):
@@ -63,6 +58,7 @@ MODES = {
     "unavailable": (whole(503, b'{"status": 503}'), "kept"),
     "throttled": (whole(429, b"{}"), "kept"),
     "forbidden": (whole(403, b"{}"), "kept"),
+    "gone": (whole(404, b'{"detail": "nothing answers at /inventory"}'), "kept"),
     "accepted": (lambda body: whole(202, body), "kept"),
 }
 
@@ -238,38 +234,12 @@ def books(start_books):
         yield books
 
 
-class Accounts:
-    """Publishes a key as accounts does, and makes tokens with it."""
-
-    def __init__(self):
-        self._key = Ed25519PrivateKey.generate()
-        public = jwt.algorithms.OKPAlgorithm.to_jwk(self._key.public_key())
-        self.keys = {"keys": [{**json.loads(public), "kid": "k"}]}
-        self.url = ""
-
-    def bearer(self, user_id, *roles, customer_id=None):
-        now = int(time.time())
-        claims = {
-            "iss": "bookstore-accounts", "aud": "bookstore", "sub": str(user_id), "jti": f"t{user_id}",
-            "iat": now, "exp": now + 600, "roles": roles or ["customer"], "customer_id": customer_id,
-        }  # fmt: skip
-        token = jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": "k"})
-        return {"Authorization": f"Bearer {token}"}
-
-
 @pytest.fixture(scope="session")
 def accounts():
-    accounts = Accounts()
-
-    @get("/.well-known/jwks.json")
-    async def keys() -> dict[str, list[dict[str, str]]]:
-        return accounts.keys
-
-    def create():
-        return Service("accounts", "1", Settings(port=0, access_log=False), handlers=[keys])
-
-    with testing.serving(create) as accounts.url:
-        yield accounts
+    """Somebody who makes tokens, as accounts does; `url` is where the keys are."""
+    issuer = testing.Issuer()
+    with issuer.publishing() as issuer.url:
+        yield issuer
 
 
 @contextmanager
@@ -324,7 +294,7 @@ def shared(orders_template, shared_books):
 
 @pytest.fixture(scope="session")
 def ways_to_fail():
-    return [mode for mode in MODES if mode not in {"well", "held"}]
+    return [mode for mode in MODES if mode not in {"well", "held", "gone"}]
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ SECRET = "s3rv1ce-" * 4
 @pytest.fixture
 def people(accounts):
     return {
-        "ana": accounts.bearer(1, customer_id=11),
-        "ben": accounts.bearer(2, customer_id=12),
-        "nobody's": accounts.bearer(3),
-        "staff": accounts.bearer(4, "staff"),
-        "ops": accounts.bearer(5, "ops"),
+        "ana": accounts.bearer("customer", sub="1", customer_id=11),
+        "ben": accounts.bearer("customer", sub="2", customer_id=12),
+        "nobody's": accounts.bearer("customer", sub="3", customer_id=None),
+        "staff": accounts.bearer("staff", sub="4", customer_id=None),
+        "ops": accounts.bearer("ops", sub="5", customer_id=None),
         "service": {"Authorization": f"Service {SECRET}"},
         "nobody": {},
     }

@@ -1,5 +1,6 @@
 """Watching an order: its state now, each change, the end; and what ends a watch before that."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ import httpx
 import pytest
 
 from bookstore.orders.events import api as events_api
+from bookstore.orders.events.feed import Feed
+from bookstore.service.database import DatabaseUnavailable
 from bookstore.service.testing import started, wait_until_ready
 
 ONE = {"book_id": 1, "quantity": 1}
@@ -151,6 +154,28 @@ def test_nothing_is_missed_while_the_connection_is_away(orders, order, query, fi
         assert query(cut) == [(True,)]
         finish(database_url, order["id"])  # nobody listens
         assert watch.state() == "Validated"
+
+
+async def test_all_are_woken_when_the_listening_begins_anew():
+    """While nobody listened anything may have happened to any order."""
+    told = asyncio.Queue()
+
+    async def listen():
+        while isinstance(item := await told.get(), str):
+            yield item
+        raise item
+
+    async with Feed(listen, most=10) as feed:
+        with feed.watch(1) as first, feed.watch(2) as second:
+            for item in ("", DatabaseUnavailable("lost"), ""):
+                told.put_nowait(item)
+                if item == "":
+                    await asyncio.gather(first.wait(), second.wait())
+                    first.clear()
+                    second.clear()
+            told.put_nowait("2")
+            await second.wait()
+            assert not first.is_set()
 
 
 @pytest.mark.usefixtures("order")

@@ -65,7 +65,8 @@ def test_another_body_is_refused_and_the_key_stays_with_the_first(orders, books,
 
 
 def test_versions_and_callers_have_keys_of_their_own(database_url, books, accounts, run_orders):
-    ana, ben = accounts.bearer(1, customer_id=11), accounts.bearer(2, customer_id=12)
+    ana = accounts.bearer("customer", sub="1", customer_id=11)
+    ben = accounts.bearer("customer", sub="2", customer_id=12)
     with run_orders(database_url, books.url, accounts_service_url=accounts.url) as client:
         made = [
             _post(client, "v1", ONE, "k", **ana),

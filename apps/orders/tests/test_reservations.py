@@ -43,6 +43,13 @@ def test_too_few_copies_are_a_409_that_names_the_book(  # noqa: PLR0917
     assert orders.post(path, json=body).status_code == 201
 
 
+def test_a_book_that_goes_between_its_price_and_its_reservation_is_a_404(orders, books, query, check_problem):
+    books.reserve_modes = ["gone"]
+    problem = check_problem(orders.post("/v1/orders", json=ONE), 404, "not-found")
+    assert "/inventory" not in problem["detail"]
+    assert query("SELECT count(*) FROM orders") == [(0,)]
+
+
 def test_of_many_at_once_as_many_are_served_as_there_are_copies(orders, books, query, check_problem):
     books.stock[1] = 50
     with ThreadPoolExecutor(16) as pool:

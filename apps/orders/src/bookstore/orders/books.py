@@ -164,10 +164,10 @@ class Books:
         )
         if answer.status in {_OK, _CREATED}:
             return
-        if answer.status in {_MISSING, _CONFLICT}:
+        if answer.status == _MISSING:
+            raise Problem(404, "not-found", "one of these books is not on sale any more")
+        if answer.status == _CONFLICT:
             refusal = _read(_refusal, answer)
-            if answer.status == _MISSING:
-                raise Problem(404, "not-found", str(refusal.detail))
             if refusal.type == _TOO_FEW:
                 raise TooFew(str(refusal.detail))
         raise BooksUnavailable

@@ -19,7 +19,7 @@ class OrdersSettings(TokenSettings, frozen=True, kw_only=True):
     """Where the books service answers."""
     books_timeout: Annotated[float, Meta(gt=0, le=30)] = 1.0
     """Seconds that books has to tell of all books of an order; an order is answered within two in all."""
-    books_reserve_timeout: Annotated[float, Meta(gt=0, le=30)] = 0.6
+    books_reserve_timeout: Annotated[float, Meta(gt=0, le=30)] = 1.0
     """Seconds that books has to hold an order's copies."""
     books_circuit_open: Annotated[float, Meta(gt=0, le=3600)] = 2.0
     """Seconds for which books isn't called after five failures in a row."""

@@ -1,5 +1,6 @@
 """A sink for Prometheus."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -39,6 +40,7 @@ class PrometheusSink:
         self._state = Gauge(
             f"{prefix}_circuit_state", "0 closed, 1 half open, 2 open", _LABELS[:2], registry=registry
         )
+        self._known: dict[tuple[str, str, str, str | None, int], Callable[[float], None]] = {}
 
     def watch(self, pipeline: Pipeline) -> None:
         """Show a pipeline before anything happens: its calls and its circuits' events at 0.
@@ -55,15 +57,23 @@ class PrometheusSink:
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
+        key = (event.kind, event.name, event.policy, event.verdict, event.attempt)
+        tell = self._known.get(key)
+        if tell is None:
+            tell = self._known[key] = self._teller(event)
+        tell(event.elapsed)
+        if event.kind == "transition":
+            self._state.labels(event.name, event.policy).set(STATES.index(event.detail["to"]))
+
+    def _teller(self, event: Event) -> Callable[[float], None]:
+        """Tells of events like this one. Finding a series takes five times as long as changing it."""
         series = labels(event)
         if event.kind == "call":
-            self._calls.labels(**series).observe(event.elapsed)
-        elif event.kind == "attempt":
-            self._attempts.labels(attempt=str(event.attempt), **series).observe(event.elapsed)
-        else:
-            self._events.labels(kind=event.kind, **series).inc()
-            if event.kind == "transition":
-                self._state.labels(event.name, event.policy).set(STATES.index(event.detail["to"]))
+            return self._calls.labels(**series).observe
+        if event.kind == "attempt":
+            return self._attempts.labels(attempt=str(event.attempt), **series).observe
+        counter = self._events.labels(kind=event.kind, **series)
+        return lambda _: counter.inc()
 
 
 def _number(breaker: Breaker) -> float:
