@@ -17,7 +17,10 @@ SERVICES = {
 }
 
 
-GUARDED = {"books": {("POST", "/v1/books"), ("DELETE", "/v2/books/book_id")}, "orders": set()}
+GUARDED = {
+    "books": {("POST", "/v1/books"), ("DELETE", "/v2/books/book_id")},
+    "orders": {("GET", "/v2/orders"), ("POST", "/v1/queue/pause")},
+}
 """Some of the operations that must be found; an empty set would prove nothing else."""
 
 
