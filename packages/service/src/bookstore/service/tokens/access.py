@@ -18,6 +18,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     user_id: int | None
     customer_id: int | None
     roles: frozenset[str]
+    scopes: frozenset[str] = frozenset()
+    """What the token was asked for beside that (RFC 6749, 3.3)."""
 
     def is_any(self, *roles: str) -> bool:
         """Whether the caller has one of these roles."""
@@ -74,4 +76,9 @@ class Access:
         claims = await self._verifier.verify(bearer[1].decode())
         if not _USER.fullmatch(claims.sub):
             raise TokenRefused("its subject is no user")
-        return Caller(user_id=int(claims.sub), customer_id=claims.customer_id, roles=frozenset(claims.roles))
+        return Caller(
+            user_id=int(claims.sub),
+            customer_id=claims.customer_id,
+            roles=frozenset(claims.roles),
+            scopes=frozenset(claims.scope.split()),
+        )
