@@ -6,16 +6,20 @@ import json
 import random
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
 
 from bookstore.gateway.app import create_app
 from bookstore.gateway.settings import GatewaySettings
+from bookstore.service.app import Service
+from bookstore.service.serve import _server
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
 
@@ -83,6 +87,8 @@ class RawService:
         self.heard = asyncio.Event()
         self.ended = asyncio.Event()
         self.url = ""
+        self.well = True
+        self.asked = 0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["RawService"]:
@@ -106,12 +112,22 @@ class RawService:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             try:
+                await self._is_asked_how_it_is(reader, writer)
                 await self.script(Peer(reader, writer, self))
                 writer.close()
                 await writer.wait_closed()
             finally:
                 writer.transport.abort()
                 self.ended.set()
+
+    async def _is_asked_how_it_is(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer health checks, which are no part of any script, as `well` tells."""
+        while (head := await reader.readuntil(b"\n")).startswith(b"GET /health/live "):
+            await reader.readuntil(b"\r\n\r\n")
+            self.asked += 1
+            writer.write(OK if self.well else OK.replace(b"200 OK", b"503 Away"))
+        # What the script is to read, as if nobody had looked.
+        reader._buffer[:0] = head
 
     async def lets_go(self) -> None:
         """The gateway has closed a connection, within a second."""
@@ -145,31 +161,53 @@ class Reply:
 
 
 class Gateway:
-    def __init__(self, port: int, books: RawService, orders: RawService, accounts: RawService) -> None:
+    """A gateway that serves in this process, and the services behind it."""
+
+    def __init__(self, port: int, admin_port: int, service: Service, services: dict[str, RawService]) -> None:
         self.port = port
-        self.books = books
-        self.orders = orders
-        self.accounts = accounts
+        self.admin_port = admin_port
+        self.service = service
+        self.services = services
+        self.books = services["books"]
+        self.orders = services["orders"]
+        self.accounts = services["accounts"]
 
     def connect(self) -> Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         return asyncio.open_connection("127.0.0.1", self.port)
 
-    async def send(self, raw: bytes) -> Reply:
+    async def send(self, raw: bytes) -> "Reply":
         """Send these bytes; take all that comes until the gateway closes the connection."""
-        reader, writer = await self.connect()
-        writer.write(raw)
-        received = bytearray()
-        with contextlib.suppress(ConnectionError):
-            while piece := await reader.read(65536):
-                received += piece
-        writer.transport.abort()
-        return Reply(bytes(received))
+        return await send_to(self.port, raw)
 
-    async def ask(self, method: str, target: str, *headers: str, body: bytes = b"") -> Reply:
-        lines = [f"{method} {target} HTTP/1.1", "Host: shop.example", "Connection: close", *headers]
-        if body:
-            lines.append(f"Content-Length: {len(body)}")
-        return await self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+    async def settled(self) -> None:
+        """Every target has been asked how it is."""
+        while b"unknown" in (await self.admin("GET", "/upstreams")).body:
+            await asyncio.sleep(0.005)
+
+    async def admin(self, method: str, target: str, *headers: str, body: bytes = b"") -> "Reply":
+        """Ask the operators' side."""
+        return await send_to(self.admin_port, framed(method, target, "localhost", *headers, body=body))
+
+    async def ask(self, method: str, target: str, *headers: str, body: bytes = b"") -> "Reply":
+        return await self.send(framed(method, target, "shop.example", *headers, body=body))
+
+
+def framed(method: str, target: str, host: str, *headers: str, body: bytes = b"") -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+async def send_to(port: int, raw: bytes) -> Reply:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(raw)
+    received = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(65536):
+            received += piece
+    writer.transport.abort()
+    return Reply(bytes(received))
 
 
 def free_port() -> int:
@@ -180,41 +218,81 @@ def free_port() -> int:
             return port
 
 
+SERVICES = {
+    "books": ("/v1/books", "/v2/books", "/v2/cache"),
+    "orders": ("/v1/orders", "/v2/orders"),
+    "accounts": ("/auth", "/v1/customers", "/.well-known/jwks.json"),
+}
+CALM = {"interval": 3600.0}
+"""A health check that asks once: raw services write down what they are asked."""
+
+
+def plain(name: str, prefix: str, **more) -> dict[str, Any]:
+    return {"id": f"{name}{prefix.replace('/', '-')}", "prefix": prefix, "upstream": name, **more}
+
+
+def config_of(services: Mapping[str, RawService], **changes) -> dict[str, Any]:
+    """A file for these services. `upstream`, `route`, `timeout` and `retry` change all of their kind."""
+    route = {
+        "timeout": {"attempt": 5.0, "total": 5.0, **changes.pop("timeout", {})},
+        "retry": {"attempts": 1, **changes.pop("retry", {})},
+        **changes.pop("route", {}),
+    }
+    upstream = {"health": CALM, **changes.pop("upstream", {})}
+    file = {
+        "upstreams": {name: {"targets": [{"url": each.url}], **upstream} for name, each in services.items()},
+        "routes": [
+            plain(name, prefix, **route) for name, prefixes in SERVICES.items() for prefix in prefixes
+        ],
+        **changes,
+    }
+    file["routes"] = [{**route, **each} for each in file["routes"]]
+    return file
+
+
 @contextlib.asynccontextmanager
 async def serving(
-    books: Script = says_ok, orders: Script = says_ok, accounts: Script = says_ok, **settings
+    books: Script = says_ok,
+    orders: Script = says_ok,
+    accounts: Script = says_ok,
+    *,
+    gone: Collection[str] = (),
+    ill: Collection[str] = (),
+    file: Callable[[dict[str, RawService]], dict[str, Any]] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **changes,
 ) -> AsyncIterator[Gateway]:
+    """A gateway in front of three raw services, by a file that `config_of` or the test's own function makes.
+
+    Of those that are `gone` nobody listens; those that are `ill` say so.
+    """
     # pytest-timeout's signal doesn't reach a uvloop that waits: what hangs has to be ended from within.
-    async with asyncio.timeout(20):
-        port = free_port()
-        async with (
-            RawService(books).running() as one,
-            RawService(orders).running() as two,
-            RawService(accounts).running() as three,
-        ):
-            urls = {
-                "books_service_url": one.url,
-                "orders_service_url": two.url,
-                "accounts_service_url": three.url,
-            }
-            service = create_app(GatewaySettings(port=port, access_log=False, **{**urls, **settings}))
-            async with service.running():
-                server = Server(
-                    service.asgi,
-                    address="127.0.0.1",
-                    port=port,
-                    interface=Interfaces.ASGINL,
-                    http=HTTPModes.http1,
-                    websockets=False,
-                    log_enabled=False,
-                )
-                running = asyncio.ensure_future(server.serve())
-                await _accepts(port)
-                try:
-                    yield Gateway(port, one, two, three)
-                finally:
-                    server.stop()
-                    await running
+    async with asyncio.timeout(20), contextlib.AsyncExitStack() as stack:
+        services = {
+            name: await stack.enter_async_context(RawService(script).running())
+            for name, script in (("books", books), ("orders", orders), ("accounts", accounts))
+        }
+        for name in gone:
+            services[name].url = "http://127.0.0.1:9"
+        for name in ill:
+            services[name].well = False
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        path = Path(folder, "gateway.json")
+        path.write_bytes(msgspec.json.encode(file(services) if file else config_of(services, **changes)))
+        port, admin_port = free_port(), free_port()
+        given = {"gateway_config": str(path), "access_log": False, **(settings or {})}
+        service = create_app(GatewaySettings(port=port, admin_port=admin_port, **given))
+        async with service.running():
+            server = _server(service)
+            running = asyncio.ensure_future(server.serve())
+            await _accepts(port)
+            gateway = Gateway(port, admin_port, service, services)
+            await gateway.settled()
+            try:
+                yield gateway
+            finally:
+                server.stop()
+                await running
 
 
 async def _accepts(port: int) -> None:

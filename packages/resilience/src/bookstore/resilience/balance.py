@@ -180,6 +180,11 @@ class Balancer:
         return tuple(target.name for target in self.ejector.out)
 
     @property
+    def usable(self) -> tuple[str, ...]:
+        """Those that may be picked right now."""
+        return tuple(target.name for target in self.ejector.usable(self.clock.now()))
+
+    @property
     def in_flight(self) -> dict[str, int]:
         """Calls that run, by target."""
         return {name: target.in_flight for name, target in self._targets.items()}
