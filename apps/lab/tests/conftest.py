@@ -43,6 +43,7 @@ class System:
         self.folder = StateFolder(path)
         self.services = []
         self.databases = {}
+        self.members = {}
         self.environment = {}
 
     def add(self, name, mode="", **more):
@@ -52,7 +53,7 @@ class System:
         self.services.append({"name": name, "kind": "store", "port": any_free()})
 
     def environ(self):
-        rows = json.dumps({"services": self.services, "databases": self.databases})
+        rows = json.dumps({"services": self.services, "databases": self.databases, "members": self.members})
         here = {
             name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
         }
@@ -91,6 +92,16 @@ class System:
         """What the stand-in says of its own environment."""
         with urllib.request.urlopen(f"{self.rows[instance].url}/health") as answer:  # noqa: S310 - our own
             return json.loads(answer.read())["env"]
+
+    @property
+    def credentials(self):
+        return json.loads(self.folder.credentials.read_text())
+
+    @property
+    def asked(self):
+        """What stand-ins were asked as commands: the words, their standard input, the database."""
+        path = self.folder.path / "asked"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def family(self):
         """Everything that runs now: supervisor, guardian, instances and their children."""

@@ -17,7 +17,9 @@ def topology(text):
         Service(**{"offset": number, **row, **({} if row.get("kind") == "store" else {"run": (STANDIN,)})})
         for number, row in enumerate(rows["services"])
     ]
-    return Topology(services=tuple(services), databases=rows.get("databases", {}))
+    return Topology(
+        services=tuple(services), databases=rows.get("databases", {}), members=rows.get("members", {})
+    )
 
 
 if __name__ == "__main__":

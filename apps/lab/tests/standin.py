@@ -1,4 +1,4 @@
-"""A service small enough for tests: answers /health, and misbehaves on request (the setting MODE)."""
+"""A service small enough for tests: answers /health, notes commands, misbehaves on request (MODE)."""
 
 # ruff: noqa: T201 - its log is its stdout
 
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 MODE = os.environ.get("MODE", "")
 
@@ -24,6 +25,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+if sys.argv[1:]:
+    # As a command: write down what it was asked, with what on standard input, and for which database.
+    with Path("asked").open("a") as file:
+        file.write(json.dumps([sys.argv[1:], sys.stdin.read(), os.environ.get("DATABASE_URL")]) + "\n")
+    print(f"did {sys.argv[1]}")
+    sys.exit(MODE == "denies")
 if MODE == "refuses":
     print(json.dumps({"level": "error", "message": "PRICE: unknown setting"}), flush=True)
     sys.exit(2)

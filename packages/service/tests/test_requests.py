@@ -107,9 +107,14 @@ async def test_every_error_is_a_problem_with_the_ids_of_its_request(client, meth
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
     if status == 405:
-        assert "POST" in answer.headers["allow"]
+        assert answer.headers["allow"] == "OPTIONS, POST"
     if status == 503:
         assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_where_there_is_get_there_is_head(client):
+    answer = await client.delete("/v2/things/1")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 async def test_a_head_is_a_get_and_a_trailing_slash_is_nothing(client):

@@ -1,44 +1,30 @@
 """Tokens: one table of forgeries, each refused; and the few ways in which a token may be good."""
 
-import base64
-import hashlib
-import hmac
 import json
 import time
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from bookstore.service.problem import Problem
-from bookstore.service.tokens import OPERATOR, Access, Key, TokenRefused, Verifier, read_keys
+from bookstore.service.testing import Issuer, forgeries
+from bookstore.service.testing.issuer import public_jwk
+from bookstore.service.tokens import OPERATOR, SERVICE, Access, Key, TokenRefused, Verifier, read_keys
 
-ALGORITHMS = {
-    "EdDSA": jwt.algorithms.OKPAlgorithm,
-    "ES256": jwt.algorithms.ECAlgorithm,
-    "RS256": jwt.algorithms.RSAAlgorithm,
-}
-PRIVATE = {
-    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
-    "ES256": ec.generate_private_key(ec.SECP256R1()),
-    "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
-}
+ISSUER = Issuer()
+JWKS = {name: ISSUER.jwk(name, alg=name, use="sig") for name in ISSUER.private}
 STRANGER = ed25519.Ed25519PrivateKey.generate()
+NOW = int(time.time())
 
-
-def public_jwk(private, algorithm, **extra):
-    return {**json.loads(ALGORITHMS[algorithm].to_jwk(private.public_key())), "kid": algorithm, **extra}
-
-
-JWKS = {name: public_jwk(private, name, alg=name, use="sig") for name, private in PRIVATE.items()}
+signed = ISSUER.token
+claims = ISSUER.claims
 
 
 class Published:
     """Keys that a test can take away."""
 
     def __init__(self):
-        self.keys = read_keys(json.dumps({"keys": list(JWKS.values())}).encode())
+        self.keys = read_keys(ISSUER.document)
 
     async def find(self, kid):
         return self.keys.get(kid)
@@ -54,132 +40,7 @@ def verifier(published):
     return Verifier(published)
 
 
-def claims(**changed):
-    now = int(time.time())
-    made = {
-        "iss": "bookstore-accounts",
-        "aud": "bookstore",
-        "sub": "7",
-        "jti": "j",
-        "iat": now,
-        "exp": now + 3600,
-        "roles": ["customer"],
-        "customer_id": 3,
-        **changed,
-    }
-    return {name: value for name, value in made.items() if value is not ...}
-
-
-def b64(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def signed(payload=None, *, algorithm="EdDSA", private=None, **header):
-    """A token made by hand, so that nothing is too wrong to be made."""
-    head = {"alg": algorithm, "kid": algorithm, "typ": "at+jwt", **header}
-    head = {name: value for name, value in head.items() if value is not ...}
-    body = payload if isinstance(payload, bytes) else json.dumps(payload or claims()).encode()
-    part = f"{b64(json.dumps(head).encode())}.{b64(body)}"
-    tool = jwt.get_algorithm_by_name(algorithm)
-    return f"{part}.{b64(tool.sign(part.encode(), private or PRIVATE[algorithm]))}"
-
-
-def with_secret(secret, **header):
-    head = {"alg": "HS256", "kid": "EdDSA", "typ": "JWT", **header}
-    part = f"{b64(json.dumps(head).encode())}.{b64(json.dumps(claims()).encode())}"
-    return f"{part}.{b64(hmac.digest(secret, part.encode(), hashlib.sha256))}"
-
-
-def unsigned(algorithm):
-    head = {"alg": algorithm, "kid": "EdDSA", "typ": "JWT"}
-    return f"{b64(json.dumps(head).encode())}.{b64(json.dumps(claims()).encode())}."
-
-
-def pem(private):
-    return private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-
-
-def raw(private):
-    return private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-
-
-def tampered():
-    head, _, signature = signed().split(".")
-    return f"{head}.{b64(json.dumps(claims(sub='1', roles=['ops'])).encode())}.{signature}"
-
-
-HOUR = 3600
-NOW = int(time.time())
-FORGED = {
-    "nothing": "",
-    "no token": "abc",
-    "two parts": "a.b",
-    "four parts": signed() + ".x",
-    "five parts, encrypted": "a.b.c.d.e",
-    "dots": "..",
-    "not base64": "!.!.!",
-    "header is no JSON": b64(b"{") + "." + b64(b"{}") + ".x",
-    "header is a list": b64(b"[]") + "." + b64(b"{}") + ".x",
-    "header is deep": b64(b"[" * 3000) + "." + b64(b"{}") + ".x",
-    "huge": signed(claims(jti="x" * 9000)),
-    "none": unsigned("none"),
-    "None": unsigned("None"),
-    "NONE": unsigned("NONE"),
-    "empty algorithm": unsigned(""),
-    "none, but signed": signed(alg="none"),
-    "no algorithm": signed(alg=...),
-    "algorithm is a number": signed(alg=1),
-    "HS256 with the public key as PEM": with_secret(pem(PRIVATE["EdDSA"])),
-    "HS256 with the public key's bytes": with_secret(raw(PRIVATE["EdDSA"])),
-    "HS256 with the RSA key as PEM": with_secret(pem(PRIVATE["RS256"]), kid="RS256"),
-    "HS256 with the JWK": with_secret(json.dumps(JWKS["EdDSA"]).encode()),
-    "HS256 with an empty secret": with_secret(b""),
-    "RS256 said of an EdDSA key": signed(alg="RS256"),
-    "PS256 with the RSA key": signed(algorithm="RS256", alg="PS256"),
-    "RSA key under the EdDSA key's name": signed(algorithm="RS256", kid="EdDSA"),
-    "EdDSA said of the RSA key": signed(kid="RS256"),
-    "another's key": signed(private=STRANGER),
-    "another's key, brought along": signed(private=STRANGER, jwk=public_jwk(STRANGER, "EdDSA")),
-    "our key, brought along": signed(jwk=JWKS["EdDSA"]),
-    "key by address": signed(private=STRANGER, jku="http://evil.example/jwks.json"),
-    "certificates": signed(x5c=["MII"]),
-    "certificates by address": signed(x5u="http://evil.example/"),
-    "critical extension": signed(crit=["exp"], exp=1),
-    "detached payload": signed(b64=False, crit=["b64"]),
-    "zipped": signed(zip="DEF"),
-    "another type": signed(typ="logout+jwt"),
-    "no kid": signed(kid=...),
-    "unknown kid": signed(kid="other"),
-    "kid is a path": signed(kid="../../dev/null"),
-    "kid is SQL": signed(kid="x' UNION SELECT 'k"),
-    "kid is a number": signed(kid=1),
-    "kid is a list": signed(kid=["EdDSA"]),
-    "tampered claims": tampered(),
-    "no signature": signed().rpartition(".")[0] + ".",
-    "half a signature": signed()[:-20],
-    "claims are a list": signed(b"[]"),
-    "claims are no JSON": signed(b"{"),
-    "claims are no UTF-8": signed(b'{"a":"\xff"}'),
-    "expired": signed(claims(exp=NOW - 1)),
-    "expired just now": signed(claims(exp=NOW)),
-    "expired long ago": signed(claims(exp=0)),
-    "not yet": signed(claims(nbf=NOW + HOUR)),
-    "issued in an hour": signed(claims(iat=NOW + HOUR, exp=NOW + 2 * HOUR)),
-    "exp is text": signed(claims(exp="soon")),
-    "exp is infinite": signed(json.dumps(claims(exp=float("inf"))).encode()),
-    "exp is a list": signed(claims(exp=[NOW + HOUR])),
-    "another audience": signed(claims(aud="somebody")),
-    "audience among others": signed(claims(aud=["bookstore", "somebody"])),
-    "another issuer": signed(claims(iss="http://evil.example")),
-    "issuers": signed(claims(iss=["bookstore-accounts"])),
-    "sub is a number": signed(claims(sub=7)),
-    "roles are text": signed(claims(roles="ops")),
-    "no roles": signed(claims(roles=...)),
-    "customer_id is text": signed(claims(customer_id="3")),
-    **{f"no {name}": signed(claims(**{name: ...})) for name in ("iss", "aud", "exp", "iat", "sub", "jti")},
-}
+FORGED = {"nothing": "", "not base64": "!.!.!", **forgeries(ISSUER)}
 
 
 @pytest.mark.parametrize("token", FORGED.values(), ids=FORGED)
@@ -191,7 +52,7 @@ async def test_a_forged_token_is_refused(verifier, token):
         assert "invalid_token" in refused.value.headers["WWW-Authenticate"]
 
 
-@pytest.mark.parametrize("algorithm", PRIVATE)
+@pytest.mark.parametrize("algorithm", ISSUER.private)
 async def test_a_good_token_says_who_asks(verifier, algorithm):
     said = await verifier.verify(signed(algorithm=algorithm))
     assert (said.sub, said.customer_id, said.roles) == ("7", 3, ["customer"])
@@ -267,7 +128,7 @@ def test_a_key_that_is_none_of_ours_is_left_out(jwk):
 
 
 def test_of_two_keys_with_one_name_the_first_counts():
-    other = public_jwk(STRANGER, "EdDSA")
+    other = {**public_jwk(STRANGER, "EdDSA"), "kid": "EdDSA"}
     [key] = read_keys(json.dumps({"keys": [JWKS["EdDSA"], other]}).encode()).values()
     assert key.same_as(Key(JWKS["EdDSA"]))
     assert not key.same_as(Key(other))
@@ -314,12 +175,51 @@ async def test_what_a_token_was_asked_for_beside_its_roles(verifier):
         bearer(signed(claims(sub="ops"))),
         bearer(signed(claims(sub="9" * 19))),
         bearer(signed(claims(sub="\u0667"))),
-        bearer(unsigned("none")),
+        bearer(FORGED["none"]),
     ],
 )
 async def test_a_bad_token_is_refused_even_where_none_is_needed(verifier, required, headers):
     with pytest.raises(TokenRefused):
         await Access(verifier, required=required).caller(headers)
+
+
+SECRET = "s3rv1ce-" * 4
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("scheme", ["Service", "service", "SERVICE "])
+async def test_who_knows_the_secret_is_a_service(verifier, required, scheme):
+    access = Access(verifier, required=required, service_secret=SECRET)
+    assert await access.caller(bearer(SECRET, scheme)) is SERVICE
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize(
+    ("known", "headers"),
+    [
+        ("", bearer("", "Service")),
+        ("", bearer(SECRET, "Service")),
+        (SECRET, bearer("", "Service")),
+        (SECRET, bearer(SECRET[:-1], "Service")),
+        (SECRET, bearer(f"{SECRET}x", "Service")),
+        (SECRET, bearer(SECRET.upper(), "Service")),
+        (SECRET, bearer(f"{SECRET} {SECRET}", "Service")),
+        (SECRET, bearer(SECRET, "Bearer")),
+        (SECRET, bearer(SECRET, "Basic")),
+        (SECRET, bearer(signed(), "Service")),
+        (SECRET, bearer(SECRET, "Service") * 2),
+        (SECRET, bearer(SECRET, "Service") + bearer(signed())),
+    ],
+)
+async def test_who_doesnt_is_refused(verifier, required, known, headers):
+    with pytest.raises(TokenRefused):
+        await Access(verifier, required=required, service_secret=known).caller(headers)
+
+
+async def test_no_token_makes_its_bearer_a_service(verifier):
+    access = Access(verifier, required=True, service_secret=SECRET)
+    caller = await access.caller(bearer(signed(claims(roles=["service", "staff"]))))
+    assert caller.roles == {"staff"}
 
 
 @pytest.mark.parametrize("headers", [[], [(b"x-user-id", b"1"), (b"x-user-roles", b"ops")]])

@@ -153,6 +153,50 @@ async def test_without_any_key_nobody_is_told_that_a_token_is_bad(issuer):
         assert (await keys.find("first")).kid == "first"
 
 
+async def test_nobody_is_asked_before_the_first_token_if_that_is_early_enough(issuer):
+    async with remote(issuer, at_start=False, refresh=0.02) as keys:
+        await asyncio.sleep(0)
+        assert issuer.asked == 0
+        found = await asyncio.gather(*(keys.find("first") for _ in range(20)))
+        assert {key.kid for key in found} == {"first"}
+        assert issuer.asked == 1
+        issuer.body = document("second")
+        await until(lambda: "second" in keys._keys)
+    async with remote(issuer, at_start=False):
+        pass
+
+
+async def test_a_first_token_that_came_too_early_brings_the_keys_for_the_next(issuer):
+    issuer.status = 500
+    async with remote(issuer, at_start=False, again=0.05) as keys:
+        with pytest.raises(Problem) as refused:
+            await keys.find("first")
+        assert refused.value.status == 503
+        issuer.status = 200
+        await until(lambda: keys._keys)
+
+
+async def test_trouble_is_told_once_until_it_changes(issuer, caplog):
+    def told():
+        return [(record.levelname, getattr(record, "cause", "")) for record in caplog.records]
+
+    caplog.set_level("INFO")
+    issuer.status = 500
+    async with remote(issuer, refresh=0.02, again=0.02) as keys:
+        await until(lambda: issuer.asked > 4)
+        assert len(told()) == 1
+        issuer.status = 404
+        before = issuer.asked
+        await until(lambda: issuer.asked > before + 3)
+        assert [level for level, _ in told()] == ["WARNING"] * 2
+        assert "404" in told()[1][1]
+        issuer.status = 200
+        await until(lambda: keys._keys)
+        before = issuer.asked
+        await until(lambda: issuer.asked > before + 3)
+    assert [level for level, _ in told()] == ["WARNING", "WARNING", "INFO"]
+
+
 async def test_one_that_gives_up_doesnt_take_the_look_from_the_others(issuer):
     async with remote(issuer) as keys:
         await keys.find("first")

@@ -11,7 +11,8 @@ ORDERS = Database("orders_db", "orders_user", "orders secret")
 
 
 def test_each_service_gets_into_its_own_database_only(postgres_server):
-    provision(postgres_server.url, [BOOKS, ORDERS])
+    assert provision(postgres_server.url, [BOOKS]) == ["books_db"]
+    assert provision(postgres_server.url, [BOOKS, ORDERS]) == ["orders_db"]
     with psycopg.connect(BOOKS.url(postgres_server.url), autocommit=True) as connection:
         connection.execute("CREATE TABLE books (id int)")
         assert connection.execute("SELECT current_user, current_database()").fetchone() == (

@@ -1,28 +1,11 @@
-"""What the OpenAPI document can't know by itself: the problems of a route, and the login's two bodies."""
+"""What the OpenAPI document can't know by itself: the login's two bodies."""
 
-import http
 from dataclasses import dataclass
 
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
-from bookstore.contracts.problems import MEDIA_TYPE, ProblemDetails
-
 _TEXT = Schema(type=OpenAPIType.STRING, max_length=1024)
-
-
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """These problems, for a handler's `responses`."""
-    return {
-        status: ResponseSpec(
-            ProblemDetails,
-            description=http.HTTPStatus(status).phrase,
-            media_type=MEDIA_TYPE,  # pyright: ignore[reportArgumentType] - it takes any text
-            generate_examples=False,
-        )
-        for status in statuses
-    }
 
 
 def _body(first: str) -> OpenAPIMediaType:

@@ -15,7 +15,7 @@ from bookstore.service.tokens import RemoteKeys, access_with
 
 def create_app(settings: BooksSettings) -> Service:
     """The books service with these settings; nothing is opened yet."""
-    keys = RemoteKeys(settings.accounts_service_url)
+    keys = RemoteKeys(settings.accounts_service_url, at_start=settings.auth_required)
     database = Database(settings.database_url, size=settings.database_connections)
     schema = Schema(database, "bookstore.books", settings.database_url)
     store = BookStore(database)

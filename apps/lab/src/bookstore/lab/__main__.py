@@ -64,7 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     reset = verb("reset", "end everything and remove all data")
     reset.add_argument("--yes", action="store_true", help="don't ask")
     verb("doctor", "look for what could be wrong on this machine")
-    demo = verb("demo", "a guided story: browse, order, an outage, recovery")
+    accounts = verb("accounts", "people who work here, and the keys of tokens, by accounts' own command")
+    accounts.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="WORDS",
+        help="create-user --email E --role ops|staff, keys list, keys rotate; --help after them tells more",
+    )
+    demo = verb("demo", "a guided story: browse, register, order, an outage, recovery")
     demo.add_argument("--yes", action="store_true", help="run it through without pauses")
     demo.add_argument(
         "--port-base", type=_port_base, metavar="N", help="fixed ports, if it starts the system"

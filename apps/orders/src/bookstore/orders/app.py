@@ -16,7 +16,7 @@ from bookstore.service.upstream import Upstream
 
 def create_app(settings: OrdersSettings) -> Service:
     """The orders service with these settings; nothing is opened yet."""
-    keys = RemoteKeys(settings.accounts_service_url)
+    keys = RemoteKeys(settings.accounts_service_url, at_start=settings.auth_required)
     database = Database(settings.database_url, size=settings.database_connections)
     schema = Schema(database, "bookstore.orders", settings.database_url)
     books = Upstream(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from litestar import Response, get
+from litestar.openapi import ResponseSpec
 
 from bookstore.contracts.health import Condition, Health
 from bookstore.service.problem import RETRY_AFTER
@@ -76,7 +77,10 @@ def _answer(health: Health) -> Response[Health]:
     return Response(health, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
 
 
-@get("/health", tags=["operations"])
+_ILL = {503: ResponseSpec(Health, description="Something that it needs isn't well.", generate_examples=False)}
+
+
+@get("/health", tags=["operations"], responses=_ILL)
 async def health(checkup: Given[Checkup]) -> Response[Health]:
     """How the service and each of its dependencies are."""
     return _answer(await checkup.deep())
@@ -88,7 +92,7 @@ async def live() -> Health:
     return Health(status="healthy", services={})
 
 
-@get("/health/ready", tags=["operations"])
+@get("/health/ready", tags=["operations"], responses=_ILL)
 async def ready(checkup: Given[Checkup]) -> Response[Health]:
     """Whether requests should come here."""
     return _answer(await checkup.ready())

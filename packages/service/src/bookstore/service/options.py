@@ -1,4 +1,4 @@
-"""OPTIONS: which methods a path has.
+"""Which methods a path has, told by OPTIONS and by 405.
 
 Litestar makes an answer of its own for the first handler of a path, and keeps it when others join.
 """
@@ -20,8 +20,14 @@ def options_for(handlers: Iterable[object]) -> list[HTTPRouteHandler]:
     return [_options(path, found) for path, found in methods.items() if "OPTIONS" not in found]
 
 
+def allow(methods: Iterable[str]) -> str:
+    """The header Allow of a path with these methods: where there is GET there is HEAD."""
+    found = {*methods, "OPTIONS"}
+    return ", ".join(sorted(found | {"HEAD"} if "GET" in found else found))
+
+
 def _options(path: str, methods: set[str]) -> HTTPRouteHandler:
-    allowed = ", ".join(sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}))
+    allowed = allow(methods)
 
     @route(path, http_method="OPTIONS", status_code=204, include_in_schema=False)
     async def options() -> Response[None]:

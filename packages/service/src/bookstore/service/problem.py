@@ -14,6 +14,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, FieldError, ProblemDetails
 from bookstore.service.context import current
+from bookstore.service.options import allow
 
 if TYPE_CHECKING:
     from litestar.types import Scope, Send
@@ -131,7 +132,10 @@ def _on_http(request: Asked, error: HTTPException) -> Response[bytes]:
         405: f"{request.method} is not possible here",
         413: "the body is longer than this service takes",
     }.get(error.status_code, title)
-    return _respond(request, Problem(error.status_code, slug, detail, headers=error.headers))
+    headers = dict(error.headers or {})
+    if methods := headers.pop("allow", ""):
+        headers["Allow"] = allow(methods.split(", "))
+    return _respond(request, Problem(error.status_code, slug, detail, headers=headers))
 
 
 def _on_missing_schema(request: Asked, error: psycopg.Error) -> Response[bytes]:

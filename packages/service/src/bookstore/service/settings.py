@@ -24,6 +24,7 @@ _MEANING = {
     "^https?:": "must look like http://host:port, without a path",
     "^postgres": "must look like postgresql://user:password@host:5432/database",
     "^(rediss": "must look like redis://host:6379/0",
+    "^([!-~]{32,": "must have 32 to 200 characters of plain ASCII without blanks, or be empty",
 }
 _ENV_LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
 

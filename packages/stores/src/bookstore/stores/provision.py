@@ -44,14 +44,18 @@ def with_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{quote(name, safe='')}"))
 
 
-def provision(administrator_url: str, databases: Iterable[Database]) -> None:
+def provision(administrator_url: str, databases: Iterable[Database]) -> list[str]:
     """Make users and databases that are missing, set the passwords, and keep everybody else out.
 
     It may be run again at any time: what is there already stays as it is.
 
+    Returns:
+        The names of the databases that weren't there.
+
     Raises:
         StoreError: the server can't be reached, or the user may not create databases.
     """
+    made: list[str] = []
     try:
         with psycopg.connect(
             administrator_url, autocommit=True, connect_timeout=CONNECT_SECONDS
@@ -59,7 +63,8 @@ def provision(administrator_url: str, databases: Iterable[Database]) -> None:
             connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
             for database in databases:
                 _make_owner(connection, database)
-                _make_database(connection, database)
+                if _make_database(connection, database):
+                    made.append(database.name)
     except psycopg.errors.InsufficientPrivilege as error:
         raise StoreError(
             f"The user of DATABASE_URL may not create databases and users: {_first_line(error)}",
@@ -70,6 +75,7 @@ def provision(administrator_url: str, databases: Iterable[Database]) -> None:
             f"PostgreSQL at {without_password(administrator_url)} can't be used: {_first_line(error)}",
             "Check that the server runs, and the URL's host, port, user and password.",
         ) from error
+    return made
 
 
 def without_password(url: str) -> str:
@@ -99,9 +105,10 @@ def _make_owner(connection: psycopg.Connection, database: Database) -> None:
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER WITH SET TRUE").format(owner))
 
 
-def _make_database(connection: psycopg.Connection, database: Database) -> None:
+def _make_database(connection: psycopg.Connection, database: Database) -> bool:
     name, owner = sql.Identifier(database.name), sql.Identifier(database.owner)
     known = connection.execute("SELECT FROM pg_database WHERE datname = %s", [database.name]).rowcount
     if not known:
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+    return not known

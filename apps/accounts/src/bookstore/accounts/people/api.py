@@ -5,15 +5,15 @@ from typing import NoReturn
 from litestar import Response, delete, get, post, put
 from litestar.params import JSONBody
 
-from bookstore.accounts.described import problems
 from bookstore.accounts.people.model import EmailTaken
 from bookstore.accounts.people.store import PeopleStore
 from bookstore.contracts.accounts import Customer, CustomerChange, NewCustomer
+from bookstore.service.docs import problems
 from bookstore.service.identity import PathId, identity
 from bookstore.service.pages import Limit, Offset, plainly_asked
 from bookstore.service.problem import Asked, Problem, invalid, not_found
 from bookstore.service.provide import Given
-from bookstore.service.tokens.callers import STAFF, caller, identified, staff_only
+from bookstore.service.tokens.callers import STAFF, Together, caller, identified, staff_only
 
 
 def _allowed(request: Asked, customer_id: str) -> int:
@@ -32,12 +32,7 @@ def _taken() -> Problem:
     return Problem(409, "email-taken", "somebody has this e-mail address already")
 
 
-async def _listed(request: Asked) -> None:
-    await staff_only(request)
-    await plainly_asked(request)
-
-
-@get("/v1/customers", tags=["customers"], before_request=_listed, responses=problems(401, 403))
+@get("/v1/customers", tags=["customers"], before_request=Together(staff_only, plainly_asked))
 async def list_customers(
     people: Given[PeopleStore], limit: Limit = 100, offset: Offset = 0
 ) -> list[Customer]:
@@ -45,7 +40,7 @@ async def list_customers(
     return await people.customers(limit, offset)
 
 
-@post("/v1/customers", tags=["customers"], before_request=staff_only, responses=problems(401, 403, 409))
+@post("/v1/customers", tags=["customers"], before_request=staff_only, responses=problems(409))
 async def add_customer(data: JSONBody[NewCustomer], people: Given[PeopleStore]) -> Response[Customer]:
     """Add a customer who can't log in; for those who work here."""
     try:
@@ -55,9 +50,7 @@ async def add_customer(data: JSONBody[NewCustomer], people: Given[PeopleStore]) 
     return Response(customer, status_code=201, headers={"Location": f"/v1/customers/{customer.id}"})
 
 
-@get(
-    "/v1/customers/{customer_id:str}", tags=["customers"], before_request=identified, responses=problems(401)
-)
+@get("/v1/customers/{customer_id:str}", tags=["customers"], before_request=identified)
 async def read_customer(request: Asked, customer_id: PathId, people: Given[PeopleStore]) -> Customer:
     """One customer."""
     number = _allowed(request, customer_id)
@@ -68,7 +61,7 @@ async def read_customer(request: Asked, customer_id: PathId, people: Given[Peopl
     "/v1/customers/{customer_id:str}",
     tags=["customers"],
     before_request=identified,
-    responses=problems(401, 409),
+    responses=problems(409),
 )
 async def change_customer(
     request: Asked, customer_id: PathId, data: JSONBody[CustomerChange], people: Given[PeopleStore]
@@ -89,7 +82,6 @@ async def change_customer(
     status_code=204,
     tags=["customers"],
     before_request=identified,
-    responses=problems(401),
 )
 async def delete_customer(request: Asked, customer_id: PathId, people: Given[PeopleStore]) -> None:
     """End a customer, and their login with it."""

@@ -5,7 +5,7 @@ from time import perf_counter
 from litestar import Response, get, post
 from litestar.params import JSONBody
 
-from bookstore.accounts.described import LoginOperation, problems
+from bookstore.accounts.described import LoginOperation
 from bookstore.accounts.people.model import EmailTaken
 from bookstore.accounts.people.passwords import Passwords
 from bookstore.accounts.people.store import PeopleStore
@@ -13,6 +13,7 @@ from bookstore.accounts.sessions.desk import Desk
 from bookstore.accounts.sessions.form import read_login
 from bookstore.accounts.sessions.model import Network, address
 from bookstore.contracts.accounts import Me, NewPassword, RefreshToken, Registration, Tokens
+from bookstore.service.docs import problems
 from bookstore.service.problem import Asked, Problem
 from bookstore.service.provide import Given
 from bookstore.service.tokens.callers import logged_in, user_id
@@ -25,7 +26,7 @@ def _address(request: Asked, proxies: list[Network]) -> str:
     return address(client[0] if client else "", request.scope["headers"], proxies)
 
 
-@post("/auth/register", tags=["people"], responses=problems(400, 409, 413, 415, 503))
+@post("/auth/register", tags=["people"], responses=problems(409))
 async def register(
     data: JSONBody[Registration], people: Given[PeopleStore], passwords: Given[Passwords]
 ) -> Response[Me]:
@@ -48,7 +49,7 @@ async def register(
     status_code=200,
     tags=["people"],
     operation_class=LoginOperation,
-    responses=problems(400, 401, 413, 415, 429, 503),
+    responses=problems(401, 429),
 )
 async def login(request: Asked, desk: Given[Desk], proxies: Given[list[Network]]) -> Response[Tokens]:
     """Get tokens for an address and a password, as JSON or as a form (`username`, `password`)."""
@@ -56,20 +57,20 @@ async def login(request: Asked, desk: Given[Desk], proxies: Given[list[Network]]
     return Response(await desk.log_in(given, _address(request, proxies)), headers=_SECRET)
 
 
-@get("/auth/me", tags=["people"], before_request=logged_in, responses=problems(401, 503))
+@get("/auth/me", tags=["people"], before_request=logged_in)
 async def me(request: Asked, desk: Given[Desk]) -> Response[Me]:
     """Whom the token was made for."""
     user = await desk.user(user_id(request))
     return Response(user.me(), headers=_SECRET)
 
 
-@post("/auth/refresh", status_code=200, tags=["people"], responses=problems(400, 401, 413, 415, 503))
+@post("/auth/refresh", status_code=200, tags=["people"], responses=problems(401))
 async def refresh(data: JSONBody[RefreshToken], desk: Given[Desk]) -> Response[Tokens]:
     """Get new tokens for a refresh token, once; sent again it ends the session."""
     return Response(await desk.refresh(data.refresh_token, arrived=perf_counter()), headers=_SECRET)
 
 
-@post("/auth/logout", status_code=204, tags=["people"], responses=problems(400, 413, 415, 503))
+@post("/auth/logout", status_code=204, tags=["people"])
 async def logout(data: JSONBody[RefreshToken], desk: Given[Desk]) -> None:
     """End the session of a refresh token."""
     await desk.log_out(data.refresh_token)
@@ -80,7 +81,7 @@ async def logout(data: JSONBody[RefreshToken], desk: Given[Desk]) -> None:
     status_code=204,
     tags=["people"],
     before_request=logged_in,
-    responses=problems(400, 401, 403, 413, 415, 429, 503),
+    responses=problems(403, 429),
 )
 async def password(
     request: Asked,

@@ -26,6 +26,7 @@ from bookstore.service.identity import PathId, identity
 from bookstore.service.pages import Limit, Offset, page_headers, plainly_asked
 from bookstore.service.problem import Asked, invalid, not_found
 from bookstore.service.provide import Given
+from bookstore.service.tokens.callers import staff_only
 
 
 def _v1(book: Book) -> BookV1:
@@ -84,7 +85,7 @@ async def list_v1(books: Given[BookStore], limit: Limit = 100, offset: Offset = 
     return [_v1(book) for book in await books.newest(limit, offset)]
 
 
-@post("/v1/books", tags=["v1"])
+@post("/v1/books", tags=["v1"], before_request=staff_only)
 async def add_v1(
     data: JSONBody[NewBookV1], books: Given[BookStore], settings: Given[BooksSettings]
 ) -> Response[BookV1]:
@@ -102,7 +103,7 @@ async def read_v1(book_id: PathId, books: Given[BookStore]) -> Response[BookV1]:
     return Response(body, media_type="application/json")
 
 
-@put("/v1/books/{book_id:str}", tags=["v1"])
+@put("/v1/books/{book_id:str}", tags=["v1"], before_request=staff_only)
 async def change_v1(
     request: Asked, book_id: PathId, data: JSONBody[BookChangeV1], books: Given[BookStore]
 ) -> BookV1:
@@ -110,7 +111,7 @@ async def change_v1(
     return _v1(await _changed(books, request, book_id, data))
 
 
-@delete("/v1/books/{book_id:str}", status_code=200, tags=["v1"])
+@delete("/v1/books/{book_id:str}", status_code=200, tags=["v1"], before_request=staff_only)
 async def delete_v1(book_id: PathId, books: Given[BookStore]) -> Deleted:
     """Take a book off sale; it stays in the orders that were made."""
     return await _deleted(books, book_id)
@@ -135,7 +136,7 @@ async def list_v2(
     return Response(page, headers=page_headers("/v2/books", query, total=total, limit=limit, offset=offset))
 
 
-@post("/v2/books", tags=["v2"])
+@post("/v2/books", tags=["v2"], before_request=staff_only)
 async def add_v2(
     data: JSONBody[NewBookV2], books: Given[BookStore], settings: Given[BooksSettings]
 ) -> Response[BookV2]:
@@ -154,7 +155,7 @@ async def read_v2(book_id: PathId, books: Given[BookStore]) -> BookRead:
     )
 
 
-@put("/v2/books/{book_id:str}", tags=["v2"])
+@put("/v2/books/{book_id:str}", tags=["v2"], before_request=staff_only)
 async def change_v2(
     request: Asked, book_id: PathId, data: JSONBody[BookChangeV2], books: Given[BookStore]
 ) -> BookV2:
@@ -162,7 +163,7 @@ async def change_v2(
     return _v2(await _changed(books, request, book_id, data))
 
 
-@delete("/v2/books/{book_id:str}", status_code=200, tags=["v2"])
+@delete("/v2/books/{book_id:str}", status_code=200, tags=["v2"], before_request=staff_only)
 async def delete_v2(book_id: PathId, books: Given[BookStore]) -> Deleted:
     """Take a book off sale; it stays in the orders that were made."""
     return await _deleted(books, book_id)

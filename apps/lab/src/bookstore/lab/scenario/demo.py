@@ -1,4 +1,4 @@
-"""The guided story: browse, order, an outage of the catalogue, recovery. Every step is checked."""
+"""The guided story: browse, register, order, an outage of the catalogue, recovery. Every step is checked."""
 
 # ruff: noqa: T201 - printing is what a story does
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import signal
 import time
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ PRICE = "19.99"
 QUANTITY = 3
 TOTAL = Decimal("59.97")
 ASK_SECONDS = 5.0
+OK = 200
 CREATED = 201
 UNAVAILABLE = 503
 
@@ -39,12 +41,28 @@ class BrokenPromiseError(Exception):
 
 
 @dataclass
+class Visitor:
+    """The customer of the story, whom nobody has seen before."""
+
+    email: str = field(default_factory=lambda: f"visitor-{secrets.token_hex(4)}@example.com")
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    token: str = ""
+    renew_at: float = 0.0
+
+    @property
+    def login(self) -> dict[str, str]:
+        """What the visitor logs in with."""
+        return {"email": self.email, "password": self.password}
+
+
+@dataclass
 class Story:
     """Tells the steps, and checks each one."""
 
     start: Start
     pause: bool
     client: httpx.Client
+    visitor: Visitor = field(default_factory=Visitor)
     steps: int = 0
     services: dict[str, ServiceStatus] = field(default_factory=dict[str, "ServiceStatus"])
 
@@ -55,6 +73,9 @@ class Story:
                 input("  … press Enter to go on")
         self.steps += 1
         print(f"\n{self.steps}. {title}", flush=True)
+        if self.visitor.token and time.monotonic() > self.visitor.renew_at:
+            # The reader took longer than a token lives.
+            self.log_in()
 
     def check(self, claim: str, *, holds: bool, seen: object = "") -> None:
         """Say what holds, or end the story with what was seen instead."""
@@ -75,12 +96,30 @@ class Story:
         """See what runs now."""
         self.services = {s.name: s for s in take_status(self.start.folder).status.services}
 
+    def log_in(self) -> None:
+        """Get the visitor a token, which goes with each request from then on."""
+        self.visitor.token = ""
+        answer = self.ask("POST", "gateway", "/auth/login", self.visitor.login)
+        granted = answer.json()
+        self.check(
+            f"the access token is good for {granted.get('expires_in')} s",
+            holds=answer.status_code == OK and granted["token_type"].lower() == "bearer",
+            seen=answer.status_code,
+        )
+        self.visitor.token = granted["access_token"]
+        self.visitor.renew_at = time.monotonic() + granted["expires_in"] / 2
+        print("   $ TOKEN=...   # the access_token of that answer")
+
     def ask(self, method: str, service: str, path: str, body: object = None) -> httpx.Response:
-        """Send one request, and show it in a form that can be typed in."""
+        """Send one request, and show it in a form that can be typed in; with the visitor's token, if any."""
         url = f"{self.services[service].url}{path}"
         shown = f" -H 'Content-Type: application/json' -d '{json.dumps(body)}'" if body is not None else ""
+        headers: dict[str, str] = {}
+        if self.visitor.token:
+            headers["Authorization"] = f"Bearer {self.visitor.token}"
+            shown = f' -H "Authorization: Bearer $TOKEN"{shown}'
         print(f"   $ curl {'' if method == 'GET' else f'-X {method} '}{url}{shown}", flush=True)
-        return self.client.request(method, url, json=body)
+        return self.client.request(method, url, json=body, headers=headers)
 
 
 def demo(start: Start, *, pause: bool) -> int:
@@ -111,6 +150,7 @@ def _tell(story: Story) -> None:
     _everything_runs(story)
     _browse(story)
     book = _create(story)
+    _register(story)
     order = _order(story, book)
     _read_back(story, order)
     _outage(story, book, order)
@@ -162,6 +202,21 @@ def _create(story: Story) -> int:
         seen=answer.text,
     )
     return int(book["id"])
+
+
+def _register(story: Story) -> None:
+    story.step("Become a customer, log in, and be known")
+    visitor = story.visitor
+    answer = story.ask("POST", "gateway", "/auth/register", {**visitor.login, "name": "A. Visitor"})
+    story.check(f"{visitor.email} is registered", holds=answer.status_code == CREATED, seen=answer.text)
+    story.log_in()
+    answer = story.ask("GET", "gateway", "/auth/me")
+    me = answer.json()
+    story.check(
+        f"the token says who asks: customer {me.get('customer_id')}",
+        holds=answer.is_success and me["email"] == visitor.email,
+        seen=answer.text,
+    )
 
 
 def _order(story: Story, book: int) -> dict[str, Any]:

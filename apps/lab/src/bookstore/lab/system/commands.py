@@ -12,8 +12,19 @@ import msgspec
 
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import logs
+from bookstore.lab.system.credentials import POSTGRES
 from bookstore.lab.system.folder import StateFolder, default_folder, folder_error
-from bookstore.lab.system.lifecycle import AlreadyRunningError, Start, down, join, up_apart, up_here
+from bookstore.lab.system.lifecycle import (
+    AlreadyRunningError,
+    Start,
+    down,
+    join,
+    stores_of,
+    up_apart,
+    up_here,
+)
+from bookstore.lab.system.members import run_command
+from bookstore.lab.system.plan import accounts_command
 from bookstore.lab.system.status import take_status
 from bookstore.lab.system.table import table
 
@@ -34,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         "logs": _logs,
         "reset": _reset,
         "doctor": _doctor,
+        "accounts": _accounts,
         "demo": _demo,
     }
     try:
@@ -142,6 +154,25 @@ def _doctor(_: argparse.Namespace, folder: StateFolder) -> int:
         print(f"{MARKS[finding.verdict]} {finding.text}", flush=True)
         bad += finding.verdict == "bad"
     return Exit.FAILED if bad else Exit.OK
+
+
+def _accounts(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    if not arguments.words:
+        raise LabError(
+            "It isn't said what accounts should do.",
+            "Try `bookstore accounts create-user --help`.",
+            Exit.USAGE,
+        )
+    start = Start(folder=folder)
+    with stores_of(start, _complain) as addresses:
+        if POSTGRES not in addresses:
+            raise LabError("The system is just ending.", "Try again in a moment.", Exit.NOT_RUNNING)
+        return run_command(accounts_command(start.topology, folder, addresses, start.caller), arguments.words)
+
+
+def _complain(line: str) -> None:
+    # Standard output is for what accounts says.
+    print(f"  {line}", file=sys.stderr, flush=True)
 
 
 def _demo(arguments: argparse.Namespace, folder: StateFolder) -> int:

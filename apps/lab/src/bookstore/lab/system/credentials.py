@@ -16,16 +16,26 @@ if TYPE_CHECKING:
 
 POSTGRES = "postgres"
 REDIS = "redis"
+SERVICES = "services"
+"""Whose password is the secret that our services show each other."""
 
 
 class Credentials(msgspec.Struct):
-    """Passwords by the name of who uses them: the stores' administrators and the databases' owners."""
+    """What is in the file.
+
+    Attributes:
+        passwords: by the name of who uses them: the stores' administrators and the databases' owners.
+        accounts: by the e-mail address of those who work here: what they log in with at first.
+        accounts_made: those of them who have been made.
+    """
 
     passwords: dict[str, str]
+    accounts: dict[str, str] = {}
+    accounts_made: list[str] = []
 
     @classmethod
-    def load(cls, path: Path, users: Iterable[str]) -> Credentials:
-        """Read the file, add a new password for each of `users` that has none, and write it back."""
+    def load(cls, path: Path, users: Iterable[str] = (), members: Iterable[str] = ()) -> Credentials:
+        """Read the file, add a new password for each of `users` and `members` without, and write it back."""
         try:
             known = msgspec.json.decode(path.read_bytes(), type=cls)
         except FileNotFoundError:
@@ -36,8 +46,13 @@ class Credentials(msgspec.Struct):
                 "Restore it, or start afresh with `bookstore reset`: without it the data has no passwords.",
                 Exit.FOLDER,
             ) from error
-        missing = [user for user in users if user not in known.passwords]
-        if missing:
-            known.passwords |= {user: secrets.token_urlsafe(18) for user in missing}
-            write_private(path, msgspec.json.format(msgspec.json.encode(known)).decode() + "\n")
+        before = msgspec.json.encode(known)
+        for names, passwords in ((users, known.passwords), (members, known.accounts)):
+            passwords |= {name: secrets.token_urlsafe(24) for name in names if name not in passwords}
+        if msgspec.json.encode(known) != before:
+            known.write(path)
         return known
+
+    def write(self, path: Path) -> None:
+        """Replace the file in one step."""
+        write_private(path, msgspec.json.format(msgspec.json.encode(self)).decode() + "\n")

@@ -8,10 +8,12 @@ import signal
 import sys
 import time
 import traceback
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system.credentials import POSTGRES
 from bookstore.lab.system.folder import StateFolder, folder_error
 from bookstore.lab.system.plan import Plan, make_plan
 from bookstore.lab.system.ports import Claims
@@ -23,7 +25,7 @@ from bookstore.lab.system.topology import SYSTEM, Topology
 from bookstore.stores.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from bookstore.lab.system.folder import Lock
 
@@ -109,6 +111,33 @@ def join(folder: StateFolder) -> None:
             elif all(row.ready or row.note == ELSEWHERE for row in record.rows):
                 return
         time.sleep(LOOK_SECONDS)
+
+
+@contextmanager
+def stores_of(start: Start, say: Callable[[str], None]) -> Generator[dict[str, str]]:
+    """The URLs of all that runs, by name; if nothing does, PostgreSQL runs for as long as the block does.
+
+    Raises:
+        LabError: there is no data yet.
+    """
+    if not start.folder.credentials.exists():
+        raise LabError(
+            f"There is nothing in {start.folder.path} yet.", "Start with `bookstore up`.", Exit.NOT_RUNNING
+        )
+    postgres = Topology(services=(start.topology.service(POSTGRES),), databases=start.topology.databases)
+    mine = True
+    try:
+        # Bound: if somebody kills us, it ends as well.
+        up_apart(replace(start, topology=postgres), say, bound=True)
+    except AlreadyRunningError:
+        mine = False
+        join(start.folder)
+    try:
+        record = Record.read(start.folder.record)
+        yield {row.name: row.url for row in record.rows} if record else {}
+    finally:
+        if mine:
+            down(start.folder, say)
 
 
 def down(folder: StateFolder, say: Callable[[str], None]) -> bool:

@@ -12,9 +12,11 @@ from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import credentials as names
 from bookstore.lab.system.credentials import Credentials
 from bookstore.lab.system.environment import environment
+from bookstore.lab.system.members import Member
 from bookstore.lab.system.ports import Claims, choose_ports
 from bookstore.lab.system.probe import ELSEWHERE, POSTGRES_PORT, probe
 from bookstore.lab.system.record import Row
+from bookstore.lab.system.topology import ACCOUNTS
 from bookstore.stores.account import unprivileged
 from bookstore.stores.postgres import Postgres
 from bookstore.stores.process import Program
@@ -60,7 +62,7 @@ class Part:
 
 @dataclass
 class Plan:
-    """All parts, their claims on ports, the rows of what runs elsewhere, and the databases to make."""
+    """All parts, their claims on ports, the rows of what runs elsewhere; databases and people to make."""
 
     folder: StateFolder
     claims: Claims
@@ -68,6 +70,8 @@ class Plan:
     elsewhere: list[Row] = field(default_factory=list[Row])
     administrator_url: str = ""
     databases: list[Database] = field(default_factory=list[Database])
+    members: list[Member] = field(default_factory=list[Member])
+    members_made: frozenset[str] = frozenset()
 
 
 def make_plan(
@@ -90,13 +94,21 @@ def make_plan(
     }
     ports = choose_ports(topology, claims, base=port_base, outside=frozenset(outside))
     own_stores = [s.name for s in topology.services if s.kind == "store" and s.name not in outside]
-    secret = Credentials.load(folder.credentials, [*own_stores, *topology.databases.values()]).passwords
+    users = [*own_stores, *topology.databases.values(), names.SERVICES]
+    credentials = Credentials.load(folder.credentials, users, topology.members)
+    secret = credentials.passwords
     stores = {name: _store(name, folder, ports[name], secret) for name in own_stores}
 
     plan = Plan(folder, claims)
     addresses = {**{name: store.url for name, store in stores.items()}, **outside}
     plan.administrator_url = addresses.get("postgres", "")
-    plan.databases = [Database(name, owner, secret[owner]) for name, owner in topology.databases.items()]
+    plan.databases = _databases(topology, secret)
+    plan.members = [
+        Member(email=email, role=role, password=credentials.accounts[email])
+        for email, role in topology.members.items()
+    ]
+    plan.members_made = frozenset(credentials.accounts_made)
+    addresses[names.SERVICES] = secret[names.SERVICES]
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
     addresses |= {
         service.name: f"http://127.0.0.1:{ports[service.instances()[0]]}"
@@ -133,6 +145,22 @@ def make_plan(
     return plan
 
 
+def accounts_command(
+    topology: Topology, folder: StateFolder, addresses: Mapping[str, str], caller: Mapping[str, str]
+) -> Program:
+    """The accounts service's own command, for the database on the PostgreSQL that is among `addresses`."""
+    service = topology.service(ACCOUNTS)
+    secret = Credentials.load(folder.credentials, topology.databases.values()).passwords
+    administrator_url = addresses[names.POSTGRES]
+    databases = {database.name: database.url(administrator_url) for database in _databases(topology, secret)}
+    settings = environment(service, f"{ACCOUNTS}-command", service.port, {**addresses, **databases}, caller)
+    return _program(service, folder, settings)
+
+
+def _databases(topology: Topology, secret: Mapping[str, str]) -> list[Database]:
+    return [Database(name, owner, secret[owner]) for name, owner in topology.databases.items()]
+
+
 def _store(name: str, folder: StateFolder, port: int, secret: Mapping[str, str]) -> Postgres | Redis:
     kind = {names.POSTGRES: Postgres, names.REDIS: Redis}[name]
     return kind(folder=folder.path / name, port=port, password=secret[name], account=unprivileged())
@@ -148,14 +176,17 @@ def _app(
     row = Row(
         name=service.name, instance=instance, kind=service.kind, url=f"http://127.0.0.1:{port}", port=port
     )
-    program = Program(
+    return Part(row, app=_program(service, folder, settings))
+
+
+def _program(service: Service, folder: StateFolder, settings: Mapping[str, str]) -> Program:
+    return Program(
         # -P: the working folder is no place to import from.
         argv=[sys.executable, "-P", *service.run],
         # Not the caller's folder, whose .env is meant for an app that is started alone.
         folder=folder.path,
         environment=settings,
     )
-    return Part(row, app=program)
 
 
 def _row_elsewhere(service: Service, url: str) -> Row:

@@ -13,7 +13,9 @@ from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system.folder import folder_error
 from bookstore.lab.system.keeper import Keeper
 from bookstore.lab.system.logs import last_lines, shorten
+from bookstore.lab.system.members import make_members
 from bookstore.lab.system.record import Phase, Record
+from bookstore.lab.system.topology import ACCOUNTS, ACCOUNTS_DATABASE
 from bookstore.stores.errors import StoreError
 from bookstore.stores.guardian import Guardian
 from bookstore.stores.provision import provision
@@ -116,9 +118,12 @@ class Supervisor:
         """Everything up to the moment when all are healthy."""
         try:
             async with asyncio.timeout(START_SECONDS):
-                await self._provision()
-                for keeper in self._keepers:
-                    await keeper.healthy.wait()
+                fresh = await self._provision()
+                healthy = [keeper.healthy.wait() for keeper in self._keepers]
+                await asyncio.gather(self._make_members(fresh), *healthy)
+        except LabError as failure:
+            self.fail(failure)
+            return
         except TimeoutError:
             # A degraded one does answer, and that is as good as it gets.
             silent = [keeper.part.row.instance for keeper in self._keepers if not keeper.part.row.ready]
@@ -133,13 +138,25 @@ class Supervisor:
         self._set_phase("running")
         await asyncio.to_thread(self._progress.ready)
 
-    async def _provision(self) -> None:
+    async def _provision(self) -> list[str]:
         """Make the databases as soon as PostgreSQL takes connections; the apps meanwhile keep trying."""
         for keeper in self._keepers:
             if keeper.part.row.name == "postgres":
                 await keeper.healthy.wait()
         if self._plan.databases:
-            await asyncio.to_thread(provision, self._plan.administrator_url, self._plan.databases)
+            return await asyncio.to_thread(provision, self._plan.administrator_url, self._plan.databases)
+        return []
+
+    async def _make_members(self, fresh: list[str]) -> None:
+        """Make those who work here, unless an earlier start has, in a database that is still there."""
+        made = frozenset[str]() if ACCOUNTS_DATABASE in fresh else self._plan.members_made
+        members = [member for member in self._plan.members if member.email not in made]
+        for keeper in self._keepers:
+            if members and keeper.part.row.name == ACCOUNTS:
+                await keeper.healthy.wait()
+                for line in await make_members(members, keeper.part.program, self.folder.credentials):
+                    self.say(line)
+                return
 
     async def _stop(self) -> None:
         """Apps first, all at once, and the stores when nobody needs them any more."""

@@ -1,7 +1,8 @@
 """What the system is made of: one table, a row a service. To add a service, add its row.
 
 Settings are written with the addresses of others in braces: `{books}` is the URL of the service books,
-`{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner.
+`{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner, and
+`{services}` is the secret that services show each other.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["store", "app"]
+
+ACCOUNTS = "accounts"
+ACCOUNTS_DATABASE = "accounts_db"
+"""The service that knows people, and where it keeps them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +52,21 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """All services, and the databases that they own (database name to owner)."""
+    """All services.
+
+    Attributes:
+        services: a row each.
+        databases: those that they own, each with its owner.
+        members: those who work here from the start, by e-mail address, each with a role; accounts makes them.
+    """
 
     services: tuple[Service, ...]
     databases: Mapping[str, str]
+    members: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
+
+    def service(self, name: str) -> Service:
+        """The row of that name."""
+        return next(service for service in self.services if service.name == name)
 
 
 SYSTEM = Topology(
@@ -66,6 +82,7 @@ SYSTEM = Topology(
                 "DATABASE_URL": "{books_db}",
                 "SEED_CATALOGUE": "true",
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
+                "SERVICE_SECRET": "{services}",
             },
         ),
         Service(
@@ -77,6 +94,7 @@ SYSTEM = Topology(
                 "DATABASE_URL": "{orders_db}",
                 "BOOKS_SERVICE_URL": "{books}",
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
+                "SERVICE_SECRET": "{services}",
             },
         ),
         Service(
@@ -99,4 +117,5 @@ SYSTEM = Topology(
         ),
     ),
     databases={"accounts_db": "accounts_user", "books_db": "books_user", "orders_db": "orders_user"},
+    members={"ops@bookstore.local": "ops", "staff@bookstore.local": "staff"},
 )

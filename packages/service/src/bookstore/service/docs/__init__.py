@@ -8,7 +8,8 @@ from litestar.datastructures import ResponseHeader
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
-from bookstore.service.docs.described import Values, problems, with_problems
+from bookstore.service.docs.described import Values, described, problems
+from bookstore.service.docs.security import refusals, with_security
 
 __all__ = ["Page", "Values", "config", "openapi", "problems"]
 
@@ -37,7 +38,8 @@ class Page(OpenAPIRenderPlugin):
 @get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """What the service answers, as OpenAPI 3.1."""
-    return Response(with_problems(request.app.openapi_schema.to_schema()))
+    document = described(request.app.openapi_schema.to_schema(), refusals(request.app))
+    return Response(with_security(document, request.app))
 
 
 @get("/page.js")

@@ -1,6 +1,7 @@
 """What Litestar can't know for /openapi.json: our own types, and the problems that all services have."""
 
 import http
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _REFERENCE = "#/components/schemas/{name}"
 _PROBLEM = {"schema": {"$ref": _REFERENCE.format(name=ProblemDetails.__name__)}}
 _FAILURES = ("4", "5")
+
+OPERATIONS = ["operations"]
+"""The tag of what every service answers to those who run it, and describes itself."""
 
 
 class Values(OpenAPISchemaPlugin):
@@ -65,29 +69,33 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-def with_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """`document` with the problems that each operation can answer with; its own failures keep their place."""
+def described(document: dict[str, Any], refusals: Mapping[tuple[str, str], Iterable[int]]) -> dict[str, Any]:
+    """`document` with what each operation can answer: problems, and headers that lead on.
+
+    Args:
+        document: As Litestar writes it. Failures that a handler names itself keep their place.
+        refusals: With which statuses callers are refused, by path and method.
+    """
     for path, operations in document["paths"].items():
-        for operation in operations.values():
-            if isinstance(operation, dict) and "responses" in operation and _is_versioned(path):
-                _describe(path, cast("dict[str, Any]", operation))
+        for method, operation in operations.items():
+            if isinstance(operation, dict) and "responses" in operation:
+                told = cast("dict[str, Any]", operation)
+                if told.get("tags") != OPERATIONS:
+                    _tell_failures(path, told, refusals.get((path, method), ()))
+                    _tell_headers(path, told)
     [_], schemas = msgspec.json.schema_components([ProblemDetails], ref_template=_REFERENCE)
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
     return document
 
 
-def _is_versioned(path: str) -> bool:
-    return path.startswith(("/v1/", "/v2/"))
-
-
-def _describe(path: str, operation: dict[str, Any]) -> None:
+def _tell_failures(path: str, operation: dict[str, Any], refused: Iterable[int]) -> None:
     responses = operation["responses"]
     # Litestar announces validation errors in a shape of its own, which no service of ours answers with.
     own = {status: told for status, told in responses.items() if MEDIA_TYPE in told.get("content", {})}
     kept = {status: told for status, told in responses.items() if not status.startswith(_FAILURES)}
     parameters = operation.get("parameters", [])
     takes_body = "requestBody" in operation
-    statuses = {500, 503}
+    statuses = {500, 503, *refused}
     if any(parameter["in"] == "path" for parameter in parameters):
         statuses.add(404)
     if takes_body:
@@ -104,5 +112,25 @@ def _response(status: int) -> dict[str, Any]:
         "content": {MEDIA_TYPE: _PROBLEM},
     }
     if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
-        told["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+        told["headers"] = {"Retry-After": _header("Seconds to wait.", "integer")}
     return told
+
+
+def _tell_headers(path: str, operation: dict[str, Any]) -> None:
+    """What is made is found at `Location`, and a page of /v2 leads to its neighbours: everywhere the same."""
+    asked = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"}
+    found: dict[str, dict[str, Any]] = {}
+    if "201" in operation["responses"]:
+        found["201"] = {"Location": _header("Where it is found: a relative address.")}
+    if path.startswith("/v2/") and {"limit", "offset"} <= asked:
+        found["200"] = {
+            "Link": _header('The next and the previous page (`rel="next"`, `rel="prev"`), if there are any.'),
+            "X-Total-Count": _header("How many there are in all.", "integer"),
+        }
+    for status, headers in found.items():
+        response = operation["responses"].get(status, {})
+        response["headers"] = headers | response.get("headers", {})
+
+
+def _header(description: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}

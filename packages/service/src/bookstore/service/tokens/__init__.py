@@ -6,20 +6,23 @@
     caller = await access.caller(request.scope["headers"])  # 401 for a bad token
     caller.require("staff", "ops")                          # 403 for a good one of somebody else
 
+A service that calls another one on its own behalf sends `service_headers(settings)`: it is `SERVICE` there.
+
 A token names its key and its algorithm; only the name of the key is believed. The key alone decides which
 algorithm it is used with, and it is one of those that were published, never one that came with the token.
 """
 
-from bookstore.service.tokens.access import OPERATOR, Access, Caller
+from bookstore.service.tokens.access import OPERATOR, SERVICE, Access, Caller
 from bookstore.service.tokens.key import Key, read_keys
 from bookstore.service.tokens.remote import RemoteKeys
-from bookstore.service.tokens.settings import TokenSettings, access_with
+from bookstore.service.tokens.settings import TokenSettings, access_with, service_headers
 from bookstore.service.tokens.verify import AUDIENCE, ISSUER, KeySource, TokenRefused, Verifier
 
 __all__ = [
     "AUDIENCE",
     "ISSUER",
     "OPERATOR",
+    "SERVICE",
     "Access",
     "Caller",
     "Key",
@@ -30,4 +33,5 @@ __all__ = [
     "Verifier",
     "access_with",
     "read_keys",
+    "service_headers",
 ]

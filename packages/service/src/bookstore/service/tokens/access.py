@@ -1,5 +1,6 @@
 """From a request's headers to the one who asks."""
 
+import hmac
 import re
 from collections.abc import Iterable
 
@@ -9,11 +10,15 @@ from bookstore.service.problem import Problem
 from bookstore.service.tokens.verify import TokenRefused, Verifier
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]+) *", re.IGNORECASE)
+_SERVICE = re.compile(rb"service +([!-~]+) *", re.IGNORECASE)
 _USER = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks. `user_id` is None for the operator, who came without a token where none is required."""
+    """Who asks.
+
+    `user_id` is None for the operator, who came without a token where none is required, and for a service.
+    """
 
     user_id: int | None
     customer_id: int | None
@@ -35,8 +40,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             raise Problem(403, "forbidden", f"this needs the role {' or '.join(roles)}")
 
 
-OPERATOR = Caller(user_id=None, customer_id=None, roles=frozenset({"staff", "ops"}))
+OPERATOR = Caller(user_id=None, customer_id=None, roles=frozenset({"staff", "ops", "service"}))
 """Whoever comes without a token where none is required: sees and does everything."""
+
+SERVICE = Caller(user_id=None, customer_id=None, roles=frozenset({"service"}))
+"""Another service of ours, on nobody's behalf but its own."""
 
 
 class _Unauthenticated(Problem):
@@ -46,17 +54,25 @@ class _Unauthenticated(Problem):
 
 
 class Access:
-    """Tells who asks; with `required` nobody gets by without a token."""
+    """Tells who asks.
 
-    def __init__(self, verifier: Verifier, *, required: bool) -> None:
+    Args:
+        verifier: Of people's tokens.
+        required: Whether nobody gets by without a token.
+        service_secret: What our services know, and nobody else; empty where no service may come as one.
+    """
+
+    def __init__(self, verifier: Verifier, *, required: bool, service_secret: str = "") -> None:
         self._verifier = verifier
-        self._required = required
+        self.required = required
+        self._service_secret = service_secret.encode()
 
     async def caller(self, headers: Iterable[tuple[bytes, bytes]], *, required: bool = False) -> Caller:
         """Who sent a request with these (ASGI) headers.
 
-        Nothing but the token counts: no `X-User-*` header, no cookie, no query. A token is verified even
-        where none is required.
+        Nothing but the header Authorization counts: no `X-User-*` header, no cookie, no query. It holds a
+        person's token (`Bearer`) or the services' secret (`Service`), and is looked at even where none is
+        required. No token makes its bearer a service, whatever it says.
 
         Args:
             headers: The request's, names in lower case.
@@ -67,18 +83,28 @@ class Access:
         """
         given = [value for name, value in headers if name == b"authorization"]
         if not given:
-            if required or self._required:
+            if required or self.required:
                 raise _Unauthenticated
             return OPERATOR
+        if len(given) > 1:
+            raise TokenRefused("there are two headers Authorization")
+        if service := _SERVICE.fullmatch(given[0]):
+            return self._service(service[1])
         bearer = _BEARER.fullmatch(given[0])
-        if bearer is None or len(given) > 1:
-            raise TokenRefused("the header Authorization holds no bearer token, or there are two")
+        if bearer is None:
+            raise TokenRefused("the header Authorization holds no bearer token")
         claims = await self._verifier.verify(bearer[1].decode())
         if not _USER.fullmatch(claims.sub):
             raise TokenRefused("its subject is no user")
+        roles = frozenset(claims.roles) - SERVICE.roles
         return Caller(
             user_id=int(claims.sub),
             customer_id=claims.customer_id,
-            roles=frozenset(claims.roles),
+            roles=roles,
             scopes=frozenset(claims.scope.split()),
         )
+
+    def _service(self, secret: bytes) -> Caller:
+        if not self._service_secret or not hmac.compare_digest(secret, self._service_secret):
+            raise TokenRefused("it isn't the services' secret")
+        return SERVICE

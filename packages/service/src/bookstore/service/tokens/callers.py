@@ -1,9 +1,26 @@
 """Who may ask: hooks that run before a request's body is looked at. They need a `Service` with `access`."""
 
-from bookstore.service.problem import Asked
-from bookstore.service.tokens import Access, Caller
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from bookstore.service.problem import Asked, Problem
+from bookstore.service.tokens import SERVICE, Access, Caller
+
+Hook: TypeAlias = Callable[[Asked], Awaitable[None]]
 
 STAFF = ("staff", "ops")
+
+
+class Together:
+    """Several hooks as one, in their order: `before_request=Together(staff_only, plainly_asked)`."""
+
+    def __init__(self, *hooks: Hook) -> None:
+        self.hooks = hooks
+
+    async def __call__(self, request: Asked) -> None:
+        """Run them; the first that refuses has the last word."""
+        for hook in self.hooks:
+            await hook(request)
 
 
 async def identified(request: Asked) -> None:
@@ -17,9 +34,17 @@ async def staff_only(request: Asked) -> None:
     caller(request).require(*STAFF)
 
 
+async def services_only(request: Asked) -> None:
+    """For `before_request`: only for other services of ours."""
+    await _identify(request, required=False)
+    caller(request).require(*SERVICE.roles)
+
+
 async def logged_in(request: Asked) -> None:
-    """For `before_request`: only with a token, whatever the settings say."""
+    """For `before_request`: only with a person's token, whatever the settings say."""
     await _identify(request, required=True)
+    if caller(request).user_id is None:
+        raise Problem(403, "forbidden", "this needs somebody who is logged in")
 
 
 async def _identify(request: Asked, *, required: bool) -> None:

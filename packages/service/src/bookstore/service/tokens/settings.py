@@ -19,9 +19,18 @@ class TokenSettings(Settings, frozen=True, kw_only=True):
     """Where the accounts service publishes its keys."""
     token_issuer: Annotated[str, Meta(min_length=1, max_length=200)] = ISSUER
     token_audience: Annotated[str, Meta(min_length=1, max_length=200)] = AUDIENCE
+    service_secret: Annotated[str, Meta(pattern=r"^([!-~]{32,200})?\Z")] = ""
+    """What services show each other: the same for all, 32 characters or more; empty for none."""
 
 
 def access_with(settings: TokenSettings, keys: RemoteKeys) -> Access:
     """Who asks, told by tokens that these keys verify."""
     verifier = Verifier(keys, issuer=settings.token_issuer, audience=settings.token_audience)
-    return Access(verifier, required=settings.auth_required)
+    return Access(verifier, required=settings.auth_required, service_secret=settings.service_secret)
+
+
+def service_headers(settings: TokenSettings) -> list[tuple[bytes, bytes]]:
+    """What a call to another service carries that is made as a service; nothing without a secret."""
+    if not settings.service_secret:
+        return []
+    return [(b"authorization", b"Service " + settings.service_secret.encode())]

@@ -1,4 +1,4 @@
-"""For tests: a service on a real socket in this very process, with its own thread and event loop."""
+"""A service on a real socket in this very process, with its own thread and event loop."""
 
 import asyncio
 import contextlib
