@@ -100,6 +100,13 @@ class RawService:
             task.add_done_callback(tasks.discard)
 
         server = await asyncio.start_server(accept, "127.0.0.1", 0)
+
+        def stop_listening() -> None:
+            server.close()
+            for task in tasks:
+                task.cancel()
+
+        self.stop_listening = stop_listening
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield self
@@ -163,14 +170,18 @@ class Reply:
 class Gateway:
     """A gateway that serves in this process, and the services behind it."""
 
-    def __init__(self, port: int, admin_port: int, service: Service, services: dict[str, RawService]) -> None:
+    def __init__(
+        self, port: int, admin_port: int, path: Path, services: dict[str, RawService], file: dict[str, Any]
+    ) -> None:
         self.port = port
         self.admin_port = admin_port
-        self.service = service
+        self.path = path
         self.services = services
+        self.file = file
         self.books = services["books"]
         self.orders = services["orders"]
         self.accounts = services["accounts"]
+        self.replicas = [each for name, each in services.items() if name.startswith("books")]
 
     def connect(self) -> Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         return asyncio.open_connection("127.0.0.1", self.port)
@@ -181,15 +192,47 @@ class Gateway:
 
     async def settled(self) -> None:
         """Every target has been asked how it is."""
-        while b"unknown" in (await self.admin("GET", "/upstreams")).body:
-            await asyncio.sleep(0.005)
+        await until(self.health, lambda health: "unknown" not in health)
+
+    async def health(self) -> list[str]:
+        """What the gateway thinks of each target."""
+        views = json.loads((await self.admin("GET", "/upstreams")).body)
+        return [target["health"] for view in views for target in view["targets"]]
+
+    async def until_health(self, *wanted: str) -> None:
+        """Wait until the targets of books are so."""
+        await until(self.health, lambda health: health[: len(wanted)] == list(wanted))
+
+    async def metric(self, line: str) -> float:
+        """One number of those that Prometheus gets."""
+        text = (await self.ask("GET", "/metrics")).body.decode()
+        return next(
+            (float(each.split()[-1]) for each in text.splitlines() if each.startswith(line + " ")), 0.0
+        )
 
     async def admin(self, method: str, target: str, *headers: str, body: bytes = b"") -> "Reply":
         """Ask the operators' side."""
         return await send_to(self.admin_port, framed(method, target, "localhost", *headers, body=body))
 
+    async def send_admin(self, raw: bytes) -> "Reply":
+        """Send these bytes to the operators' side."""
+        return await send_to(self.admin_port, raw)
+
+    async def put(self, file: Mapping[str, Any]) -> "Reply":
+        """Give it another file."""
+        return await self.admin(
+            "PUT", "/config", "Content-Type: application/json", body=msgspec.json.encode(file)
+        )
+
     async def ask(self, method: str, target: str, *headers: str, body: bytes = b"") -> "Reply":
         return await self.send(framed(method, target, "shop.example", *headers, body=body))
+
+
+async def until(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:
+    """Ask until the answer is as it should be; the test's own time limit ends a wait in vain."""
+    while not holds(answer := await ask()):
+        await asyncio.sleep(0.005)
+    return answer
 
 
 def framed(method: str, target: str, host: str, *headers: str, body: bytes = b"") -> bytes:
@@ -240,7 +283,13 @@ def config_of(services: Mapping[str, RawService], **changes) -> dict[str, Any]:
     }
     upstream = {"health": CALM, **changes.pop("upstream", {})}
     file = {
-        "upstreams": {name: {"targets": [{"url": each.url}], **upstream} for name, each in services.items()},
+        "upstreams": {
+            name: {
+                "targets": [{"url": each.url} for key, each in services.items() if key.startswith(name)],
+                **upstream,
+            }
+            for name in SERVICES
+        },
         "routes": [
             plain(name, prefix, **route) for name, prefixes in SERVICES.items() for prefix in prefixes
         ],
@@ -250,9 +299,20 @@ def config_of(services: Mapping[str, RawService], **changes) -> dict[str, Any]:
     return file
 
 
+def named_scripts(books: Script | list[Script], orders: Script, accounts: Script) -> list[tuple[str, Script]]:
+    """The services by name; further replicas of books are books2, books3."""
+    several = books if isinstance(books, list) else [books]
+    named = [("books" + (str(number) if number > 1 else ""), each) for number, each in enumerate(several, 1)]
+    return [*named, ("orders", orders), ("accounts", accounts)]
+
+
+def write(path: Path, file: Mapping[str, Any]) -> None:
+    path.write_bytes(msgspec.json.encode(file))
+
+
 @contextlib.asynccontextmanager
 async def serving(
-    books: Script = says_ok,
+    books: Script | list[Script] = says_ok,
     orders: Script = says_ok,
     accounts: Script = says_ok,
     *,
@@ -270,15 +330,15 @@ async def serving(
     async with asyncio.timeout(20), contextlib.AsyncExitStack() as stack:
         services = {
             name: await stack.enter_async_context(RawService(script).running())
-            for name, script in (("books", books), ("orders", orders), ("accounts", accounts))
+            for name, script in named_scripts(books, orders, accounts)
         }
-        for name in gone:
-            services[name].url = "http://127.0.0.1:9"
+        for at, name in enumerate(gone):
+            services[name].url = f"http://127.0.0.1:{9 + at}"
         for name in ill:
             services[name].well = False
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        path = Path(folder, "gateway.json")
-        path.write_bytes(msgspec.json.encode(file(services) if file else config_of(services, **changes)))
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory()), "gateway.json")
+        data = file(services) if file else config_of(services, **changes)
+        write(path, data)
         port, admin_port = free_port(), free_port()
         given = {"gateway_config": str(path), "access_log": False, **(settings or {})}
         service = create_app(GatewaySettings(port=port, admin_port=admin_port, **given))
@@ -286,7 +346,7 @@ async def serving(
             server = _server(service)
             running = asyncio.ensure_future(server.serve())
             await _accepts(port)
-            gateway = Gateway(port, admin_port, service, services)
+            gateway = Gateway(port, admin_port, path, services, data)
             await gateway.settled()
             try:
                 yield gateway

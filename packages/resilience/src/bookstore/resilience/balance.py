@@ -248,7 +248,8 @@ class Balancer:
 
     def _weight(self, target: Target, now: float) -> float:
         """The weight of a target, of which a cold one has only a part."""
-        if now >= target.joined + self._slow_start:
+        # It may have come back since `now` was read.
+        if not self._slow_start or now >= target.joined + self._slow_start:
             return target.weight
         return target.weight * max(_COLD, (now - target.joined) / self._slow_start)
 

@@ -19,9 +19,9 @@ from bookstore.resilience.tasks import finish
 T = TypeVar("T")
 
 _AGAIN: Final = Backoff(0.5, cap=10.0)  # how long Redis is left alone: longer each time, while it stays away
-_LATE: Final = 0.002  # seconds by which a timer may ring late before that says something of this process
-_MOMENT: Final = 0.005  # seconds in which a reply that has come is read
-_MOMENTS: Final = 5
+_STEPS: Final = 5  # into which a timeout is divided
+_LATE: Final = 0.0015  # seconds by which a timer may ring late before that says something of this process
+_EXCUSES: Final = 20  # steps, at the most, that don't count
 
 
 class Script:
@@ -35,25 +35,30 @@ class Script:
 
 
 class Patience(Cutoff):
-    """Ends a round trip at its time; but for a process that was itself held up, a moment later.
+    """Ends a round trip after a time in which this process had its turns.
 
-    A timer that rings late says that this process had no turn meanwhile. The reply may lie in the socket
-    already, and loops look at their timers first: Redis isn't away because we were.
+    A timer that rings late says that the process was held up: a reply may lie in the socket, read by nobody.
+    Redis isn't away because we were, so that step of the time doesn't count.
     """
 
-    __slots__ = ("_clock", "_moments", "_when")
+    __slots__ = ("_clock", "_excuses", "_left", "_step", "_when")
 
-    def __init__(self, clock: Clock, when: float) -> None:
+    def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock
-        self._when = when
-        self._moments = _MOMENTS
-        super().__init__(clock, when)
+        self._step = seconds / _STEPS
+        self._left = _STEPS
+        self._excuses = _EXCUSES
+        self._when = clock.now() + self._step
+        super().__init__(clock, self._when)
 
     def _fire(self) -> None:
         now = self._clock.now()
-        if now - self._when > _LATE and self._moments:
-            self._moments -= 1
-            self._when = now + _MOMENT
+        if now - self._when > _LATE and self._excuses:
+            self._excuses -= 1
+        else:
+            self._left -= 1
+        if self._left:
+            self._when = now + self._step
             self._handle = self._clock.call_at(self._when, self._fire)
         else:
             super()._fire()
@@ -101,7 +106,7 @@ class Link:
         except CircuitOpen as refusal:
             self.retry_after = refusal.retry_after or _AGAIN.base
             return None
-        cutoff = Patience(self.clock, self.clock.now() + self._timeout)
+        cutoff = Patience(self.clock, self._timeout)
         try:
             reply = await self._run(script, args)
         except BaseException as error:

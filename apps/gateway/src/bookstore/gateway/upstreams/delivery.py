@@ -12,13 +12,16 @@ from bookstore.gateway.upstreams.group import Group, NoTarget
 from bookstore.gateway.upstreams.member import Member
 from bookstore.gateway.upstreams.retry import Judged, judge, reason_of
 from bookstore.resilience import BulkheadFull
-from bookstore.service.upstream import ConnectFailed, Header, UpstreamError
+from bookstore.service.upstream import ConnectFailed, Header, TimedOut, UpstreamError
 from bookstore.service.upstream.client import StreamedAnswer
 
 if TYPE_CHECKING:
     from bookstore.resilience.balance import Lease
     from bookstore.resilience.bulkhead import SlotPermit
     from bookstore.resilience.permit import CircuitPermit
+
+_BLINK = 0.005
+"""Seconds in which nothing can be done any more."""
 
 
 @dataclass(slots=True)
@@ -142,9 +145,7 @@ class Delivery:
         call, lease, member = self._call, self._lease, self._member
         self.attempts += 1
         began = monotonic()
-        # The time for an upload is its own: the count begins when all of it was sent.
-        spent = 0.0 if call.streams else began - call.started
-        left = max(0.0, call.timeout.total - spent)
+        left = self._left()
         member.enter()
         try:
             self._exchange = member.client.stream(
@@ -160,6 +161,11 @@ class Delivery:
             answer = await self._exchange.__aenter__()
         except UpstreamError as error:
             member.leave()
+            if isinstance(error, ConnectFailed) and self._left() < _BLINK:
+                # Nobody is to blame for what he had no time for.
+                lease.drop()
+                self._count("timeout")
+                raise TimedOut(str(error)) from error
             lease.fail(error)
             self._count(reason_of(error) or "error")
             if isinstance(error, ConnectFailed):
@@ -173,6 +179,13 @@ class Delivery:
         self._judged = judge(answer.status, answer.headers)
         self._count(f"{answer.status // 100}xx")
         return answer
+
+    def _left(self) -> float:
+        """Seconds that are left for the whole of it."""
+        if self._call.streams:
+            # The time for an upload is its own: the count begins when all of it was sent.
+            return self._call.timeout.total
+        return max(0.0, self._call.timeout.total - (monotonic() - self._call.started))
 
     def _count(self, outcome: str) -> None:
         self._group.tally.attempts[self._group.name, self._member.url, outcome] += 1
@@ -195,7 +208,7 @@ class Delivery:
     def _may_go_on(self, reason: Reason | None, tried: list[str]) -> bool:
         """Whether to ask another target. One that was never reached costs nothing, and so needs no budget."""
         call = self._call
-        if reason is None or reason not in call.retry.on or monotonic() - call.started >= call.timeout.total:
+        if reason is None or reason not in call.retry.on or self._left() < _BLINK:
             return False
         if reason == "connect":
             return True
