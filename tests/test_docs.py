@@ -17,6 +17,7 @@ from bookstore.lab.system.topology import SYSTEM
 from bookstore.orders.settings import OrdersSettings
 from bookstore.service.settings import Settings
 from bookstore.stores.ports import any_free
+from bookstore.supplier.settings import SupplierSettings
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md")})
@@ -36,7 +37,10 @@ ELSEWHERE = {
 }
 """Commands that aren't run here, each with the reason."""
 
-SERVER = re.compile(r"uv run (books|orders|gateway)$")
+SERVER = re.compile(r"uv run (books|orders|gateway|supplier)$")
+
+PORTS = [*SYSTEM.services, *(door for service in SYSTEM.services for door in service.doors)]
+"""Whatever has a port and a row of its own."""
 
 
 def blocks(document):
@@ -94,9 +98,9 @@ class Reader:
         if self.bookstore.status()["state"] != "running":
             self.bookstore.up()
         urls = {row["name"]: row["url"] for row in self.bookstore.status()["services"]}
-        for service in SYSTEM.services:
-            if service.kind == "app":
-                command = command.replace(f"http://localhost:{service.port}", urls[service.name])
+        for one in PORTS:
+            if urls[one.name].startswith("http"):
+                command = command.replace(f"http://localhost:{one.port}", urls[one.name])
         assert "localhost:" not in command, f"nobody is there: {command}"
         return command
 
@@ -170,7 +174,8 @@ def test_a_service_starts_alone(document, command, postgres_database, client, ev
     process = subprocess.Popen(
         ["bash", "-c", f"exec env {command}"],
         cwd=document.parent,
-        env=os.environ | {"PORT": str(port), "DRAIN_ANNOUNCE": "0", "UV_NO_SYNC": "1"},
+        env=os.environ
+        | {"PORT": str(port), "CONTROL_PORT": str(any_free()), "DRAIN_ANNOUNCE": "0", "UV_NO_SYNC": "1"},
         stdout=subprocess.DEVNULL,
     )
 
@@ -191,7 +196,7 @@ def test_a_service_starts_alone(document, command, postgres_database, client, ev
 
 
 def test_each_service_tells_how_to_start_it_alone():
-    assert {SERVER.search(command)[1] for _, command in SERVERS} == {"books", "orders", "gateway"}
+    assert {SERVER.search(command)[1] for _, command in SERVERS} == {"books", "orders", "gateway", "supplier"}
 
 
 def rows(document, header):
@@ -202,10 +207,12 @@ def rows(document, header):
 
 def test_the_readme_names_every_service_and_its_port():
     told = {row[0]: int(row[1]) for row in rows(ROOT / "README.md", "| service | port | what it is |")}
-    assert told == {service.name: service.port for service in SYSTEM.services}
+    assert told == {one.name: one.port for one in PORTS}
 
 
-@pytest.mark.parametrize(("name", "kind"), [("books", BooksSettings), ("orders", OrdersSettings)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("books", BooksSettings), ("orders", OrdersSettings), ("supplier", SupplierSettings)]
+)
 def test_a_readme_names_every_setting_and_its_default(name, kind):
     common = {field.name for field in msgspec.structs.fields(Settings)} - {"port"}
     fields = [field for field in msgspec.structs.fields(kind) if field.name not in common]

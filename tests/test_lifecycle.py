@@ -13,7 +13,9 @@ import pytest
 from bookstore.lab.system.folder import StateFolder
 from bookstore.stores.process import ProcessId
 
-INSTANCES = ["postgres", "redis", "books-1", "orders-1", "accounts-1", "gateway-1"]
+PROCESSES = ["postgres", "redis", "books-1", "orders-1", "accounts-1", "supplier-1", "gateway-1"]
+DOORS = {"supplier-control-1": "supplier-1"}
+"""Further ports, and whose they are."""
 
 
 def family(bookstore):
@@ -29,7 +31,11 @@ def healthy(bookstore):
 def test_status_tells_of_every_process(bookstore):
     status = bookstore.status()
     assert set(status) == {"state", "state_folder", "credentials_file", "services"}
-    assert [row["instance"] for row in status["services"]] == INSTANCES
+    assert {row["instance"] for row in status["services"]} == {*PROCESSES, *DOORS}
+    rows = {row["instance"]: row for row in status["services"]}
+    for door, owner in DOORS.items():
+        assert rows[door]["pid"] == rows[owner]["pid"]
+        assert rows[door]["url"] != rows[owner]["url"]
     assert healthy(bookstore)
     told = {pid for row in status["services"] for pid in row["pids"]}
     # All but the supervisor and its guardian.
@@ -37,7 +43,7 @@ def test_status_tells_of_every_process(bookstore):
     assert status["services"][0]["url"].startswith("postgresql://postgres:")
 
 
-@pytest.mark.parametrize("instance", INSTANCES)
+@pytest.mark.parametrize("instance", PROCESSES)
 def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eventually, instance):
     before = bookstore.services()
     victim = ProcessId.of(before[instance]["pid"])
@@ -49,7 +55,7 @@ def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eve
         assert (after["health"], after["pids"]) == ("down", [])
     eventually(lambda: healthy(bookstore))
     for name, row in bookstore.services().items():
-        assert (row["pid"] == before[name]["pid"]) == (name != instance)
+        assert (row["pid"] == before[name]["pid"]) == (before[name]["pid"] != victim.pid)
 
 
 def test_an_order_survives_the_kill_of_everything(bookstore, client, eventually):

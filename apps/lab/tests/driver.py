@@ -6,13 +6,15 @@ from pathlib import Path
 
 from bookstore.lab import __main__ as command
 from bookstore.lab.system import commands, lifecycle
-from bookstore.lab.system.topology import Service, Topology
+from bookstore.lab.system.topology import Door, Service, Topology
 
 STANDIN = str(Path(__file__).with_name("standin.py"))
 
 
 def topology(text):
     rows = json.loads(text)
+    for row in rows["services"]:
+        row["doors"] = tuple(Door(**door) for door in row.get("doors", ()))
     services = [
         Service(**{"offset": number, **row, **({} if row.get("kind") == "store" else {"run": (STANDIN,)})})
         for number, row in enumerate(rows["services"])

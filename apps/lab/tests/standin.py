@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -14,6 +15,9 @@ MODE = os.environ.get("MODE", "")
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/shut":
+            self.server.socket.close()
+            signal.pause()
         body = json.dumps(
             {"status": "degraded" if MODE == "degraded" else "healthy", "env": dict(os.environ)}
         )
@@ -38,4 +42,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN if MODE == "deaf" else lambda *_: o
 print(
     json.dumps({"timestamp": "2026-01-01T10:00:00.000Z", "level": "info", "message": "serving"}), flush=True
 )
+if door := os.environ.get("ADMIN_PORT"):
+    second = HTTPServer(("127.0.0.1", int(door)), Handler)
+    threading.Thread(target=second.serve_forever, daemon=True).start()
 HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()

@@ -10,7 +10,7 @@ from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system.folder import StateFolder
 from bookstore.lab.system.plan import make_plan
 from bookstore.lab.system.ports import Claims, choose_ports
-from bookstore.lab.system.topology import SYSTEM, Service, Topology
+from bookstore.lab.system.topology import SYSTEM, Door, Service, Topology
 from bookstore.stores.ports import any_free
 
 
@@ -87,6 +87,24 @@ def test_busy_ports_are_stepped_over_and_never_onto_anothers():
         ports = choose_ports(topology, Claims(), base=None)
     assert ports["a-1"] > port + 1
     assert ports["b-1"] != ports["a-1"]
+
+
+def test_a_base_fixes_further_ports_too():
+    base = any_free()
+    door = Door(name="a-admin", setting="ADMIN_PORT", port=1, offset=5)
+    topology = Topology(services=(Service(name="a", port=1, offset=0, doors=(door,)),), databases={})
+    claims = Claims()
+    assert choose_ports(topology, claims, base=base) == {"a-1": base, "a-admin-1": base + 5}
+    with pytest.raises(LabError, match="which a-1 gets from --port-base"):
+        choose_ports(topology, Claims(), base=base)
+    claims.hand_over()
+
+
+def test_no_two_of_the_system_want_the_same_port():
+    doors = [door for service in SYSTEM.services for door in service.doors]
+    for wanted in ("name", "port", "offset"):
+        values = [getattr(one, wanted) for one in (*SYSTEM.services, *doors)]
+        assert len(set(values)) == len(values), wanted
 
 
 def test_two_starts_at_once_take_different_ports():

@@ -3,12 +3,14 @@
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import psycopg
 import pytest
 
 from bookstore.lab.failures import Exit
 from bookstore.lab.system.record import Record, Row
+from bookstore.stores.ports import any_free
 
 
 def test_up_starts_everything_and_down_ends_it(system):
@@ -60,6 +62,43 @@ def test_what_is_frozen_is_left_alone(system):
     process.send(signal.SIGCONT)
     assert system.status()["services"][0]["health"] == "healthy"
     assert system.rows["books-1"].restarts == 0
+
+
+def add_with_door(system):
+    door = {"name": "books-admin", "setting": "ADMIN_PORT", "port": any_free(), "offset": 7}
+    system.add("books", replicas=2, doors=[door])
+
+
+def test_a_further_port_has_a_row_of_its_own(system, eventually):
+    add_with_door(system)
+    out = system.up()
+    rows = {row["instance"]: row for row in system.status()["services"]}
+    assert list(rows) == ["books-1", "books-admin-1", "books-2", "books-admin-2"]
+    assert len({row["port"] for row in rows.values()}) == 4
+    for number in (1, 2):
+        main, door = rows[f"books-{number}"], rows[f"books-admin-{number}"]
+        assert (door["name"], door["health"], door["kind"]) == ("books-admin", "healthy", "app")
+        assert (door["pid"], door["pids"]) == (main["pid"], main["pids"])
+        assert door["url"] == f"http://127.0.0.1:{door['port']}"
+        assert system.environment_of(f"books-{number}")["ADMIN_PORT"] == str(door["port"])
+    assert out.count(" MB") == 3  # two processes and their sum
+    victim = system.rows["books-1"].process
+    victim.send(signal.SIGKILL)
+    eventually(lambda: system.rows["books-admin-1"].ready and system.rows["books-admin-1"].process != victim)
+    assert system.rows["books-admin-1"].process == system.rows["books-1"].process
+
+
+def test_what_refuses_connections_is_down_and_left_alone(system, eventually):
+    add_with_door(system)
+    system.up()
+    before = system.rows["books-1"]
+    with pytest.raises(OSError, match=r"."):
+        urllib.request.urlopen(f"{before.url}/shut", timeout=0.5)  # noqa: S310 - our own
+    eventually(lambda: system.status()["services"][0]["health"] == "down")
+    books, admin, *_ = system.status()["services"]
+    assert (books["pid"], admin["pid"], admin["health"]) == (before.pid, before.pid, "healthy")
+    assert system.rows["books-1"].restarts == 0
+    assert system.run("down").returncode == 0
 
 
 def test_a_frozen_one_can_still_be_ended(system):

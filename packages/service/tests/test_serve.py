@@ -153,11 +153,28 @@ async def test_settings_that_are_wrong_are_named_before_anything_starts(start):
     assert process.popen.returncode == 2
     assert err.splitlines() == [
         (
-            "probe: PROBE_COLOUR: unknown setting in the environment; known are ACCESS_LOG, DRAIN_ANNOUNCE,"
-            " DRAIN_FINISH, HOST, INSTANCE, LOG_LEVEL, MAX_BODY, METRICS_ENABLED, OTEL_SDK_DISABLED, PORT"
+            "probe: PROBE_COLOUR: unknown setting in the environment; known are ACCESS_LOG, ADMIN_PORT,"
+            " DRAIN_ANNOUNCE, DRAIN_FINISH, HOST, INSTANCE, LOG_LEVEL, MAX_BODY, METRICS_ENABLED,"
+            " OTEL_SDK_DISABLED, PORT, REFUSES"
         ),
         "probe: PORT: expected `int`, got `str`",
     ]
+
+
+async def test_what_is_found_wrong_only_when_the_app_opens_is_named_too(start):
+    process = start(REFUSES="FILE: nothing can be written there")
+    _, err = await asyncio.to_thread(process.popen.communicate, timeout=20)
+    assert (process.popen.returncode, err) == (2, "probe: FILE: nothing can be written there\n")
+
+
+async def test_an_app_with_several_ports_says_which_one_is_taken(start):
+    first = start()
+    await first.ready()
+    second = start(ADMIN_PORT=str(first.port))
+    _, err = await asyncio.to_thread(second.popen.communicate, timeout=20)
+    assert second.popen.returncode == 3
+    assert f"ADMIN_PORT: can't listen on 127.0.0.1:{first.port}: another process listens there" in err
+    assert "set ADMIN_PORT to a free one" in err
 
 
 async def test_a_head_has_no_body_on_the_wire(start):

@@ -43,6 +43,7 @@ class Service:
         front: Wraps the router in a plain ASGI app that sees each request first.
         header_timeout: Seconds in which a request's head has to be there, and for which a connection may be
             idle between two requests; longer than clients of ours keep theirs.
+        port_setting: The setting with the port to serve on, for an app that has several.
     """
 
     def __init__(
@@ -58,11 +59,14 @@ class Service:
         access: Access | None = None,
         front: "Callable[[ASGIApp], ASGIApp] | None" = None,
         header_timeout: float = 30.0,
+        port_setting: str = "PORT",
     ) -> None:
         self.header_timeout = header_timeout
         self.name = name
         self.version = version
         self.settings = settings
+        self.port_setting = port_setting
+        self.port: int = getattr(settings, port_setting.lower())
         hostname = platform.node()
         self.instance = settings.instance or f"{hostname}-{os.getpid()}"
         self.checkup = Checkup(dependencies)
@@ -119,9 +123,10 @@ class Service:
     async def running(self) -> AsyncGenerator[None]:
         """Hold open all that the app needs; what fails to open undoes what was opened before."""
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.router.lifespan())
+            # The router's comes last: it would wrap what these raise into a group of errors.
             for part in self._lifespan:
                 await stack.enter_async_context(part())
+            await stack.enter_async_context(self.router.lifespan())
             yield
         if self._access_log:
             self._access_log.flush()

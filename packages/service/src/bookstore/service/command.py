@@ -23,15 +23,14 @@ def run(
     """Read the settings, build the app, serve it; say on standard error what stands in the way."""
     try:
         settings = load(kind, name, aliases=aliases)
+        service = create_app(settings)
+        logs.configure(name, service.instance, settings.log_level)
+        runner = asyncio.Runner(loop_factory=_loop_factory())
+        runner.run(serve(service))
     except SettingsError as error:
         for problem in error.problems:
             sys.stderr.write(f"{name}: {problem}\n")
         sys.exit(EXIT_SETTINGS)
-    service = create_app(settings)
-    logs.configure(name, service.instance, settings.log_level)
-    try:
-        runner = asyncio.Runner(loop_factory=_loop_factory())
-        runner.run(serve(service))
     except PortUnavailable as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(EXIT_PORT)

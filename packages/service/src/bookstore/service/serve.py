@@ -38,14 +38,14 @@ async def serve(service: Service) -> None:
         PortUnavailable: if the address is taken or not ours to use.
     """
     settings = service.settings
-    _require_free(settings.host, settings.port)
+    _require_free(service.port_setting, settings.host, service.port)
     leaving, hurry = _stop_signals()
     async with service.running():
         server = _server(service)
         serving = asyncio.create_task(server.serve())
         gc.freeze()
         logger.info(
-            "serving", extra={"host": settings.host, "port": settings.port, "version": service.version}
+            "serving", extra={"host": settings.host, "port": service.port, "version": service.version}
         )
         await _first(serving, leaving)
         if not serving.done():
@@ -71,7 +71,7 @@ async def beside(service: Service) -> AsyncGenerator[None]:
         PortUnavailable: if the address is taken or not ours to use.
     """
     settings = service.settings
-    _require_free(settings.host, settings.port)
+    _require_free(service.port_setting, settings.host, service.port)
     async with service.running():
         server = _server(service)
         serving = asyncio.create_task(server.serve())
@@ -86,7 +86,7 @@ def _server(service: Service) -> Server:
     return Server(
         service.asgi,
         address=service.settings.host,
-        port=service.settings.port,
+        port=service.port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=round(service.header_timeout * 1000)),
@@ -123,7 +123,7 @@ async def _first(*futures: "asyncio.Future[None]", patience: float | None = None
     await asyncio.wait(futures, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_free(setting: str, host: str, port: int) -> None:
     """Granian shares ports between processes (SO_REUSEPORT): a second service would get half the requests."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -131,9 +131,14 @@ def _require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            why = {
-                errno.EADDRINUSE: "another process listens there; stop it, or set PORT to a free one",
-                errno.EACCES: "ports below 1024 need rights that this user hasn't; set PORT to a higher one",
-                errno.EADDRNOTAVAIL: "this machine has no such address; set HOST to one of its own",
-            }.get(error.errno or 0, str(error))
-            raise PortUnavailable(f"PORT: can't listen on {host}:{port}: {why}") from error
+            raise unavailable(setting, host, port, error) from error
+
+
+def unavailable(setting: str, host: str, port: int, error: OSError) -> PortUnavailable:
+    """What `error` means for whoever wrote `setting`."""
+    why = {
+        errno.EADDRINUSE: f"another process listens there; stop it, or set {setting} to a free one",
+        errno.EACCES: f"ports below 1024 need rights that this user hasn't; set {setting} to a higher one",
+        errno.EADDRNOTAVAIL: "this machine has no such address; set HOST to one of its own",
+    }.get(error.errno or 0, str(error))
+    return PortUnavailable(f"{setting}: can't listen on {host}:{port}: {why}")

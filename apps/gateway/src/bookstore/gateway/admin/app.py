@@ -20,7 +20,7 @@ _OURSELVES = frozenset({b"127.0.0.1", b"localhost", b"[::1]"})
 
 def create_admin(settings: GatewaySettings, gateway: Gateway) -> Service:
     """The operators' side of this gateway."""
-    own = msgspec.structs.replace(settings, host=LOOPBACK, port=settings.admin_port)
+    own = msgspec.structs.replace(settings, host=LOOPBACK)
     return Service(
         "gateway-admin",
         version("bookstore-gateway"),
@@ -28,6 +28,7 @@ def create_admin(settings: GatewaySettings, gateway: Gateway) -> Service:
         handlers=api.handlers,
         provide={"gateway": gateway, "settings": settings},
         front=_FromHere,
+        port_setting="ADMIN_PORT",
     )
 
 

@@ -159,7 +159,8 @@ def _files() -> Finding:
 def _ports(folder: StateFolder, topology: Topology) -> Iterator[Finding]:
     record = Record.read(folder.record)
     own = {row.port for row in record.rows if row.process and row.process.alive} if record else set[int]()
-    busy = [s for s in topology.services if s.port not in own and not is_free(s.port)]
+    doors = [door for service in topology.services for door in service.doors]
+    busy = [s for s in (*topology.services, *doors) if s.port not in own and not is_free(s.port)]
     for service in busy:
         yield Finding("note", f"port {service.port} of {service.name} is busy; `up` takes the next free one")
     if not busy:

@@ -27,9 +27,13 @@ TELEMETRY_PREFIX = "OTEL_"
 
 
 def environment(
-    service: Service, instance: str, port: int, addresses: Mapping[str, str], caller: Mapping[str, str]
+    service: Service,
+    instance: str,
+    ports: Mapping[str, int],
+    addresses: Mapping[str, str],
+    caller: Mapping[str, str],
 ) -> dict[str, str]:
-    """The complete environment of one instance."""
+    """The complete environment of one instance; `ports` are its own, by setting."""
     handed_on = {
         name: value
         for name, value in caller.items()
@@ -39,7 +43,7 @@ def environment(
         "LOG_LEVEL": "info",
         **handed_on,
         "HOST": "127.0.0.1",
-        "PORT": str(port),
+        **{name: str(port) for name, port in ports.items()},
         "INSTANCE": instance,
         **{name: value.format_map(addresses) for name, value in service.settings.items()},
     }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Everything that we ever make in there, and so everything that `reset` removes.
-OUR_NAMES = ("postgres", "postgres.new", "redis", "logs", "credentials.json", "record.json")
+OUR_NAMES = ("postgres", "postgres.new", "redis", "apps", "logs", "credentials.json", "record.json")
 ROOM_NEEDED = 200 * 2**20
 
 
@@ -101,6 +101,10 @@ class StateFolder:
     def log(self, instance: str) -> Path:
         """The log of one instance."""
         return self.logs / f"{instance}.log"
+
+    def kept(self, instance: str) -> Path:
+        """The folder of one app instance, for what it keeps in files; the app makes it."""
+        return self.path / "apps" / instance
 
     @property
     def exists(self) -> bool:

@@ -147,8 +147,7 @@ class Keeper:
         row, house = self.part.row, self._house
 
         def record(identity: ProcessId) -> None:
-            row.pid, row.started, row.since = identity.pid, identity.started, time.time()
-            row.ready, row.note = False, ""
+            self.part.started(identity)
             house.guardian.watch(identity)
             house.save_or_raise()
 
@@ -159,7 +158,7 @@ class Keeper:
             os.close(output)
 
     def _could_not_start(self, failure: LabError) -> str:
-        self.part.row.pid = None
+        self.part.ended()
         if self._house.is_starting:
             self._house.fail(failure)
         return f"couldn't be started: {failure.cause}"
@@ -168,10 +167,10 @@ class Keeper:
         row, began = self.part.row, time.monotonic()
         while (felt := await asyncio.to_thread(probe, row.kind, row.url)) != "healthy":
             if felt == "degraded" and not row.ready:
-                row.ready = True
+                self.part.ready()
                 self._house.save()
             await asyncio.sleep(LOOK_SECONDS)
-        row.ready = True
+        self.part.ready()
         self._family = identity.family()
         self.healthy.set()
         self._tell(f"{row.instance} is healthy after {time.monotonic() - began:.1f} s")
@@ -184,7 +183,7 @@ class Keeper:
             await asyncio.sleep(LOOK_SECONDS)
         self._family = []
         self._house.guardian.forget(identity)
-        self.part.row.pid, self.part.row.ready = None, False
+        self.part.ended()
         self.healthy.clear()
         self._house.save()
 

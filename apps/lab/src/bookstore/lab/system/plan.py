@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from bookstore.lab.system.folder import StateFolder
     from bookstore.lab.system.topology import Service, Topology
+    from bookstore.stores.process import ProcessId
 
 # An app announces its end for 3 s, finishes its requests within 10 more, and then gets a moment to leave.
 APP_STOP_SECONDS = 15.0
@@ -38,12 +40,34 @@ OUTSIDE_TIMEOUT = 5.0
 
 @dataclass
 class Part:
-    """One instance: its row in the record and the process behind it."""
+    """One instance: its rows in the record, its own and its doors', and the process behind them."""
 
     row: Row
+    doors: list[Row] = field(default_factory=list[Row])
     stop_seconds: float = APP_STOP_SECONDS
     store: Postgres | Redis | None = None
     app: Program | None = None
+
+    @property
+    def rows(self) -> list[Row]:
+        """All that is shown of it."""
+        return [self.row, *self.doors]
+
+    def started(self, identity: ProcessId) -> None:
+        """Note its new process."""
+        for row in self.rows:
+            row.pid, row.started, row.since = identity.pid, identity.started, time.time()
+            row.ready, row.note = False, ""
+
+    def ended(self) -> None:
+        """Note that it has no process."""
+        for row in self.rows:
+            row.pid, row.ready = None, False
+
+    def ready(self) -> None:
+        """Note that its process is healthy."""
+        for row in self.rows:
+            row.ready = True
 
     def prepare(self) -> None:
         """Whatever must be done before each start."""
@@ -110,11 +134,12 @@ def make_plan(
     plan.members_made = frozenset(credentials.accounts_made)
     addresses[names.SERVICES] = secret[names.SERVICES]
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
-    addresses |= {
-        service.name: f"http://127.0.0.1:{ports[service.instances()[0]]}"
-        for service in topology.services
-        if service.kind == "app"
-    }
+    for service in topology.services:
+        if service.kind == "app":
+            urls = [f"http://127.0.0.1:{ports[instance]}" for instance in service.instances()]
+            addresses[service.name] = urls[0]
+            addresses[f"{service.name}_all"] = ",".join(urls)
+            addresses[f"{service.name}_replicas"] = str(len(urls))
     for service in topology.services:
         if service.name in outside:
             plan.elsewhere.append(_row_elsewhere(service, outside[service.name]))
@@ -126,22 +151,18 @@ def make_plan(
                 url=addresses[service.name],
                 port=ports[service.name],
             )
-            plan.parts.append(Part(row, STORE_STOP_SECONDS, store=stores[service.name]))
+            plan.parts.append(Part(row, stop_seconds=STORE_STOP_SECONDS, store=stores[service.name]))
         else:
             plan.parts += [
-                _app(
-                    service,
-                    instance,
-                    ports[instance],
-                    folder,
-                    environment(service, instance, ports[instance], addresses, caller),
-                )
-                for instance in service.instances()
+                _app(service, number, ports=ports, folder=folder, addresses=addresses, caller=caller)
+                for number in range(1, service.replicas + 1)
             ]
     if port_base is None:
         firsts = {service.instances()[0]: service.port for service in topology.services}
+        firsts |= {f"{door.name}-1": door.port for service in topology.services for door in service.doors}
         for part in plan.parts:
-            part.row.wanted = firsts.get(part.row.instance)
+            for row in part.rows:
+                row.wanted = firsts.get(row.instance)
     return plan
 
 
@@ -153,7 +174,9 @@ def accounts_command(
     secret = Credentials.load(folder.credentials, topology.databases.values()).passwords
     administrator_url = addresses[names.POSTGRES]
     databases = {database.name: database.url(administrator_url) for database in _databases(topology, secret)}
-    settings = environment(service, f"{ACCOUNTS}-command", service.port, {**addresses, **databases}, caller)
+    settings = environment(
+        service, f"{ACCOUNTS}-command", {"PORT": service.port}, {**addresses, **databases}, caller
+    )
     return _program(service, folder, settings)
 
 
@@ -168,15 +191,23 @@ def _store(name: str, folder: StateFolder, port: int, secret: Mapping[str, str])
 
 def _app(
     service: Service,
-    instance: str,
-    port: int,
+    number: int,
+    *,
+    ports: Mapping[str, int],
     folder: StateFolder,
-    settings: Mapping[str, str],
+    addresses: Mapping[str, str],
+    caller: Mapping[str, str],
 ) -> Part:
-    row = Row(
-        name=service.name, instance=instance, kind=service.kind, url=f"http://127.0.0.1:{port}", port=port
+    row = _row(service.name, number, ports)
+    doors = {door.setting: _row(door.name, number, ports, door_of=row.instance) for door in service.doors}
+    settings = environment(
+        service,
+        row.instance,
+        {"PORT": row.port, **{setting: door.port for setting, door in doors.items()}},
+        {**addresses, "folder": str(folder.kept(row.instance))},
+        caller,
     )
-    return Part(row, app=_program(service, folder, settings))
+    return Part(row, [*doors.values()], app=_program(service, folder, settings))
 
 
 def _program(service: Service, folder: StateFolder, settings: Mapping[str, str]) -> Program:
@@ -187,6 +218,13 @@ def _program(service: Service, folder: StateFolder, settings: Mapping[str, str])
         folder=folder.path,
         environment=settings,
     )
+
+
+def _row(name: str, number: int, ports: Mapping[str, int], *, door_of: str = "") -> Row:
+    instance = f"{name}-{number}"
+    port = ports[instance]
+    url = f"http://127.0.0.1:{port}"
+    return Row(name=name, instance=instance, kind="app", url=url, port=port, door_of=door_of)
 
 
 def _row_elsewhere(service: Service, url: str) -> Row:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system.topology import numbered
 from bookstore.stores.ports import HIGHEST_PORT, is_free
 
 if TYPE_CHECKING:
@@ -58,22 +59,26 @@ class Claims:
 def choose_ports(
     topology: Topology, claims: Claims, *, base: int | None, outside: frozenset[str] = frozenset()
 ) -> dict[str, int]:
-    """A port for each instance: the default one, or the next free one above it.
+    """A port for each instance and each of its doors: the default one, or the next free one above it.
 
     With `base` the ports are fixed: base + offset. Services in `outside` run elsewhere and need none.
 
     Raises:
         LabError: a port that `base` demands is taken.
     """
+    wanted = [
+        (one.port if base is None else base + one.offset, names)
+        for service in topology.services
+        if service.name not in outside
+        for one, names in [
+            (service, service.instances()),
+            *((door, numbered(door.name, service.replicas)) for door in service.doors),
+        ]
+    ]
     chosen: dict[str, int] = {}
-    firsts = {
-        service.name: service.port if base is None else base + service.offset for service in topology.services
-    }
-    for service in topology.services:
-        if service.name in outside:
-            continue
-        for number, instance in enumerate(service.instances()):
-            first = firsts[service.name]
+    firsts = {first for first, _ in wanted}
+    for first, names in wanted:
+        for number, instance in enumerate(names):
             if base is not None and number == 0:
                 if not claims.take(first):
                     raise LabError(
@@ -87,9 +92,7 @@ def choose_ports(
             chosen[instance] = next(
                 port
                 for port in range(first, HIGHEST_PORT)
-                if (port == first or port not in firsts.values())
-                and port not in chosen.values()
-                and claims.take(port)
+                if (port == first or port not in firsts) and port not in chosen.values() and claims.take(port)
             )
     return chosen
 

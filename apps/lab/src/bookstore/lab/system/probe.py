@@ -20,7 +20,10 @@ OK = 200
 
 
 def probe(kind: str, url: str, timeout: float = 1.0) -> Health:
-    """Ask now: `healthy` or `degraded` if it says so; any other answer, and none, is `unhealthy`."""
+    """Ask now: `healthy` or `degraded` if it says so; any other answer, and none, is `unhealthy`.
+
+    An app that refuses the connection is `down`, though its process may well be there.
+    """
     parts = urlsplit(url)
     if kind == "store":
         if parts.scheme.startswith("redis"):
@@ -33,6 +36,8 @@ def probe(kind: str, url: str, timeout: float = 1.0) -> Health:
         connection.request("GET", "/health", headers={"Connection": "close"})
         answer = connection.getresponse()
         status = json.loads(answer.read()).get("status")
+    except ConnectionRefusedError:
+        return "down"
     except (OSError, http.client.HTTPException, ValueError, AttributeError):
         return "unhealthy"
     finally:
@@ -53,7 +58,7 @@ def health(row: Row, timeout: float = 1.0) -> Health:
     if process is None:
         # A store that others run: silence is all we know of it.
         return "healthy" if felt == "healthy" else "down"
-    if felt == "unhealthy" and not row.ready:
+    if felt in ("unhealthy", "down") and not row.ready:
         return "starting"
     return felt
 

@@ -16,7 +16,7 @@ Phase = Literal["starting", "running", "stopping"]
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """One instance.
+    """One instance, or a further port of one.
 
     Attributes:
         name: the service.
@@ -30,6 +30,7 @@ class Row(msgspec.Struct, kw_only=True):
         since: when that process was started, in seconds since 1970.
         ready: whether that process has been healthy once.
         restarts: how often it was started again.
+        door_of: the instance whose further port this is; empty for an instance itself.
         note: what there is to say about it, such as why it isn't running.
     """
 
@@ -44,6 +45,7 @@ class Row(msgspec.Struct, kw_only=True):
     since: float | None = None
     ready: bool = False
     restarts: int = 0
+    door_of: str = ""
     note: str = ""
 
     @property

@@ -44,7 +44,9 @@ class Supervisor:
         self._progress = progress
         self._parent = parent
         self._record = Record(
-            phase="starting", since=time.time(), rows=[*plan.elsewhere, *(p.row for p in plan.parts)]
+            phase="starting",
+            since=time.time(),
+            rows=[*plan.elsewhere, *(row for part in plan.parts for row in part.rows)],
         )
         self._keepers = [Keeper(part, self) for part in plan.parts]
         self._tasks: dict[Keeper, asyncio.Task[None]] = {}

@@ -20,7 +20,10 @@ HOUR = 60 * MINUTE
 
 def table(snapshot: Snapshot) -> list[str]:
     """The lines of the table."""
-    memories = [row.process.memory() if row.process else 0 for row in snapshot.rows]
+    memories = [
+        row.process.memory() if row.process and not row.door_of else 0  # counted where the process is
+        for row in snapshot.rows
+    ]
     cells = [HEADINGS] + [
         _cells(service, row, memory)
         for service, row, memory in zip(snapshot.status.services, snapshot.rows, memories, strict=True)

@@ -1,13 +1,15 @@
 """What the system is made of: one table, a row a service. To add a service, add its row.
 
-Settings are written with the addresses of others in braces: `{books}` is the URL of the service books,
-`{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner, and
-`{services}` is the secret that services show each other.
+Settings are written with the addresses of others in braces: `{books}` is the URL of the service books, of its
+first instance, `{books_all}` are those of all with commas between them, `{books_replicas}` is how many there are,
+`{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner,
+`{services}` is the secret that services show each other, and `{folder}` is an instance's own folder for what it
+keeps in files.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +24,23 @@ ACCOUNTS_DATABASE = "accounts_db"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Door:
+    """A further port of a service's process, with a row of its own wherever services are shown.
+
+    Attributes:
+        name: what people call it.
+        setting: how the process is told the port.
+        port: the default port for the service's first instance.
+        offset: the place of that port after `--port-base`.
+    """
+
+    name: str
+    setting: str
+    port: int
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """A row: one service, of which there may be several instances.
 
@@ -33,6 +52,7 @@ class Service:
         run: how Python starts an app.
         settings: an app's own settings, beside the common ones (see `environment`).
         replicas: how many instances there are.
+        doors: the further ports of each instance.
     """
 
     name: str
@@ -42,12 +62,18 @@ class Service:
     run: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
     replicas: int = 1
+    doors: tuple[Door, ...] = ()
 
     def instances(self) -> list[str]:
         """The names of its processes. A store is alone, and so has no number."""
         if self.kind == "store":
             return [self.name]
-        return [f"{self.name}-{number}" for number in range(1, self.replicas + 1)]
+        return numbered(self.name, self.replicas)
+
+
+def numbered(name: str, count: int) -> list[str]:
+    """The names of `count` instances."""
+    return [f"{name}-{number}" for number in range(1, count + 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +89,13 @@ class Topology:
     services: tuple[Service, ...]
     databases: Mapping[str, str]
     members: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
+
+    def with_replicas(self, counts: Mapping[str, int]) -> Topology:
+        """The same with so many instances of each service that is named."""
+        services = (
+            replace(service, replicas=counts.get(service.name, service.replicas)) for service in self.services
+        )
+        return replace(self, services=tuple(services))
 
     def service(self, name: str) -> Service:
         """The row of that name."""
@@ -105,15 +138,26 @@ SYSTEM = Topology(
             settings={"DATABASE_URL": "{accounts_db}", "TRUSTED_PROXIES": "127.0.0.1", "KEY_LEAD": "30"},
         ),
         Service(
+            name="supplier",
+            port=5003,
+            offset=4,
+            run=("-m", "bookstore.supplier"),
+            settings={"EFFECTS_FILE": "{folder}/effects.jsonl"},
+            doors=(Door(name="supplier-control", setting="CONTROL_PORT", port=5013, offset=14),),
+        ),
+        Service(
             name="gateway",
             port=8080,
             offset=0,
             run=("-m", "bookstore.gateway"),
             settings={
-                "ACCOUNTS_SERVICE_URL": "{accounts}",
-                "BOOKS_SERVICE_URL": "{books}",
-                "ORDERS_SERVICE_URL": "{orders}",
+                "ACCOUNTS_SERVICE_URL": "{accounts_all}",
+                "BOOKS_SERVICE_URL": "{books_all}",
+                "ORDERS_SERVICE_URL": "{orders_all}",
+                "REDIS_URL": "{redis}",
+                "GATEWAY_REPLICAS": "{gateway_replicas}",
             },
+            doors=(Door(name="gateway-admin", setting="ADMIN_PORT", port=9080, offset=15),),
         ),
     ),
     databases={"accounts_db": "accounts_user", "books_db": "books_user", "orders_db": "orders_user"},

@@ -1,0 +1,1 @@
+"""The supplier: the outside world, which validates orders, and fails on command."""
