@@ -18,7 +18,6 @@ import uvloop
 
 from bookstore.gateway.app import create_app
 from bookstore.gateway.settings import GatewaySettings
-from bookstore.service.app import Service
 from bookstore.service.serve import _server
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
@@ -194,6 +193,18 @@ class Gateway:
         """Every target has been asked how it is."""
         await until(self.health, lambda health: "unknown" not in health)
 
+    async def until(self, holds: Callable[["Reply"], bool]) -> None:
+        """Ask for books until the answer is as it should be."""
+        await until(lambda: self.ask("GET", "/v1/books"), holds)
+
+    async def busy(self, count: int) -> None:
+        """Wait until the replicas of books have had so many requests."""
+
+        async def heads() -> int:
+            return sum(len(each.heads) for each in self.replicas)
+
+        await until(heads, lambda heads: heads >= count)
+
     async def health(self) -> list[str]:
         """What the gateway thinks of each target."""
         views = json.loads((await self.admin("GET", "/upstreams")).body)
@@ -230,7 +241,7 @@ class Gateway:
 
 async def until(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:
     """Ask until the answer is as it should be; the test's own time limit ends a wait in vain."""
-    while not holds(answer := await ask()):
+    while not holds(answer := await ask()):  # noqa: ASYNC110 - the condition is not ours to signal
         await asyncio.sleep(0.005)
     return answer
 
@@ -362,6 +373,18 @@ async def _accepts(port: int) -> None:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.transport.abort()
                 return
+
+
+@pytest.fixture
+def raw_service():
+    """`async with raw_service(script) as service: ...`"""
+    return lambda script: RawService(script).running()
+
+
+@pytest.fixture
+def free_ports():
+    """So many free ports."""
+    return lambda count: [free_port() for _ in range(count)]
 
 
 @pytest.fixture

@@ -160,8 +160,7 @@ async def test_requests_under_way_end_by_the_old_file(gateway):
 
     async with gateway([waits, waits]) as front:
         running = [asyncio.create_task(front.ask("GET", "/v1/books")) for _ in range(6)]
-        while sum(len(each.heads) for each in front.replicas) < 6:
-            await asyncio.sleep(0.005)
+        await front.busy(6)
         # One service has gone from the file, of the other one a target.
         books = {**front.file["upstreams"]["books"], "targets": [{"url": front.replicas[1].url}]}
         routes = [route for route in front.file["routes"] if route["upstream"] == "books"]
@@ -185,8 +184,7 @@ async def test_a_target_is_drained_and_comes_back(gateway):
 
     async with gateway([waits, waits], upstream={"slow_start": 0}) as front:
         running = [asyncio.create_task(front.ask("GET", "/v1/books")) for _ in range(8)]
-        while sum(len(each.heads) for each in front.replicas) < 8:
-            await asyncio.sleep(0.005)
+        await front.busy(8)
         reply = await front.admin("POST", "/upstreams/books/targets/1/drain")
         told = json.loads(reply.body)
         assert (reply.status, told["draining"], told["url"]) == (200, True, front.replicas[1].url)

@@ -67,8 +67,9 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "service", "target", "auth", "roles", "quota"), WAYS)
-def test_where_the_file_that_comes_along_leads(served, method, path, service, target, auth, roles, quota):
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: " ".join(way[:2]))
+def test_where_the_file_that_comes_along_leads(served, way):
+    method, path, service, target, auth, roles, quota = way
     entry = served.routes.match(method, path.encode())
     found = (entry.group.name, entry.inward(path.encode()).decode(), entry.rule.auth, entry.rule.roles)
     assert found == (service, target, auth, roles)
@@ -76,7 +77,7 @@ def test_where_the_file_that_comes_along_leads(served, method, path, service, ta
 
 
 NOWHERE = [
-    "/", "/catalogue", "/v1", "/v3/books", "/suppliers", "/validate", "/stock", "/set_failure_mode", "/whoami",
+    "/", "/catalogue", "/v1", "/v3/books", "/suppliers", "/validate", "/stock", "/set_failure_mode",
     # What is for operators, and what is between services, by whatever way.
     "/catalog/metrics", "/catalog/docs", "/catalog/docs/x", "/catalog/openapi.json", "/catalog/health",
     "/catalog/health/live", "/catalog/inventory/reservations/7", "/inventory/reservations",
@@ -93,12 +94,12 @@ def test_what_nobody_reaches(served, path):
 
 @pytest.mark.parametrize("path", ["/catalog/v1/books", "/catalog/drugs/7", "/get_orders", "/v1/books"])
 def test_what_is_for_reading_is_not_for_writing(served, path):
-    try:
-        entry = served.routes.match("POST", path.encode())
-    except NotAllowed as error:
-        assert "GET" in error.allow
-    else:
-        assert entry.rule.roles == ("staff", "ops")
+    if path == "/v1/books":
+        assert served.routes.match("POST", path.encode()).rule.roles == ("staff", "ops")
+        return
+    with pytest.raises(NotAllowed) as error:
+        served.routes.match("POST", path.encode())
+    assert "GET" in error.value.allow
 
 
 def test_a_service_that_is_not_there_has_no_routes():
@@ -176,7 +177,7 @@ FAULTS = [
     ),
     (
         file(upstream={"targets": [{"url": "{boks}"}]}),
-        "upstreams.a.targets[0].url: nothing is called boks; known are accounts, books, monitor, orders, playground",
+        "upstreams.a.targets[0].url: nothing is called boks; known are " + ", ".join(sorted(urls())),
     ),
     (file(upstream={"eject": {"base": 9, "cap": 1}}), "upstreams.a.eject.cap: must be at least base"),
     (file(upstream={"hidden": ["/x/"]}), "upstreams.a.hidden[0]: must be written /x"),

@@ -74,10 +74,12 @@ WELL, ILL, GONE = "well", "ill", "refused"
         ([WELL, GONE, GONE], "down", True),
         ([WELL, ILL, ILL, GONE], "down", True),
         ([GONE, ILL], "down", False),
-        ([ILL, WELL], "down", False),
-        ([ILL, WELL, ILL, WELL], "down", False),
-        ([ILL, WELL, WELL], "up", False),
-        ([GONE, WELL, WELL], "up", False),
+        ([ILL, WELL], "up", False),
+        ([GONE, WELL], "up", False),
+        ([GONE, WELL, ILL], "up", False),
+        ([WELL, ILL, ILL, WELL], "down", False),
+        ([WELL, ILL, ILL, WELL, ILL, WELL], "down", False),
+        ([WELL, GONE, GONE, WELL, WELL], "up", False),
     ],
 )
 def test_the_first_answer_decides_and_later_ones_by_rise_and_fall(heard, state, refused):

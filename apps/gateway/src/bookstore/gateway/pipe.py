@@ -7,7 +7,7 @@ there is no time for it; and one command at a time on each costs ten times what 
 import asyncio
 import math
 from collections import deque
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
@@ -92,8 +92,9 @@ class Pipe:
     async def _read(self, connection: AbstractConnection) -> None:
         try:
             while True:
+                said: Any
                 try:
-                    said: Any = await connection.read_response(timeout=math.inf)
+                    said = cast("Any", await connection.read_response(timeout=math.inf))
                 except ResponseError as error:
                     said = error
                 _, waiter = self._owed.popleft()

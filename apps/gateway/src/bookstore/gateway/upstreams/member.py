@@ -22,28 +22,34 @@ logger = logging.getLogger(__name__)
 
 
 class Wellness:
-    """What is known of a target's health. The first answer decides at once, later ones by rise and fall."""
+    """What is known of a target's health.
 
-    __slots__ = ("_streak", "refused", "state")
+    The first answer decides at once, and so does the first good one: whoever has never been up is just
+    starting. After that it goes by rise and fall.
+    """
+
+    __slots__ = ("_proven", "_streak", "refused", "state")
 
     def __init__(self) -> None:
         self.state: State = "unknown"
         self.refused = False
         """Whether nobody listens there: then no request can do any good."""
         self._streak = 0
+        self._proven = False
 
     def copy(self) -> "Wellness":
         """The same knowledge, for another who goes on from there."""
         other = Wellness()
-        other.state, other.refused, other._streak = self.state, self.refused, self._streak
+        other.state, other.refused = self.state, self.refused
+        other._streak, other._proven = self._streak, self._proven
         return other
 
     def hear(self, verdict: Verdict, rule: model.Health) -> bool:
         """Take in one answer; whether that changes anything."""
         before = self.state, self.refused
         well = verdict == "well"
-        if self.state == "unknown":
-            self.state = "up" if well else "down"
+        if self.state == "unknown" or (well and not self._proven):
+            self.state, self._streak, self._proven = ("up" if well else "down"), 0, well
         elif well == (self.state == "up"):
             self._streak = 0
         else:

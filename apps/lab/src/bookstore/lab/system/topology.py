@@ -1,10 +1,10 @@
 """What the system is made of: one table, a row a service. To add a service, add its row.
 
-Settings are written with the addresses of others in braces: `{books}` is the URL of the service books, of its
-first instance, `{books_all}` are those of all with commas between them, `{books_replicas}` is how many there are,
-`{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner,
-`{services}` is the secret that services show each other, and `{folder}` is an instance's own folder for what it
-keeps in files.
+Settings are written with the addresses of others in braces: `{books}` is the URL of the service books (of its
+first instance), `{books_all}` are those of all with commas between them, `{books_replicas}` is how many there
+are, `{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner,
+`{services}` is the secret that services show each other, and `{folder}` is an instance's own folder for what
+it keeps in files.
 """
 
 from __future__ import annotations
