@@ -68,8 +68,7 @@ def _show(folder: StateFolder) -> None:
 
 
 def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
-    topology = SYSTEM.with_replicas(dict(arguments.replicas))
-    start = Start(folder=folder, port_base=arguments.port_base, topology=topology)
+    start = Start(folder=folder, port_base=arguments.port_base, replicas=dict(arguments.replicas))
     began = time.monotonic()
 
     def ready() -> None:
