@@ -76,6 +76,11 @@ def test_a_body_that_is_too_long_is_refused_and_the_answer_arrives(supplier, pat
     assert (reply.status, reply.headers["connection"], reply.ending) == (413, "close", "closed")
 
 
+def test_a_body_that_nobody_reads_is_dropped_and_the_connection_closed(supplier):
+    reply = supplier.connect().send(supplier.request(path="/whoami", body=b"x" * 600_000)).rest()
+    assert (reply.status, reply.headers["connection"], reply.ending) == (405, "close", "closed")
+
+
 def test_every_answer_carries_its_ids(supplier, order):
     reply = supplier.ask(
         order, "X-Request-ID: mine-1", "traceparent: 00-" + "a" * 32 + "-" + "b" * 16 + "-01"

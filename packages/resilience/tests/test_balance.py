@@ -7,12 +7,6 @@ import pytest
 
 from bookstore.resilience.balance import Balancer
 from bookstore.resilience.outliers import Outliers
-from bookstore.resilience.testing import FakeClock
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 def picks(balancer, times, **how):

@@ -47,7 +47,6 @@ async def test_answers_in_place_of_an_error(how):
         (dict, {}, {}),
         (list, {}, []),
     ],
-    ids=str,
 )
 @both
 async def test_what_it_answers_with(how, use, kwargs, expected):
@@ -75,7 +74,6 @@ async def test_an_async_answer_is_awaited():
         (lambda error: isinstance(error, Rejected), CircuitOpen("breaker"), True),
         (lambda error: isinstance(error, Rejected), KeyError(), False),
     ],
-    ids=str,
 )
 @both
 async def test_which_errors_it_is_for(how, on, error, meant):

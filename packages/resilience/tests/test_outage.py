@@ -33,7 +33,7 @@ class Redis:
         cost, want = args[2], args[3]
         granted = want if want <= self.units else cost if cost <= self.units else 0
         self.units -= granted
-        return [granted, self.units, self.due if granted else 500_000, 1_000_000]
+        return [granted, self.units, self.due if granted else 500_000, 1_000_000, len(self.asked)]
 
     async def eval(self, text, *args):
         assert "redis.call" in text
@@ -74,44 +74,54 @@ async def ask(limiter, clock, seconds=1.0, **how):
 
 async def test_a_stall_costs_its_timeout_once(redis, clock):
     limiter, store = limiter_of(redis, clock, outage="open", timeout=0.05)
-    assert await ask(limiter, clock) == ((True, 999_999, 0.0, 1.0, False), pytest.approx(0.001))
+    assert await ask(limiter, clock) == ((True, 999_999, 0.0, 1.0), pytest.approx(0.001))
     redis.delay = 3600.0
     tasks = [asyncio.create_task(limiter.try_acquire()) for _ in range(5)]
     await clock.advance(0.05)
-    assert all(task.result().allowed for task in tasks)
+    assert all(task.result().allowed and task.result().degraded for task in tasks)
     asked = len(redis.asked)
     for _ in range(100):
         assert (await limiter.try_acquire()).allowed  # at once: no time passes
     assert len(redis.asked) == asked
     redis.delay = 0.001
     await clock.advance(0.5)
-    assert (await ask(limiter, clock))[0].remaining == 999_998  # one probe, and it is back
+    back, _ = await ask(limiter, clock)  # one probe, and it is back
+    assert (back.remaining, back.degraded) == (999_998, False)
     assert store.link.breaker.state == "closed"
     await close(store, clock)
 
 
 async def test_a_process_that_was_held_up_does_not_blame_redis(redis, clock):
     limiter, store = limiter_of(redis, clock, outage="closed", timeout=0.05)
-    redis.delay = 0.072
+    redis.delay = 0.052
     task = asyncio.create_task(limiter.try_acquire())
-    for _ in range(6):
-        await clock.advance(0)
-        clock.tick(0.015)  # each time the timer rings late by five milliseconds
+    await clock.advance(0)
+    clock.tick(0.053)  # both the timer and the reply are due
     await clock.advance(0.01)
     assert task.result().allowed
+    redis.delay = 3600.0
+    task = asyncio.create_task(limiter.try_acquire())
+    await clock.advance(0)
+    for late in range(6):
+        assert not task.done(), late
+        clock.tick(0.06)
+        await clock.advance(0)
+    assert task.result().degraded  # always held up: it doesn't wait for ever
+    await clock.advance(0.5)
     redis.delay = 0.06
     assert (await ask(limiter, clock))[0].degraded
     await close(store, clock)
 
 
-async def test_the_local_share_is_less_by_what_went_through_before_the_outage(redis, clock):
-    limiter, store = limiter_of(redis, clock, quota=Quota(10, per=60.0), instances=2)
+@pytest.mark.parametrize(("lease", "leased"), [(0, 0), (2, 2)])
+async def test_the_local_share_is_less_by_what_went_through_before_the_outage(redis, clock, lease, leased):
+    limiter, _ = limiter_of(redis, clock, quota=Quota(10, per=60.0), instances=2, lease=lease)
     for _ in range(3):
         assert not (await ask(limiter, clock, 0.01))[0].degraded
     redis.error = ConnectionError("refused")
     answers = [(await ask(limiter, clock, 0.01))[0] for _ in range(4)]
-    assert [(each.allowed, each.degraded) for each in answers] == [(True, True)] * 2 + [(False, True)] * 2
-    await close(store, clock)
+    assert [each.allowed for each in answers] == [True] * 2 + [False] * 2
+    assert [each.degraded for each in answers] == [False] * leased + [True] * (4 - leased)
 
 
 async def test_recovery_is_probed_by_one_at_a_time(redis, clock):
@@ -157,7 +167,7 @@ async def test_closed_refuses_all(redis, clock):
     redis.error = OSError("gone")
     first, _ = await ask(limiter, clock, 0.01)
     second, _ = await ask(limiter, clock, 0.01)
-    assert (first.allowed, first.retry_after) == (False, 0.5)
+    assert (first.allowed, first.retry_after, first.degraded) == (False, 0.5, True)
     assert (second.allowed, second.retry_after) == (False, pytest.approx(0.491))
     with pytest.raises(RateLimited):
         async with limiter:
@@ -171,6 +181,7 @@ async def test_local_gives_a_share(redis, clock, algorithm):
     await ask(limiter, clock, 0.01, key="other")
     answers = [await limiter.try_acquire() for _ in range(9)]
     assert [answer.allowed for answer in answers] == [True] * 5 + [False] * 4
+    assert all(answer.degraded for answer in answers)
     assert (await limiter.try_acquire("k", cost=20)).allowed  # more than the share, so all of it
     assert not (await limiter.try_acquire("k")).allowed
     clock.tick(10)
@@ -193,7 +204,14 @@ async def test_the_local_share_may_wait(redis, clock):
     await clock.advance(0.4)
     assert [task.result() for task in tasks[:3]] == [0, 0.1, 0.2]
     assert isinstance(tasks[3].exception(), RateLimited)
+    first, second, third = (asyncio.create_task(enter()) for _ in range(3))
+    await clock.advance(0.05)
+    asked = len(redis.asked)
+    second.cancel()  # the third has its place now, and Redis, which gave none, gets none back
+    await clock.advance(0.06)
+    assert (first.done(), second.cancelled(), third.result()) == (True, True, pytest.approx(0.5))
     await close(store, clock)
+    assert len(redis.asked) == asked
 
 
 async def test_scripts_are_loaded_again(redis, clock):
@@ -219,7 +237,9 @@ async def test_a_refill_is_on_its_way_before_anybody_waits(redis, clock):
     await limiter.try_acquire()  # the last of the lease: the next is fetched now
     await clock.advance(0.01)
     assert redis.asked[1][1][2:4] == (1, 3)
-    assert (await limiter.try_acquire()).remaining == 999_993 + 2
+    clock.tick(0.25)
+    decision = await limiter.try_acquire()
+    assert (decision.remaining, decision.reset_after) == (999_993 + 2, pytest.approx(0.75, abs=0.02))
     await close(store, clock)
     assert redis.asked[-1][1][2] == -2  # given back
 
@@ -252,10 +272,12 @@ async def test_costs_and_leases(redis, clock):
 
 
 async def test_a_refusal_is_known_until_it_ends(redis, clock):
-    limiter, _ = limiter_of(redis, clock, lease=5)
+    limiter, store = limiter_of(redis, clock, lease=5)
     redis.units = 2
     assert not (await ask(limiter, clock, 0.01, cost=3))[0].allowed
     assert not (await limiter.try_acquire(cost=4)).allowed
+    assert len(redis.asked) == 1
+    await store.aclose()  # nothing to give back
     assert len(redis.asked) == 1
     assert (await ask(limiter, clock, 0.01, cost=1))[0].allowed  # that was not refused
     assert len(redis.asked) == 3  # and the next one is fetched ahead
@@ -335,9 +357,6 @@ async def test_a_place_in_line_is_waited_for_or_given_back(redis, clock):
     await close(store, clock)
 
 
-# --- the rest ------------------------------------------------------------------------------------------
-
-
 async def test_closing_waits_for_what_is_under_way(redis, clock):
     limiter, store = limiter_of(redis, clock, lease=2)
     task = asyncio.create_task(limiter.try_acquire())
@@ -362,26 +381,20 @@ async def test_a_round_trip_that_is_cancelled_itself_teaches_nothing(redis, cloc
     assert store.link.breaker.state == "closed"
 
 
-async def test_what_must_be_awaited_says_so(redis, clock):
+@pytest.mark.parametrize(("units", "asked"), [(10, [2, -2]), (1, [2])])
+async def test_who_is_cancelled_while_asking_gives_back_what_comes(redis, clock, units, asked):
     limiter, store = limiter_of(redis, clock)
-    with pytest.raises(TypeError, match="await"):
-        limiter.acquire()
-    with pytest.raises(TypeError, match="loop"):
-        Pipeline("p", limiter)(lambda: 1)
-    assert (await asyncio.gather(limiter.decide(), clock.advance(0.1)))[0].allowed
-    assert RateLimit(limiter.quota, store=store)._desk is limiter._desk
-
-
-@pytest.mark.parametrize(
-    ("field", "settings"),
-    [
-        ("lease", {"lease": -1}),
-        ("outage", {"outage": "panic"}),
-        ("instances", {"instances": 0}),
-        ("timeout", {"timeout": 0}),
-        ("lease_ttl", {"lease_ttl": 0}),
-    ],
-)
-def test_wrong_settings_name_the_field(redis, field, settings):
-    with pytest.raises(ValueError, match=field):
-        RedisLimits(redis, **settings)
+    redis.units = units
+    task = asyncio.create_task(limiter.try_acquire(cost=2))
+    await clock.advance(0.0005)
+    task.cancel()
+    await clock.advance(0.0001)
+    assert task.cancelled()
+    closing = asyncio.create_task(store.aclose())  # which waits for that
+    await clock.advance(0.0001)
+    assert not closing.done()
+    await clock.advance(0.01)
+    assert closing.done()
+    assert not store.link._tasks
+    assert [args[2] for _, args in redis.asked] == asked
+    assert redis.asked[-1][1][6] == len(asked) - 1  # by the instant of the grant, which here is its number

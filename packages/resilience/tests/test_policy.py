@@ -1,9 +1,27 @@
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 
-from bookstore.resilience import Outcome, Policy, backoff
+from bookstore.resilience import (
+    Adaptive,
+    Breaker,
+    Bulkhead,
+    Chaos,
+    Deadline,
+    Fallback,
+    Hedge,
+    Outcome,
+    Pipeline,
+    Policy,
+    Quota,
+    RateLimit,
+    Retry,
+    SingleFlight,
+    Stale,
+    Timeout,
+    backoff,
+)
 from bookstore.resilience.delays import Backoff
 from bookstore.resilience.guard import Guard
 from bookstore.resilience.outcome import judge, verdict_of
@@ -23,6 +41,35 @@ def test_kind_and_label():
         "two_words",
         "mine",
     )
+
+
+POLICIES = [
+    Adaptive,
+    Breaker,
+    lambda: Bulkhead(1),
+    lambda: Chaos(fault=OSError),
+    lambda: Deadline(1),
+    lambda: Fallback(use=1),
+    lambda: Hedge(after=1),
+    lambda: RateLimit(Quota(1)),
+    Retry,
+    SingleFlight,
+    lambda: Stale(fresh=1, stale=1),
+    lambda: Timeout(1),
+]
+
+
+@pytest.mark.parametrize("make", POLICIES, ids=lambda make: make().kind)
+def test_a_policy_is_only_itself_and_shows_its_settings(make):
+    assert len({make(), make()}) == 2
+    assert "(_" not in repr(make())
+    assert ", _" not in repr(make())
+    assert not [one.name for one in fields(make()) if one.init and one.name.startswith("_")]
+
+
+def test_a_rate_limit_may_stand_anywhere():
+    Pipeline("p", RateLimit(Quota(1)), Fallback(use=1))  # a warning would be an error
+    Pipeline("p", Chaos(fault=OSError), RateLimit(Quota(1)))
 
 
 def test_a_fork_is_the_same_call_with_its_own_attempt():

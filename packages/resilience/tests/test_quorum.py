@@ -139,24 +139,3 @@ async def test_without_redis_each_goes_by_itself(clock, votes):
 def test_wrong_settings_name_the_field(votes, field, settings):
     with pytest.raises(ValueError, match=field):
         Quorum(Breaker(), votes, **settings)
-
-
-@pytest.mark.redis
-async def test_votes_in_a_real_redis(redis_url):
-    redis_asyncio = pytest.importorskip("redis.asyncio")
-    redis = redis_asyncio.Redis.from_url(redis_url)
-    await redis.delete("votes")
-    made = [Quorum(Breaker(), redis, key="votes", timeout=2.0, every=0.1, ttl=0.4) for _ in range(3)]
-    for quorum in made[:2]:
-        quorum.breaker.force_open()
-    for quorum in made:
-        await quorum._look()
-    assert made[2].votes == 2
-    assert 0 < await redis.pttl("votes") <= 400
-    made[0].breaker.reset()
-    await made[0]._look()
-    assert made[0].votes == 1
-    await asyncio.sleep(0.45)
-    await made[2]._look()
-    assert made[2].votes == 0
-    await redis.aclose()

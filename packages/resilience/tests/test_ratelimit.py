@@ -1,10 +1,15 @@
 """Limits in this process: whom they let through, and what they answer."""
 
+import asyncio
+
 import pytest
 
+from bookstore.resilience import Pipeline, RateLimited
 from bookstore.resilience.quota import Quota
 from bookstore.resilience.ratelimit import RateLimit
+from bookstore.resilience.redis import RedisLimits
 from bookstore.resilience.store import Decision, Local
+from bookstore.resilience.testing import FakeClock
 
 
 def granted(limiter, times, key="", cost=1):
@@ -158,3 +163,102 @@ def test_quota_defaults():
     assert Quota(100) == Quota(100, per=1.0, burst=100, algorithm="gcra")
     assert Quota(0.5).most == 1
     assert Quota(2.9).most == 2
+
+
+class Redis:
+    async def evalsha(self, *_):
+        return [1, 9, 0, 0, 0]
+
+
+async def test_what_must_be_awaited_says_so():
+    limiter = RateLimit(Quota(10), store=RedisLimits(Redis()))
+    with pytest.raises(TypeError, match="await"):
+        limiter.acquire()
+    with pytest.raises(TypeError, match="loop"):
+        Pipeline("p", limiter)(lambda: 1)
+    assert await limiter.decide() == (True, 9, 0.0, 0.0)
+    assert RateLimit(limiter.quota, store=limiter.store)._desk is limiter._desk
+
+
+class Hangs:
+    async def evalsha(self, *_):
+        await asyncio.Event().wait()
+
+
+class HasRoomLater:
+    def __init__(self):
+        self.patience = []
+
+    async def evalsha(self, *args):
+        self.patience.append(args[8])
+        return [1, 0, 300_000, 0, 0]
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_store_goes_by_its_own_clock_or_the_pipelines(clock, own):
+    other = FakeClock()
+    store = RedisLimits(Hangs(), outage="closed", clock=clock if own else None)
+    pipe = Pipeline("p", RateLimit(Quota(1), store=store), clock=other if own else clock)
+    task = asyncio.create_task(pipe.call(asyncio.sleep, 0))
+    await other.advance(1)
+    assert not task.done()
+    await clock.advance(0.05)
+    assert isinstance(task.exception(), RateLimited)
+
+
+@pytest.mark.parametrize("owner", ["store", "limit", "pipeline"])
+async def test_a_place_in_line_is_waited_for_by_the_nearest_clock(clock, owner):
+    other = FakeClock()
+    clocks = {"store": None, "limit": None, "pipeline": other, owner: clock}
+    store = RedisLimits(HasRoomLater(), clock=clocks["store"])
+    limiter = RateLimit(Quota(1), store=store, wait=1.0, clock=clocks["limit"])
+    pipe = Pipeline("p", limiter, clock=clocks["pipeline"])
+    task = asyncio.create_task(pipe.call(asyncio.sleep, 0))
+    await other.advance(1)
+    await clock.advance(0.299)
+    assert not task.done()
+    await clock.advance(0.001)
+    assert task.done()
+
+
+async def test_a_cancelled_probe_leaves_room_for_the_next(clock):
+    store = RedisLimits(Hangs(), outage="closed", clock=clock)
+    limiter = RateLimit(Quota(1), store=store, clock=clock)
+    asyncio.create_task(limiter.decide())  # noqa: RUF006 - it ends with its timeout
+    await clock.advance(0.05 + 0.5)
+    probe = asyncio.create_task(limiter.decide())
+    await clock.advance(0)
+    for trip in list(store.link._tasks):
+        trip.cancel()
+    await clock.advance(0)
+    assert probe.cancelled()
+    store.link.breaker.acquire().ok()
+
+
+async def test_nobody_has_less_patience_than_the_longest_wait(clock):
+    redis = HasRoomLater()
+    store = RedisLimits(redis, clock=clock)
+    for wait in (1.0, 20.0, 1.0):
+        pipe = Pipeline("p", RateLimit(Quota(1), store=store, wait=wait))
+        await clock.finish(pipe.call(asyncio.sleep, 0))
+    assert redis.patience == [10e6, 20e6, 20e6]
+
+
+def test_a_store_by_default():
+    store = RedisLimits(None)
+    assert (store.lease, store.outage, store.instances, store.lease_ttl) == (0, "local", 1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "settings"),
+    [
+        ("lease", {"lease": -1}),
+        ("outage", {"outage": "panic"}),
+        ("instances", {"instances": 0}),
+        ("timeout", {"timeout": 0}),
+        ("lease_ttl", {"lease_ttl": 0}),
+    ],
+)
+def test_wrong_settings_of_a_store_name_the_field(field, settings):
+    with pytest.raises(ValueError, match=field):
+        RedisLimits(None, **settings)

@@ -21,7 +21,7 @@ class Shop:
 
 class Redis:
     async def evalsha(self, _sha, _count, _key, *args):
-        return [args[3], 99, 0, 600_000]
+        return [args[3], 99, 0, 600_000, 0]
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from bookstore.resilience import Pipeline
+from bookstore.resilience import Breaker, Pipeline
 from bookstore.resilience.clock import SYSTEM
 from bookstore.resilience.errors import RateLimited
+from bookstore.resilience.quorum import Quorum
 from bookstore.resilience.quota import Quota
 from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.redis import RedisLimits
@@ -146,7 +147,8 @@ async def test_waiting_in_redis(algorithm, limits):
     start = SYSTEM.now()
     times = await asyncio.gather(*(enter() for _ in range(5)), return_exceptions=True)
     let_in = sorted(t for t in times if isinstance(t, float))  # in the order in which Redis heard of them
-    assert let_in == [pytest.approx(n / 10, abs=0.06) for n in range(3)]
+    # Nobody before its turn; how late a sleeper wakes is the machine's business.
+    assert [time >= n / 10 - 0.01 for n, time in enumerate(let_in)] == [True] * 3
     assert sum(isinstance(t, RateLimited) for t in times) == 2
 
 
@@ -189,6 +191,71 @@ async def test_a_cancelled_call_never_hands_its_reply_to_the_next(redis_url, lim
         assert (decision.allowed, decision.remaining) == (True, 99_999)
     await store.aclose()
     await one.aclose()
+
+
+@BOTH
+async def test_a_caller_cancelled_while_it_asks_costs_nothing(algorithm, limits):
+    store = limits()
+    limiter = RateLimit(Quota(100, per=1000.0, algorithm=algorithm), store=store)
+    stayed = 0
+    for turns in range(20):
+        task = asyncio.create_task(limiter.try_acquire())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait((task,))
+        stayed += not task.cancelled()
+    await store.aclose()
+    assert (await limiter.try_acquire()).remaining == 99 - stayed
+
+
+class Counted(Redis):
+    pipelines = 0
+
+    def pipeline(self, **how):
+        self.pipelines += 1
+        return super().pipeline(**how)
+
+
+async def test_who_asks_at_the_same_time_travels_together(redis, redis_url, limits):
+    pool = BlockingConnectionPool.from_url(redis_url, max_connections=1)  # one connection for all
+    client = Counted.from_pool(pool)
+    limiter = RateLimit(Quota(150, per=1000.0, algorithm="sliding_log"), store=limits(client))
+    answers = await asyncio.gather(*(limiter.try_acquire() for _ in range(200)))
+    assert sorted(answer.remaining for answer in answers if answer.allowed) == list(range(150))
+    assert client.pipelines == 4
+    assert (await scripts_run(redis))["evalsha"] == 200
+    await redis.script_flush()
+    other = [limiter.try_acquire("other") for _ in range(9)]
+    assert sorted(answer.remaining for answer in await asyncio.gather(*other)) == list(range(141, 150))
+    await client.aclose()
+
+
+async def test_a_flush_in_the_middle_of_a_batch(redis, limits):
+    limiter = RateLimit(Quota(100, per=1000.0), store=limits())
+    link = limiter.store.link
+    known = link._ferry._trip
+
+    async def trip(questions):
+        await redis.script_flush()
+        return await known(questions)
+
+    link._ferry._trip = trip
+    answers = await asyncio.gather(*(limiter.try_acquire() for _ in range(20)))
+    assert sorted(answer.remaining for answer in answers) == list(range(80, 100))
+    assert link.breaker.state == "closed"
+
+
+async def test_what_goes_back_to_a_log_is_what_was_granted(redis, limits):
+    limiter = RateLimit(Quota(5, per=1000.0, algorithm="sliding_log"), store=limits())
+    for _ in range(3):
+        await limiter.try_acquire()
+    (key,) = await redis.keys("*")
+    first, second, third = await redis.lrange(key, 0, -1)
+    await limiter._desk._give_back("", 1, int(second))
+    await limiter._desk._give_back("", 1, int(second))  # it is gone already
+    assert await redis.lrange(key, 0, -1) == [first, third]
+    assert (await limiter.try_acquire()).remaining == 2
 
 
 # --- leases --------------------------------------------------------------------------------------------
@@ -299,3 +366,22 @@ async def test_algorithms_and_near_quotas_never_share_a_key(limits):
         limiter = RateLimit(quota, store=store)
         left = [(await limiter.try_acquire("k")).remaining for _ in range(2)]
         assert left == [quota.limit - 1, quota.limit - 2]
+
+
+# --- the quorum ----------------------------------------------------------------------------------------
+
+
+async def test_votes_of_a_quorum(redis):
+    made = [Quorum(Breaker(), redis, key="votes", timeout=2.0, every=0.1, ttl=0.4) for _ in range(3)]
+    for quorum in made[:2]:
+        quorum.breaker.force_open()
+    for quorum in made:
+        await quorum._look()
+    assert made[2].votes == 2
+    assert 0 < await redis.pttl("votes") <= 400
+    made[0].breaker.reset()
+    await made[0]._look()
+    assert made[0].votes == 1
+    await asyncio.sleep(0.45)
+    await made[2]._look()
+    assert made[2].votes == 0

@@ -133,7 +133,6 @@ async def test_a_note_is_not_written_twice(clock, how):
         (BaseException, ValueError(), 3),
         (BaseException, RateLimited("quota"), 1),
     ],
-    ids=str,
 )
 @both
 async def test_which_errors_are_repeated(clock, on, error, calls, how):

@@ -158,7 +158,6 @@ def answer(headers, status=503):
         (ValueError(), 0.0),
         (503, 0.0),
     ],
-    ids=str,
 )
 def test_retry_after(clock, ended, seconds):
     assert retry_after(ended, clock) == seconds

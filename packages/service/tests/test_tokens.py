@@ -120,7 +120,6 @@ RSA_1024 = {"kty": "RSA", "kid": "k", "n": "A" * 171, "e": "AQAB"}
         {**JWKS["EdDSA"], "d": "c2VjcmV0"},
         RSA_1024,
     ],
-    ids=str,
 )
 def test_a_key_that_is_none_of_ours_is_left_out(jwk):
     good = {**JWKS["ES256"], "kid": "good"}

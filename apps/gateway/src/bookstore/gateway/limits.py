@@ -8,16 +8,19 @@ import logging
 from contextlib import AbstractAsyncContextManager
 from math import ceil
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from bookstore.gateway.config import model
-from bookstore.gateway.pipe import Pipe
 from bookstore.resilience import Decision, Event, Local, Quota, RateLimit
 from bookstore.resilience.events import Sinks
 from bookstore.resilience.policy import Scope
 from bookstore.resilience.redis import RedisLimits
 from bookstore.service.problem import Problem
+from bookstore.service.redis import connect
 from bookstore.service.upstream import Header
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 _PATIENCE = 0.025
 """Seconds that Redis may take: a request waits so long once, and then not at all until it is back."""
@@ -36,12 +39,12 @@ class Counter(AbstractAsyncContextManager[Any]):
 
     def __init__(self, redis_url: str, replicas: int) -> None:
         self._replicas = replicas
-        self._pipe: Pipe | None = None
+        self._redis: Redis | None = None
         self._stores: tuple[RedisLimits, RedisLimits] | None = None
         if redis_url:
-            self._pipe = Pipe(redis_url)
+            self._redis = connect(redis_url)
             how: dict[str, Any] = {"instances": replicas, "timeout": _PATIENCE, "prefix": "gateway"}
-            self._stores = RedisLimits(self._pipe, **how), RedisLimits(self._pipe, lease=_LEASE, **how)
+            self._stores = RedisLimits(self._redis, **how), RedisLimits(self._redis, lease=_LEASE, **how)
             for store in self._stores:
                 store.link.join(Scope("limits", sinks=Sinks((_tell,))))
         self._local = Local()
@@ -73,8 +76,8 @@ class Counter(AbstractAsyncContextManager[Any]):
         if self._stores is not None:
             for store in self._stores:
                 await store.aclose()
-        if self._pipe is not None:
-            await self._pipe.aclose()
+        if self._redis is not None:
+            await self._redis.aclose()
 
 
 def _tell(event: Event) -> None:

@@ -5,8 +5,10 @@ while: a target that fails fast would otherwise be the least loaded of all and d
 targets are compared rather than all, so that many clients don't run to the same one at the same time.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import accumulate
 from math import exp, log
 from typing import Final, Literal, TypeAlias, cast, get_args
 
@@ -255,15 +257,8 @@ class Balancer:
 
     def _draw(self, weights: Sequence[float]) -> int:
         """One of them by chance, the heavier the likelier; never one that weighs nothing."""
-        left = self.clock.random() * sum(weights)
-        last = 0
-        for at, weight in enumerate(weights):
-            if weight:
-                last = at
-                left -= weight
-                if left < 0:
-                    break
-        return last
+        bounds = list(accumulate(weights))
+        return bisect_right(bounds, self.clock.random() * bounds[-1])
 
     def _next(self, among: Sequence[Target], weights: Sequence[float] | None) -> Target:
         """Each in turn; the heavier ones more often, and evenly spread (as nginx does it)."""

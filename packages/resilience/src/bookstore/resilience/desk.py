@@ -1,14 +1,19 @@
-"""Where one rate limit asks Redis for room, or spends what it has leased."""
+"""Where one rate limit asks Redis for room, or spends what it has leased.
 
+A caller that is cancelled while it asks costs nothing: its round trip ends by itself, and what it brings goes
+back. Should this process die in between, that is spent until it would have come back anyway.
+"""
+
+from asyncio import CancelledError, Task, wait
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from bookstore.resilience.clock import Clock
-from bookstore.resilience.lease import Pool
+from bookstore.resilience.lease import Grant, Pool
 from bookstore.resilience.lua import SCRIPTS
 from bookstore.resilience.policy import Scope
 from bookstore.resilience.quota import Keys, Quota
-from bookstore.resilience.store import Decision, LocalDesk
+from bookstore.resilience.store import Decision, LocalDesk, Makeshift
 from bookstore.resilience.tasks import finish
 
 if TYPE_CHECKING:
@@ -48,35 +53,62 @@ class RedisDesk:
         if not self.own_clock:
             self._clock = self._local.line.clock = scope.clock
 
-    def take(self, key: str, cost: int, wait: float = 0.0) -> Coroutine[Any, Any, Decision]:
-        """Room now, or reserved for `retry_after` seconds from now if that's within `wait`, or none."""
-        if cost <= self._store.lease and not wait:
-            return self._take_leased(key, cost)
-        return self._take_one(key, cost, wait)
+    def take(self, key: str, cost: int) -> Coroutine[Any, Any, Decision]:
+        """Room now, or none."""
+        return self._take_leased(key, cost) if cost <= self._store.lease else self._take_one(key, cost)
 
-    async def _take_one(self, key: str, cost: int, wait: float) -> Decision:
-        answer = await self._ask(key, cost, cost, wait)
-        if answer is None:
-            return self._degrade(key, cost, wait)
-        if answer[0] and self._store.outage == "local":
-            # Should Redis go away now, the share of this process is what it has not let through already.
-            self._local.take(key, min(cost, self._share.most))
-        return answer[1]
+    async def _take_one(self, key: str, cost: int) -> Decision:
+        grant = await self._reserve(key, cost, 0.0)
+        return self._degrade(key, cost, 0.0) if grant is None else grant.decision
 
     async def enter(self, key: str, cost: int, wait: float) -> Decision:
         """Take room, waiting for it as long as `wait`."""
-        if wait and cost <= self._store.lease:
+        if cost <= self._store.lease:
             leased = await self._take_leased(key, cost)
-            if leased.allowed:
+            if leased.allowed or not wait:
                 return leased
-        decision = await self.take(key, cost, wait)
+        grant = await self._reserve(key, cost, wait)
+        if grant is not None:
+            return await self._stand(key, grant)
+        decision = self._degrade(key, cost, wait)
+        if decision.allowed and decision.retry_after:
+            await self._local.line.stand(key, min(cost, self._share.most), decision.retry_after)
+        return decision
+
+    async def _stand(self, key: str, grant: Grant) -> Decision:
+        """Wait until a grant is due. Whoever doesn't gives it back."""
+        decision = grant.decision
         if decision.allowed and decision.retry_after:
             try:
                 await self._clock.sleep(decision.retry_after)
-            except BaseException:
-                self._store.link.spawn(self._give_back(key, cost))
+            except CancelledError:
+                self._store.link.spawn(self._give_back(key, grant.units, grant.at))
                 raise
         return decision
+
+    async def _reserve(self, key: str, cost: int, patience: float) -> Grant | None:
+        """Room within so many seconds, in a round trip that ends even when who asked has gone."""
+        trip = self._store.link.spawn(self._ask(key, cost, cost, patience))
+        try:
+            await wait((trip,))
+        except CancelledError:
+            self._store.link.spawn(self._undo(key, trip))
+            raise
+        grant = trip.result()
+        if grant is not None and grant.units:
+            self._note(key, cost)
+        return grant
+
+    def _note(self, key: str, cost: int) -> None:
+        """Should Redis go away now, the share of this process is what it hasn't let through already."""
+        if self._store.outage == "local":
+            self._local.meter.reserve(key, min(cost, self._share.most), self._clock.now())
+
+    async def _undo(self, key: str, trip: "Task[Grant | None]") -> None:
+        """Give back what came for nobody."""
+        grant = await trip
+        if grant is not None and grant.units:
+            await self._give_back(key, grant.units, grant.at)
 
     async def aclose(self) -> None:
         """Give back what is leased."""
@@ -84,7 +116,7 @@ class RedisDesk:
             if pool.refill is not None:
                 await finish((pool.refill,))
             if held := pool.empty():
-                await self._give_back(key, held)
+                await finish((self._store.link.spawn(self._give_back(key, held, pool.at)),))
 
     async def _take_leased(self, key: str, cost: int) -> Decision:
         pool = self._pools.get(key)
@@ -108,41 +140,39 @@ class RedisDesk:
             held = pool.held(self._clock.now())
             need = max(1, pool.next_cost - held)
             want = max(need, self._store.lease - held + pool.waiting)
-            answer = await self._ask(key, need, want, 0.0, here=True)
-            if answer is not None:
+            grant = await self._ask(key, need, want, 0.0)
+            if grant is not None:
                 ttl = min(self._store.lease_ttl, self._quota.per)
-                pool.fill(self._clock.now(), ttl, held + need, *answer)
+                pool.fill(self._clock.now(), ttl, held + need, grant)
+                self._note(key, grant.units)
                 answered = True
         finally:
             pool.refill = None
             pool.wake(answered)
 
-    async def _ask(
-        self, key: str, cost: int, want: int, wait: float, *, here: bool = False
-    ) -> tuple[int, Decision] | None:
+    async def _ask(self, key: str, cost: int, want: int, wait: float, at: int = 0) -> Grant | None:
         self._patience = max(self._patience, wait)
         # The braces keep a key on one node of a cluster, whatever is around it.
         name = f"{self._key}{{{self._name}:{key}}}"
-        link = self._store.link
-        ask = link.ask_here if here else link.ask
-        reply = await ask(self._script, name, *self._rule, cost, want, wait * 1e6, self._patience * 1e6)
+        waits = wait * 1e6, self._patience * 1e6
+        reply = await self._store.link.ask(self._script, name, *self._rule, cost, want, *waits, at)
         if reply is None:
             return None
-        granted, left, due, whole = reply
-        return granted, Decision(granted > 0, left, max(0, due) / 1e6, whole / 1e6)
+        units, left, due, whole, at = reply
+        return Grant(units, Decision(units > 0, left, max(0, due) / 1e6, whole / 1e6), at)
 
-    async def _give_back(self, key: str, units: int) -> None:
-        await self._ask(key, -units, -units, 0.0)
+    async def _give_back(self, key: str, units: int, at: int) -> None:
+        await self._ask(key, -units, -units, 0.0, at)
 
     def _degrade(self, key: str, cost: int, wait: float) -> Decision:
         outage = self._store.outage
         self._scope.emit("degraded", self._name or "rate_limit", detail={"outage": outage})
         if outage == "open":
-            return Decision(True, self._quota.most - cost, 0.0, 0.0, degraded=True)
+            return Makeshift(True, self._quota.most - cost, 0.0, 0.0)
         if outage == "closed":
             after = self._store.link.retry_after
-            return Decision(False, 0, after, after, degraded=True)
-        return self._local.take(key, min(cost, self._share.most), wait)._replace(degraded=True)
+            return Makeshift(False, 0, after, after)
+        return Makeshift(*self._local.take(key, min(cost, self._share.most), wait))
 
 
 def _share(quota: Quota, instances: int) -> Quota:

@@ -2,9 +2,18 @@
 
 from asyncio import Future, Task, get_running_loop
 from collections import deque
+from typing import NamedTuple
 
 from bookstore.resilience.clock import SLACK
 from bookstore.resilience.store import Decision
+
+
+class Grant(NamedTuple):
+    """What a store has granted: units, the answer for who asked, and the instant that they are for."""
+
+    units: int
+    decision: Decision
+    at: int
 
 
 class Pool:
@@ -15,13 +24,14 @@ class Pool:
     """
 
     __slots__ = (
-        "_elsewhere", "_held", "_refused", "_refused_until", "_reset_at", "_until", "_waiters", "refill",
-        "waiting",
+        "_elsewhere", "_held", "_refused", "_refused_until", "_reset_at", "_until", "_waiters",
+        "at", "refill", "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._held = 0
         self._until = 0.0
+        self.at = 0  # the instant of the grant, by the clock of the store
         self._refused = 0  # the cost that there was no room for, nor is
         self._refused_until = 0.0
         self._elsewhere = 0  # what was left in the store when it was last asked
@@ -48,11 +58,13 @@ class Pool:
         """Whether it can be forgotten."""
         return self.refill is None and not self.held(now) and now >= self._refused_until
 
-    def fill(self, now: float, ttl: float, cost: int, units: int, answer: Decision) -> None:
+    def fill(self, now: float, ttl: float, cost: int, grant: Grant) -> None:
         """Take in what the store has granted, or that it had no room for `cost`."""
-        if units:
-            self._held = self.held(now) + units
+        answer = grant.decision
+        if grant.units:
+            self._held = self.held(now) + grant.units
             self._until = now + ttl
+            self.at = grant.at
         else:
             self._refused = cost
             self._refused_until = now + answer.retry_after

@@ -1,27 +1,26 @@
 """Scripts that run in Redis: never for longer than a timeout, and for a while not at all once one failed.
 
-A call that is cancelled leaves its round trip to end by itself: no reply is ever read by the next one.
+Round trips run in tasks of their own, which nobody cancels: no reply is ever read by the next one.
 """
 
-from asyncio import Task, create_task, wait
-from collections.abc import Coroutine
+from asyncio import Task, create_task
+from collections.abc import Coroutine, Sequence
 from hashlib import sha1
-from typing import Any, Final, Protocol, TypeVar
+from inspect import isfunction
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from bookstore.resilience.breaker import Breaker
 from bookstore.resilience.clock import SYSTEM, Clock
-from bookstore.resilience.cutoff import Cutoff
+from bookstore.resilience.cutoff import Patience
 from bookstore.resilience.delays import Backoff
 from bookstore.resilience.errors import CircuitOpen
+from bookstore.resilience.ferry import Ferry
 from bookstore.resilience.policy import Scope
 from bookstore.resilience.tasks import finish
 
 T = TypeVar("T")
 
 _AGAIN: Final = Backoff(0.5, cap=10.0)  # how long Redis is left alone: longer each time, while it stays away
-_STEPS: Final = 5  # into which a timeout is divided
-_LATE: Final = 0.0015  # seconds by which a timer may ring late before that says something of this process
-_EXCUSES: Final = 20  # steps, at the most, that don't count
 
 
 class Script:
@@ -34,34 +33,7 @@ class Script:
         self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-class Patience(Cutoff):
-    """Ends a round trip after a time in which this process had its turns.
-
-    A timer that rings late says that the process was held up: a reply may lie in the socket, read by nobody.
-    Redis isn't away because we were, so that step of the time doesn't count.
-    """
-
-    __slots__ = ("_clock", "_excuses", "_left", "_step", "_when")
-
-    def __init__(self, clock: Clock, seconds: float) -> None:
-        self._clock = clock
-        self._step = seconds / _STEPS
-        self._left = _STEPS
-        self._excuses = _EXCUSES
-        self._when = clock.now() + self._step
-        super().__init__(clock, self._when)
-
-    def _fire(self) -> None:
-        now = self._clock.now()
-        if now - self._when > _LATE and self._excuses:
-            self._excuses -= 1
-        else:
-            self._left -= 1
-        if self._left:
-            self._when = now + self._step
-            self._handle = self._clock.call_at(self._when, self._fire)
-        else:
-            super()._fire()
+Question: TypeAlias = tuple[Script, tuple[Any, ...]]
 
 
 class Client(Protocol):
@@ -86,6 +58,8 @@ class Link:
         self._redis = redis
         self._timeout = timeout
         self._tasks: set[Task[Any]] = set()
+        self._together = _takes_several(redis)
+        self._ferry: Ferry[Question, Any] = Ferry(self._trip, self.spawn)
 
     def join(self, scope: Scope) -> None:
         """Use the clock of this scope, and tell it when Redis goes away and comes back."""
@@ -94,30 +68,33 @@ class Link:
             self.clock = scope.clock
 
     async def ask(self, script: Script, *args: Any) -> Any:
-        """One round trip, that ends by itself should the caller be cancelled: the answer, or `None`."""
-        task = self.spawn(self.ask_here(script, *args))
-        await wait((task,))
-        return task.result()
+        """The answer to a script, or `None`. For tasks that nobody cancels, as `spawn` makes them.
 
-    async def ask_here(self, script: Script, *args: Any) -> Any:
-        """The same, for a caller that nobody cancels."""
+        One round trip, which those who ask while it is under way don't share, but the next one.
+        """
+        if self._together:
+            return await self._ferry.cross((script, args))
+        (answer,) = await self._trip([(script, args)])
+        return answer
+
+    async def _trip(self, questions: Sequence[Question]) -> Sequence[Any]:
         try:
             permit = self.breaker.acquire()
         except CircuitOpen as refusal:
             self.retry_after = refusal.retry_after or _AGAIN.base
-            return None
-        cutoff = Patience(self.clock, self._timeout)
+            return [None] * len(questions)
+        cutoff = Patience(self.clock, self.clock.now() + self._timeout)
         try:
-            reply = await self._run(script, args)
+            answers = await self._run(questions)
         except BaseException as error:
             if not cutoff.lift(error) and not isinstance(error, Exception):
                 permit.drop()
                 raise
             permit.fail(error)
-            return None
+            return [None] * len(questions)
         cutoff.lift(None)
         permit.ok()
-        return reply
+        return answers
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> Task[T]:
         """Let something run that must not be cancelled with whoever began it."""
@@ -126,15 +103,38 @@ class Link:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _run(self, script: Script, args: tuple[Any, ...]) -> Any:
+    async def _run(self, questions: Sequence[Question]) -> Sequence[Any]:
+        if len(questions) == 1:
+            return [await self._run_one(*questions[0])]
+        pipeline = cast("Any", self._redis).pipeline(transaction=False)
+        for script, args in questions:
+            pipeline.evalsha(script.digest, 1, *args)
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        for at, answer in enumerate(answers):
+            if isinstance(answer, Exception):
+                _must_be_unknown(answer)
+                answers[at] = await self._run_one(*questions[at])
+        return answers
+
+    async def _run_one(self, script: Script, args: tuple[Any, ...]) -> Any:
         try:
             return await self._redis.evalsha(script.digest, 1, *args)
-        except Exception as error:
-            # By name, so that no client has to be imported; the message is the protocol's.
-            if type(error).__name__ != "NoScriptError" and not str(error).startswith("NOSCRIPT"):
-                raise
+        except Exception as error:  # noqa: BLE001 - raised again, but for one
+            _must_be_unknown(error)
         return await self._redis.eval(script.text, 1, *args)  # new to Redis, or flushed
 
     async def finish(self) -> None:
         """Wait for what is under way."""
         await finish(list(self._tasks))
+
+
+def _must_be_unknown(error: Exception) -> None:
+    """Raise it, unless it says that Redis doesn't know a script."""
+    # By name, so that no client has to be imported; the message is the protocol's.
+    if type(error).__name__ != "NoScriptError" and not str(error).startswith("NOSCRIPT"):
+        raise error
+
+
+def _takes_several(redis: Client) -> bool:
+    """Whether a client can send several scripts at once. One of a cluster, which has no pool, can't."""
+    return hasattr(redis, "connection_pool") and isfunction(getattr(type(redis), "pipeline", None))

@@ -4,11 +4,12 @@ They do what `quota.py` does, in microseconds of Redis' own clock, so that no cl
 called with
 
     KEYS[1]  the key
-    ARGV     what the quota says (two numbers), cost, want, wait, patience
+    ARGV     what the quota says (two numbers), cost, want, wait, patience, at
 
 and grants `want` units, or as many as there are but at least `cost`, now or reserved for at most `wait` from
-now, or none. A negative cost is given back. The answer: units granted, units left, microseconds until the
-grant is due (or would be), microseconds until the quota is whole again.
+now, or none. A negative cost gives back what was granted for the instant `at`. The answer: units granted,
+units left, microseconds until the grant is due (or would be), microseconds until the quota is whole again,
+and the instant that the grant is for, in microseconds.
 
 A key lives as long as it matters, and at least a millisecond: `PX 0` would be an error, and `EXPIRE 0` would
 delete the key and with it the limit.
@@ -52,7 +53,7 @@ if take ~= 0 or full < known then
   redis.call('SET', KEYS[1], string.format('%.3f', full), 'PX', string.format('%.0f', ttl))
 end
 local left = math.max(0, math.floor((span - full + now) / step + 0.000001))
-return {take, left, math.ceil(delay - 0.5), math.ceil(full - now)}
+return {take, left, math.ceil(delay - 0.5), math.ceil(full - now), now}
 """
 )
 
@@ -82,17 +83,18 @@ if cost > 0 then
 end
 if delay > wait then
   take = 0
+elseif take < 0 then
+  used = used - redis.call('LREM', key, take, ARGV[7])
 else
   for _ = 1, take do redis.call('RPUSH', key, string.format('%.0f', now + delay)) end
-  for _ = 1, math.min(used, -take) do redis.call('RPOP', key) end
-  used = math.max(0, used + take)
+  used = used + take
 end
 local reset = 0
 if used > 0 then
   reset = math.max(0, at(-1) + per - now)
   redis.call('PEXPIRE', key, string.format('%.0f', math.ceil(reset / 1000) + 1))
 end
-return {take, math.max(0, limit - used), math.ceil(delay), math.ceil(reset)}
+return {take, math.max(0, limit - used), math.ceil(delay), math.ceil(reset), now + delay}
 """
 )
 

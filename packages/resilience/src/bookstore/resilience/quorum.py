@@ -99,7 +99,7 @@ class Quorum(Policy):
 
     async def _look(self) -> None:
         mine = "1" if self.breaker.state in ("open", "forced_open") else "0"
-        votes = await self._link.ask_here(VOTE, self.key, self._who, mine, int(self.ttl * 1000))
+        votes = await self._link.ask(VOTE, self.key, self._who, mine, int(self.ttl * 1000))
         self._view.votes = votes or 0  # no answer, no signal
 
     async def aclose(self) -> None:

@@ -19,21 +19,35 @@ class Decision(NamedTuple):
         remaining: what could still be spent right now.
         retry_after: seconds until the same request would be granted; 0 when it was.
         reset_after: seconds until the whole quota is there again.
-        degraded: whether the shared store was away, and what to do without it decided.
     """
 
     allowed: bool
     remaining: int
     retry_after: float
     reset_after: float
-    degraded: bool = False
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the shared store was away, and what to do without it decided. No fifth value."""
+        return False
+
+
+class Makeshift(Decision):
+    """The answer of an outage policy."""
+
+    __slots__ = ()
+
+    @property
+    def degraded(self) -> bool:
+        """The store was away."""
+        return True
 
 
 class Desk(Protocol[R_co]):
     """Where one limit asks for room in its store."""
 
-    def take(self, key: str, cost: int, wait: float = 0.0) -> R_co:
-        """Room now, or reserved for `retry_after` seconds from now if that's within `wait`, or none."""
+    def take(self, key: str, cost: int) -> R_co:
+        """Room now, or none."""
         ...
 
     async def enter(self, key: str, cost: int, wait: float) -> Decision:
