@@ -14,7 +14,7 @@ from bookstore.lab.system.folder import StateFolder
 from bookstore.stores.process import ProcessId
 
 PROCESSES = ["postgres", "redis", "books-1", "orders-1", "accounts-1", "supplier-1", "gateway-1"]
-DOORS = {"supplier-control-1": "supplier-1"}
+DOORS = {"supplier-control-1": "supplier-1", "gateway-admin-1": "gateway-1"}
 """Further ports, and whose they are."""
 
 
@@ -61,6 +61,10 @@ def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eve
 def test_an_order_survives_the_kill_of_everything(bookstore, client, eventually):
     url = bookstore.url("gateway-1")
     book = client.get(f"{url}/v1/books?limit=1").json()[0]
+    somebody = {"email": "survivor@example.com", "password": "a long enough secret"}
+    client.post(f"{url}/auth/register", json={**somebody, "name": "Somebody"}).raise_for_status()
+    token = client.post(f"{url}/auth/login", json=somebody).json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
     order = client.post(f"{url}/v1/orders", json={"book_id": book["id"], "quantity": 2})
     assert order.status_code == 201
     everything = family(bookstore)
