@@ -288,7 +288,7 @@ def plain(name: str, prefix: str, **more) -> dict[str, Any]:
 def config_of(services: Mapping[str, RawService], **changes) -> dict[str, Any]:
     """A file for these services. `upstream`, `route`, `timeout` and `retry` change all of their kind."""
     route = {
-        "timeout": {"attempt": 5.0, "total": 5.0, **changes.pop("timeout", {})},
+        "timeout": {"connect": 5.0, "attempt": 5.0, "total": 5.0, **changes.pop("timeout", {})},
         "retry": {"attempts": 1, **changes.pop("retry", {})},
         **changes.pop("route", {}),
     }

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _PATIENCE = 0.025
 """Seconds that Redis may take: a request waits so long once, and then not at all until it is back."""
 _LEASE = 20
+_SURELY = 0.95
+"""The share of a period after which a request may be forgotten here: two clocks are never at one."""
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +57,16 @@ class Counter(AbstractAsyncContextManager[Any]):
         if self._stores is None:
             mine = max(1, rule.quota // self._replicas)
             rate = RateLimit(_quota(mine, rule.per, exact=exact), store=self._local, name=name)
-            return Limit(name, rule, rate, shared=False)
+            return Limit(name, rule, rate, shared=False, seen=None)
         quota = _quota(rule.quota, rule.per, exact=exact)
-        return Limit(name, rule, RateLimit(quota, store=self._stores[not exact], name=name), shared=True)
+        seen = _quota(rule.quota, rule.per * _SURELY, exact=True) if exact else None
+        return Limit(
+            name,
+            rule,
+            RateLimit(quota, store=self._stores[not exact], name=name),
+            True,
+            seen and RateLimit(seen, store=self._local, name=name),
+        )
 
     async def warm(self) -> None:
         """Connect, so that the first request needn't."""
@@ -99,10 +108,18 @@ class Limit(NamedTuple):
     rate: RateLimit[Any]
     shared: bool
     """Whether all gateways count together."""
+    seen: RateLimit[Decision] | None
+    """What this process has let through by itself, whoever counted: more than the quota it never does."""
 
     async def ask(self, prefix: str, who: str) -> Decision:
         """Whether this one may send one more request to the routes of this prefix."""
-        return await self.rate.decide(f"{prefix}|{who}")
+        key = f"{prefix}|{who}"
+        decision = await self.rate.decide(key)
+        if self.seen is None or not decision.allowed:
+            return decision
+        # Redis doesn't know what went through while it was away, be it for a moment.
+        own = self.seen.try_acquire(key)
+        return decision if own.allowed else own._replace(degraded=True)
 
     def fields(self, decision: Decision) -> list[Header]:
         """What the client is told of it: in the words of the IETF, and in the older ones."""
