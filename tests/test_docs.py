@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 
+from bookstore.accounts.settings import AccountsSettings
 from bookstore.books.settings import BooksSettings
 from bookstore.lab.system.topology import SYSTEM
 from bookstore.orders.settings import OrdersSettings
@@ -28,7 +29,7 @@ ELSEWHERE = {
     ".ci/run": "begins with this very run",
     ".ci/run lint types imports lock": "steps of a plain .ci/run",
     "MEMBER=apps/books .ci/run alone": "a job of the workflow; tests that run here too",
-    ".ci/run lowest wheels": "two jobs of the workflow",
+    ".ci/run lowest wheels contract": "jobs of the workflow",
     "uv run pytest apps/books": "part of this very run",
     "uv run pytest tests/test_workspace.py tests/test_imports.py": "part of this very run",
     "uv run ruff check --fix": "changes files; a plain .ci/run runs it without --fix",
@@ -211,7 +212,13 @@ def test_the_readme_names_every_service_and_its_port():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("books", BooksSettings), ("orders", OrdersSettings), ("supplier", SupplierSettings)]
+    ("name", "kind"),
+    [
+        ("accounts", AccountsSettings),
+        ("books", BooksSettings),
+        ("orders", OrdersSettings),
+        ("supplier", SupplierSettings),
+    ],
 )
 def test_a_readme_names_every_setting_and_its_default(name, kind):
     common = {field.name for field in msgspec.structs.fields(Settings)} - {"port"}
@@ -219,9 +226,12 @@ def test_a_readme_names_every_setting_and_its_default(name, kind):
     told = {
         row[0].strip("`"): row[1] for row in rows(ROOT / "apps" / name / "README.md", "| setting | default |")
     }
-    assert told == {
-        field.name.upper(): "" if field.required else str(field.default).lower() for field in fields
-    }
+    assert told == {field.name.upper(): "" if field.required else _written(field.default) for field in fields}
+
+
+def _written(default):
+    """A default as somebody would set it."""
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def test_the_service_kit_names_every_common_setting():

@@ -7,19 +7,15 @@ import socket
 import subprocess
 import sys
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import jwt
-import msgspec
 import pytest
 
 from bookstore.accounts import commands
 from bookstore.accounts.keys.model import Safe
 from bookstore.accounts.keys.store import KeyStore
-from bookstore.accounts.settings import AccountsSettings
 from bookstore.service.database import Database
-from bookstore.service.settings import Settings
 
 CHEAP = {"ARGON2_MEMORY": "8", "ARGON2_PASSES": "1"}
 SECRET = "a secret of at least thirty-two characters"
@@ -283,13 +279,3 @@ def test_the_program_serves_and_leaves_in_order(database_url, eventually):
     finally:
         process.kill()
         process.wait()
-
-
-def test_the_readme_names_every_setting_and_its_default():
-    table = (Path(__file__).parent.parent / "README.md").read_text().split("| setting | default |", 1)[1]
-    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in table.splitlines()[2:] if line]
-    told = {row[0].strip("`"): row[1] for row in rows if row and row[0].startswith("`")}
-    common = {field.name for field in msgspec.structs.fields(Settings)} - {"port"}
-    fields = [field for field in msgspec.structs.fields(AccountsSettings) if field.name not in common]
-    defaults = {field.name.upper(): "" if field.required else str(field.default) for field in fields}
-    assert told == {name: value.lower() if value == "False" else value for name, value in defaults.items()}

@@ -1,5 +1,7 @@
 """/openapi.json tells what really answers: our types, and problems in place of Litestar's own errors."""
 
+import re
+
 import httpx
 import msgspec
 import pytest
@@ -32,6 +34,16 @@ async def change_v2(book_id: PathId, data: JSONBody[Change]) -> None:
     """Change a book."""
 
 
+class Patch(msgspec.Struct, kw_only=True):
+    name: Text | None = None
+    note: str | None = None
+
+
+@put("/v2/shelves/{shelf_id:str}")
+async def change_shelf(shelf_id: PathId, data: JSONBody[Patch]) -> None:
+    """Change a shelf."""
+
+
 @get("/v2/books", before_request=Together(identified, plainly_asked))
 async def list_v2(limit: Limit = 20, offset: Offset = 0) -> list[str]:
     return [str(limit), str(offset)]
@@ -53,7 +65,7 @@ async def reserve() -> None:
 
 
 async def _document(*, required):
-    handlers = [change_v1, change_v2, list_v2, add_v2, delete_v2, reserve]
+    handlers = [change_v1, change_v2, change_shelf, list_v2, add_v2, delete_v2, reserve]
     access = Access(None, required=required)
     service = Service("probe", "1", Settings(port=0, access_log=False), handlers=handlers, access=access)
     async with httpx.AsyncClient(
@@ -133,6 +145,29 @@ async def test_texts_and_prices_are_described(document):
     assert properties["description"]["oneOf"][0]["maxLength"] == 10_000
     assert properties["price"]["type"] == ["string", "number"]
     assert properties["price"]["examples"] == ["12.99", 12.99]
+
+
+async def test_a_body_is_described_as_strictly_as_it_is_read(document):
+    body = document["paths"]["/v2/books"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    assert schema["additionalProperties"] is False
+    assert "anyOf" not in schema
+    title = schema["properties"]["title"]["pattern"]
+    for text, fits in (
+        ("a", True),
+        ("\u6f22", True),
+        (" a\n", True),
+        (" ", False),
+        ("\u200b", False),
+        ("a\0", False),
+    ):
+        assert bool(re.search(title, text)) is fits, ascii(text)
+
+
+async def test_a_change_of_nothing_is_none(document):
+    schema = document["components"]["schemas"]["Patch"]
+    assert [each["required"] for each in schema["anyOf"]] == [["name"], ["note"]]
+    assert schema["properties"]["note"]["oneOf"][0]["pattern"] == "^[^\\u0000]*$"
 
 
 async def test_an_identity_is_an_integer_to_the_reader(document):

@@ -112,6 +112,34 @@ async def test_every_error_is_a_problem_with_the_ids_of_its_request(client, meth
         assert int(answer.headers["retry-after"]) >= 1
 
 
+async def _chunks(count):
+    for _ in range(count):
+        yield b" " * 500
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "status", "closes"),
+    [
+        ("POST", "/v1/things", b'{"name": "a", "price": 1}', 201, False),
+        ("POST", "/v1/things", b"{}", 400, False),
+        ("POST", "/v1/things", b" " * 2001, 413, True),
+        ("POST", "/v1/things", 9, 413, True),
+        ("POST", "/v1/things", 2, 400, False),
+        ("POST", "/nowhere", b"{}", 404, True),
+        ("POST", "/nowhere", b"", 404, False),
+        ("PATCH", "/v1/things", b"{}", 405, True),
+        ("GET", "/v2/things/1", b"", 200, False),
+        ("GET", "/nowhere", b"", 404, False),
+    ],
+)
+async def test_who_is_answered_before_the_body_was_read_is_told_that_it_was_not(  # noqa: PLR0917
+    client, method, path, content, status, closes
+):
+    content = _chunks(content) if isinstance(content, int) else content
+    answer = await client.request(method, path, content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.headers.get("connection")) == (status, "close" if closes else None)
+
+
 async def test_where_there_is_get_there_is_head(client):
     answer = await client.delete("/v2/things/1")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

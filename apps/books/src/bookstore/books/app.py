@@ -1,11 +1,23 @@
 """The books service put together."""
 
+from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 
 from bookstore.books.catalogue import api as catalogue_api
 from bookstore.books.catalogue import opening
 from bookstore.books.catalogue.store import BookStore
+from bookstore.books.circuit import api as circuit_api
+from bookstore.books.circuit.trial import Trial
+from bookstore.books.covers import api as covers_api
+from bookstore.books.covers.blobs import Blobs, Folder
+from bookstore.books.covers.gallery import Gallery
+from bookstore.books.covers.s3 import Bucket
+from bookstore.books.covers.signature import Keys
+from bookstore.books.covers.store import CoverStore
 from bookstore.books.settings import BooksSettings
+from bookstore.books.stock import api as stock_api
+from bookstore.books.stock.store import StockStore
 from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
@@ -19,18 +31,43 @@ def create_app(settings: BooksSettings) -> Service:
     database = Database(settings.database_url, size=settings.database_connections)
     schema = Schema(database, "bookstore.books", settings.database_url)
     store = BookStore(database)
+    trial = Trial()
+    blobs = _blobs(settings)
 
     async def fill() -> None:
         if settings.seed_catalogue:
             await store.seed(opening.books(), settings.default_stock, opening.FIRST_LISTED)
 
+    async def changed(book_ids: Iterable[int]) -> None:
+        """Nothing keeps what books looked like before, so nobody has to be told."""
+
     return Service(
         "books",
         version("bookstore-books"),
         settings,
-        handlers=catalogue_api.handlers,
-        provide={"books": store, "settings": settings},
+        handlers=[*catalogue_api.handlers, *stock_api.handlers, *circuit_api.handlers, *covers_api.handlers],
+        provide={
+            "books": store,
+            "stock": StockStore(database),
+            "settings": settings,
+            "changed": changed,
+            "trial": trial,
+            "gallery": Gallery(CoverStore(database), blobs),
+        },
         dependencies=[Dependency("database", schema.check)],
-        lifespan=[lambda: keys, lambda: database, lambda: schema.preparing(then=fill)],
+        lifespan=[
+            lambda: keys,
+            lambda: database,
+            lambda: schema.preparing(then=fill),
+            trial.running,
+            blobs.running,
+        ],
         access=access_with(settings, keys),
     )
+
+
+def _blobs(settings: BooksSettings) -> Blobs:
+    if not settings.covers_s3_url:
+        return Folder(Path(settings.covers_folder))
+    keys = Keys(settings.covers_s3_key_id, settings.covers_s3_secret, settings.covers_s3_region)
+    return Bucket(settings.covers_s3_url, settings.covers_s3_bucket, keys)

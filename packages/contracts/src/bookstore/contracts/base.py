@@ -34,6 +34,6 @@ number_money = msgspec.json.Encoder(enc_hook=plain, decimal_format="number")
 class Page(Wire, frozen=True, kw_only=True):
     """One page of a /v2 list; the items stand in `data`, which each page declares with its own type."""
 
-    total: int
-    limit: int
-    offset: int
+    total: Annotated[int, Meta(examples=[217])]
+    limit: Annotated[int, Meta(examples=[20])]
+    offset: Annotated[int, Meta(examples=[0])]

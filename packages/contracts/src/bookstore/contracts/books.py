@@ -1,90 +1,160 @@
-"""Books on the wire: /v1 the walk-through, /v2 with what a store needs."""
+"""Books on the wire: /v1 the walk-through, /v2 with what a store needs; stock, and what is reserved of it."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from bookstore.contracts.base import Id, Money, Page, Wire
+from bookstore.contracts.orders import MAX_LINES, NewLine
 from bookstore.contracts.values import Description, Price, Text
 
-Stock = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Copies that can be sold.")]
+Title = Annotated[str, Meta(examples=["Emma"])]
+Author = Annotated[str, Meta(examples=["Jane Austen"])]
+About = Annotated[str | None, Meta(examples=["A clever young woman is wrong about everybody."])]
+NewTitle = Annotated[Text, Meta(examples=["Emma"])]
+NewAuthor = Annotated[Text, Meta(examples=["Jane Austen"])]
+NewAbout = Annotated[Description, Meta(examples=["A clever young woman is wrong about everybody."])]
+Moment = Annotated[datetime, Meta(examples=["2026-01-31T09:00:00Z"])]
+CoverType = Literal["image/jpeg", "image/png", "image/webp", "image/avif"]
+Stock = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=1_000_000_000,
+        description="Copies that can be sold.",
+        examples=[100],
+        # Litestar leaves out a bound that is 0 where null is possible too.
+        extra_json_schema={"extra": {"minimum": 0}},
+    ),
+]
 
 
 class BookV1(Wire, frozen=True, kw_only=True):
     """A book in /v1."""
 
     id: Id
-    title: str
-    author: str
+    title: Title
+    author: Author
     price: Money
-    active: bool
-    created_at: datetime
-    updated_at: datetime
+    active: Annotated[bool, Meta(examples=[True])]
+    created_at: Moment
+    updated_at: Moment
 
 
 class BookV2(Wire, frozen=True, kw_only=True):
     """A book in /v2."""
 
     id: Id
-    title: str
-    author: str
-    description: str | None
+    title: Title
+    author: Author
+    description: About
     price: Money
     stock: Stock
-    active: bool
-    created_at: datetime
-    updated_at: datetime
+    active: Annotated[bool, Meta(examples=[True])]
+    created_at: Moment
+    updated_at: Moment
 
 
 class NewBookV1(Wire, frozen=True, kw_only=True):
     """What POST /v1/books takes."""
 
-    title: Text
-    author: Text
+    title: NewTitle
+    author: NewAuthor
     price: Price
 
 
 class NewBookV2(Wire, frozen=True, kw_only=True):
     """What POST /v2/books takes."""
 
-    title: Text
-    author: Text
+    title: NewTitle
+    author: NewAuthor
     price: Price
-    description: Description | None = None
+    description: NewAbout | None = None
     stock: Stock | None = None
 
 
 class BookChangeV1(Wire, frozen=True, kw_only=True):
     """What PUT /v1/books/{id} takes: only what changes; null leaves a field as it is."""
 
-    title: Text | None = None
-    author: Text | None = None
+    title: NewTitle | None = None
+    author: NewAuthor | None = None
     price: Price | None = None
 
 
 class BookChangeV2(BookChangeV1, frozen=True, kw_only=True):
     """What PUT /v2/books/{id} takes."""
 
-    description: Description | None = None
+    description: NewAbout | None = None
 
 
 class BookRead(BookV2, frozen=True, kw_only=True):
     """What GET /v2/books/{id} answers: the book, and where it came from."""
 
-    from_cache: bool
-    processing_time_ms: float
+    from_cache: Annotated[bool, Meta(examples=[False])]
+    processing_time_ms: Annotated[float, Meta(examples=[0.412])]
 
 
 class BookPage(Page, frozen=True, kw_only=True):
     """What GET /v2/books answers."""
 
     data: list[BookV2]
-    from_cache: bool
-    processing_time_ms: float
+    from_cache: Annotated[bool, Meta(examples=[False])]
+    processing_time_ms: Annotated[float, Meta(examples=[0.412])]
+
+
+class Cover(Wire, frozen=True, kw_only=True):
+    """What PUT /v2/books/{id}/cover answers: the picture as its content tells it."""
+
+    book_id: Id
+    media_type: CoverType
+    width: Annotated[int, Meta(ge=1, description="Pixels.", examples=[600])]
+    height: Annotated[int, Meta(ge=1, description="Pixels.", examples=[900])]
+    size_bytes: Annotated[int, Meta(ge=1, examples=[48_213])]
 
 
 class Deleted(Wire, frozen=True, kw_only=True):
     """What DELETE of a book answers."""
 
-    message: str
+    message: Annotated[str, Meta(examples=["Book with ID 1 was deleted successfully"])]
+
+
+class Inventory(Wire, frozen=True, kw_only=True):
+    """What GET and PUT /inventory/{book_id} answer."""
+
+    book_id: Id
+    quantity: Stock
+    reserved: Annotated[int, Meta(ge=0, description="Copies on hand that orders hold.", examples=[0])]
+
+
+class InventoryChange(Wire, frozen=True, kw_only=True):
+    """What PUT /inventory/{book_id} takes."""
+
+    quantity: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000_000, description="Copies on hand, reserved ones included.", examples=[100]),
+    ]
+
+
+class NewReservation(Wire, frozen=True, kw_only=True):
+    """What PUT /inventory/reservations/{reservation_id} takes; lines of the same book are summed."""
+
+    items: Annotated[list[NewLine], Meta(min_length=1, max_length=MAX_LINES)]
+
+
+ReservationState = Literal["held", "committed", "released"]
+
+
+class Reservation(Wire, frozen=True, kw_only=True):
+    """Copies held under a name of the caller's; one that was released before it was held has no items."""
+
+    reservation_id: Annotated[str, Meta(examples=["order-1"])]
+    state: ReservationState
+    items: list[NewLine]
+    created_at: Moment
+
+
+class ReservationList(Wire, frozen=True, kw_only=True):
+    """What GET /inventory/reservations answers: the oldest first."""
+
+    data: list[Reservation]

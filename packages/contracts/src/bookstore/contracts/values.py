@@ -13,11 +13,21 @@ import msgspec
 T = TypeVar("T")
 
 
+NO_NUL = r"^[^\u0000]*$"
+"""What text has to look like to be kept at all, as a regular expression of JSON Schema."""
+
+# Not `isprintable`: a character that is newer than this Python is one too.
+_SEEN = r"[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+_seen = re.compile(_SEEN).search
+
+
 class Text(str):
     """Text of one line: trimmed, and each run of white space folded into one blank."""
 
     __slots__ = ()
 
+    pattern: ClassVar[str] = rf"^[^\u0000]*{_SEEN}[^\u0000]*$"
+    """What it has to look like, as a regular expression of JSON Schema."""
     shortest: ClassVar[int] = 1
     longest: ClassVar[int] = 500
     """Characters, counted after the folding: what is kept counts, not how it was typed."""
@@ -35,7 +45,7 @@ class Text(str):
             raise ValueError("must not hold the character NUL")
         folded = " ".join(value.split())
         # Zero-width characters are no white space, but a title made of them is as good as none.
-        if not any(character != " " and character.isprintable() for character in folded):
+        if not _seen(folded):
             folded = ""
         if len(folded) < cls.shortest:
             raise ValueError("must not be empty")
@@ -49,6 +59,7 @@ class Description(Text):
 
     __slots__ = ()
 
+    pattern = NO_NUL
     shortest = 0
     longest = 10_000
 
@@ -58,6 +69,8 @@ class Price(Decimal):
 
     __slots__ = ()
 
+    pattern: ClassVar[str] = r"^[0-9]{1,8}(\.[0-9]{1,2}0*)?$"
+    """What it looks like as a string."""
     highest: ClassVar[Decimal] = Decimal("99999999.99")
 
     def __new__(cls, value: object) -> Self:

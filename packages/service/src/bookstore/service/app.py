@@ -21,6 +21,7 @@ from bookstore.service.provide import constant
 from bookstore.service.settings import Settings
 from bookstore.service.telemetry import Telemetry
 from bookstore.service.tokens import Access
+from bookstore.service.unread import closing_unread
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
@@ -113,7 +114,7 @@ class Service:
         routes = _head_as_get(router)
         self._access_log = AccessLog(name, self.instance) if settings.access_log else None
         self.asgi: ASGIApp = Telemetry(
-            front(routes) if front else routes,
+            closing_unread(front(routes) if front else routes),
             self.metrics if settings.metrics_enabled else None,
             self._access_log,
             traced=not settings.otel_sdk_disabled,

@@ -71,7 +71,8 @@ async def _is_well(dependency: Dependency) -> bool:
     return error is None
 
 
-def _answer(health: Health) -> Response[Health]:
+def answer(health: Health) -> Response[Health]:
+    """200 where requests can be served, 503 where they can't."""
     if health.status in ("healthy", "degraded"):
         return Response(health)
     return Response(health, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
@@ -83,7 +84,7 @@ _ILL = {503: ResponseSpec(Health, description="Something that it needs isn't wel
 @get("/health", tags=["operations"], responses=_ILL)
 async def health(checkup: Given[Checkup]) -> Response[Health]:
     """How the service and each of its dependencies are."""
-    return _answer(await checkup.deep())
+    return answer(await checkup.deep())
 
 
 @get("/health/live", tags=["operations"])
@@ -95,4 +96,4 @@ async def live() -> Health:
 @get("/health/ready", tags=["operations"], responses=_ILL)
 async def ready(checkup: Given[Checkup]) -> Response[Health]:
     """Whether requests should come here."""
-    return _answer(await checkup.ready())
+    return answer(await checkup.ready())

@@ -16,7 +16,10 @@ _HIGHEST = 2**63 - 1
 _PLAIN = re.compile(r"[1-9][0-9]{0,18}")
 
 PathId: TypeAlias = Annotated[
-    str, PathParameter(schema_extra={"type": OpenAPIType.INTEGER, "minimum": 1, "maximum": _HIGHEST})
+    str,
+    PathParameter(
+        schema_extra={"type": OpenAPIType.INTEGER, "minimum": 1, "maximum": _HIGHEST, "examples": [1]}
+    ),
 ]
 """An identity as it stands in the path, declared `{book_id:str}`; `identity` reads it."""
 

@@ -5,9 +5,12 @@ from typing import Any, NoReturn
 
 import msgspec
 from litestar import Response, delete, get, post, put
+from litestar.di import Provide
 from litestar.params import JSONBody
 
+from bookstore.books.catalogue.asked import Searching, searched
 from bookstore.books.catalogue.model import Book, given
+from bookstore.books.catalogue.search import Search
 from bookstore.books.catalogue.store import BookStore
 from bookstore.books.settings import BooksSettings
 from bookstore.contracts.base import text_money
@@ -117,13 +120,19 @@ async def delete_v1(book_id: PathId, books: Given[BookStore]) -> Deleted:
     return await _deleted(books, book_id)
 
 
-@get("/v2/books", tags=["v2"], before_request=plainly_asked)
+@get(
+    "/v2/books",
+    tags=["v2"],
+    before_request=plainly_asked,
+    dependencies={"search": Provide(searched)},
+    operation_class=Searching,
+)
 async def list_v2(
-    request: Asked, books: Given[BookStore], limit: Limit = 20, offset: Offset = 0
+    request: Asked, books: Given[BookStore], search: Given[Search], limit: Limit = 20, offset: Offset = 0
 ) -> Response[BookPage]:
-    """A page of books on sale, by id from the highest."""
+    """A page of books on sale that a search finds, by id from the highest."""
     started = perf_counter()
-    total, found = await books.page(limit, offset)
+    total, found = await books.page(limit, offset, search)
     page = BookPage(
         data=[_v2(book) for book in found],
         total=total,

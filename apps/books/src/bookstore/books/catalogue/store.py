@@ -3,16 +3,31 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 
+import msgspec
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from bookstore.books.catalogue.model import Book
+from bookstore.books.catalogue.search import EVERYTHING, Search
 from bookstore.service.batch import Batch
 from bookstore.service.database import Database, DatabaseUnavailable
 
-_COLUMNS = "id, title, author, description, price, on_hand, active, created_at, updated_at"
+_COLUMNS = "id, title, author, description, price, on_hand - reserved, active, created_at, updated_at"
+
+_PAGE = (
+    f"WITH page AS (SELECT {_COLUMNS} FROM books WHERE active"
+    " ORDER BY id DESC LIMIT %(limit)s OFFSET %(offset)s),"
+    " whole AS (SELECT count(*) AS total FROM books WHERE active)"
+)
+_SEARCHED = (
+    "WITH found AS MATERIALIZED (SELECT id FROM books WHERE {}),"
+    " ids AS (SELECT id FROM found ORDER BY id DESC LIMIT %(limit)s OFFSET %(offset)s),"
+    f" page AS (SELECT {_COLUMNS} FROM books WHERE id IN (SELECT id FROM ids)),"
+    " whole AS (SELECT count(*) AS total FROM found)"
+)
+_GRAM = 3
 
 
 class BookStore:
@@ -44,13 +59,12 @@ class BookStore:
         )
         return [Book(*row) for row in rows]
 
-    async def page(self, limit: int, offset: int) -> tuple[int, list[Book]]:
-        """How many books there are, and a page of /v2: by id. Both from one view of the data."""
+    async def page(self, limit: int, offset: int, search: Search = EVERYTHING) -> tuple[int, list[Book]]:
+        """How many books a search finds, and a page of them by id. Both from one view of the data."""
+        query = _PAGE if search == EVERYTHING else _SEARCHED.format(_conditions(search))
         rows = await self._database.fetch(
-            f"WITH page AS (SELECT {_COLUMNS} FROM books WHERE active ORDER BY id DESC LIMIT %s OFFSET %s),"
-            " whole AS (SELECT count(*) AS total FROM books WHERE active)"
-            " SELECT whole.total, page.* FROM whole LEFT JOIN page ON true ORDER BY page.id DESC",
-            (limit, offset),
+            f"{query} SELECT whole.total, page.* FROM whole LEFT JOIN page ON true ORDER BY page.id DESC",
+            {**msgspec.structs.asdict(search), "limit": limit, "offset": offset},
         )
         return rows[0][0], [Book(*row[1:]) for row in rows if row[1] is not None]
 
@@ -100,3 +114,26 @@ class BookStore:
                 " WHERE NOT EXISTS (SELECT FROM books) ORDER BY ordinality",
                 {"books": Jsonb(list(books)), "stock": stock, "first": first},
             )
+
+
+def _conditions(search: Search) -> LiteralString:
+    """What a book must meet. Text is looked for as it stands: no character means any other."""
+    conditions: list[LiteralString] = ["active"]
+    if search.q is not None:
+        conditions.append(
+            "(strpos(lower(title), lower(%(q)s)) > 0 OR strpos(lower(author), lower(%(q)s)) > 0)"
+        )
+    if search.author is not None:
+        conditions.append("strpos(lower(author), lower(%(author)s)) > 0")
+    # The index leads to books with all grams of the words; for words without any it would lead to every book.
+    if search.q is not None and len(search.q) >= _GRAM:
+        conditions.append("grams(title || ' ' || author) @> grams(%(q)s)")
+    if search.author is not None and len(search.author) >= _GRAM:
+        conditions.append("grams(title || ' ' || author) @> grams(%(author)s)")
+    if search.min_price is not None:
+        conditions.append("price >= %(min_price)s")
+    if search.max_price is not None:
+        conditions.append("price <= %(max_price)s")
+    if search.in_stock is not None:
+        conditions.append("(on_hand > reserved) = %(in_stock)s")
+    return " AND ".join(conditions)

@@ -174,9 +174,8 @@ def accounts_command(
     secret = Credentials.load(folder.credentials, topology.databases.values()).passwords
     administrator_url = addresses[names.POSTGRES]
     databases = {database.name: database.url(administrator_url) for database in _databases(topology, secret)}
-    settings = environment(
-        service, f"{ACCOUNTS}-command", {"PORT": service.port}, {**addresses, **databases}, caller
-    )
+    known = {**addresses, **databases}
+    settings = environment(service, f"{ACCOUNTS}-command", {"PORT": service.port}, known, caller)
     return _program(service, folder, settings)
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Schema
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.plugins import OpenAPISchemaPlugin
 
+from bookstore.contracts.accounts import Email
 from bookstore.contracts.problems import MEDIA_TYPE, ProblemDetails
 from bookstore.contracts.values import Price, Text
+from bookstore.service.docs.strict import tell_strictly
 from bookstore.service.problem import phrase
 
 if TYPE_CHECKING:
@@ -45,12 +47,16 @@ class Values(OpenAPISchemaPlugin):
                 type=OpenAPIType.STRING,
                 min_length=kind.shortest,
                 max_length=kind.longest,
+                pattern=kind.pattern,
+                format=OpenAPIFormat.EMAIL if issubclass(kind, Email) else None,
                 description="Trimmed, and white space folded, before it is counted and kept.",
             )
         return Schema(
             type=[OpenAPIType.STRING, OpenAPIType.NUMBER],
             minimum=0,
             maximum=float(kind.highest),
+            multiple_of=0.01,
+            pattern=kind.pattern,
             description=f"0 to {kind.highest} with at most 2 decimals, as a string or a number.",
             examples=["12.99", 12.99],
         )
@@ -83,6 +89,7 @@ def described(document: dict[str, Any], refusals: Mapping[tuple[str, str], Itera
                 if told.get("tags") != OPERATIONS:
                     _tell_failures(path, told, refusals.get((path, method), ()))
                     _tell_headers(path, told)
+                    tell_strictly(method, told, document)
     [_], schemas = msgspec.json.schema_components([ProblemDetails], ref_template=_REFERENCE)
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
     return document
@@ -94,13 +101,13 @@ def _tell_failures(path: str, operation: dict[str, Any], refused: Iterable[int])
     own = {status: told for status, told in responses.items() if MEDIA_TYPE in told.get("content", {})}
     kept = {status: told for status, told in responses.items() if not status.startswith(_FAILURES)}
     parameters = operation.get("parameters", [])
-    takes_body = "requestBody" in operation
+    body = operation.get("requestBody", {}).get("content", {})
     statuses = {500, 503, *refused}
     if any(parameter["in"] == "path" for parameter in parameters):
         statuses.add(404)
-    if takes_body:
+    if body:
         statuses |= {413, 415}
-    if takes_body or any(parameter["in"] == "query" for parameter in parameters):
+    if "application/json" in body or any(parameter["in"] == "query" for parameter in parameters):
         statuses.add(422 if path.startswith("/v2/") else 400)
     failures = {**{str(status): _response(status) for status in statuses}, **own}
     operation["responses"] = kept | dict(sorted(failures.items()))

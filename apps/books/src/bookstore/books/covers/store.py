@@ -1,0 +1,65 @@
+"""SQL of covers: which book has which, and under which name its content is kept."""
+
+from bookstore.books.covers.model import Cover, NoSuchBook
+from bookstore.service.database import Database
+
+_COLUMNS = "book_id, name, media_type, width, height, size, sha256"
+
+
+class CoverStore:
+    """Reads and writes covers of books that are on sale."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def check_book(self, book_id: int) -> None:
+        """Return if there is such a book.
+
+        Raises:
+            NoSuchBook: if there is none.
+        """
+        if not await self._database.fetch("SELECT FROM books WHERE id = %s AND active", (book_id,)):
+            raise NoSuchBook
+
+    async def get(self, book_id: int) -> Cover | None:
+        """The cover of a book."""
+        rows = await self._database.fetch(
+            f"SELECT {_COLUMNS} FROM covers JOIN books ON books.id = book_id WHERE book_id = %s AND active",
+            (book_id,),
+        )
+        return Cover(*rows[0]) if rows else None
+
+    async def put(self, cover: Cover) -> str | None:
+        """Give a book this cover; gives the name of the one before.
+
+        Raises:
+            NoSuchBook: if there is none any more.
+        """
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(
+                "SELECT FROM books WHERE id = %s AND active FOR NO KEY UPDATE", (cover.book_id,)
+            )
+            if cursor.rowcount == 0:
+                raise NoSuchBook
+            cursor = await connection.execute("SELECT name FROM covers WHERE book_id = %s", (cover.book_id,))
+            before = await cursor.fetchone()
+            await connection.execute("DELETE FROM covers WHERE book_id = %s", (cover.book_id,))
+            await connection.execute(
+                f"INSERT INTO covers ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (
+                    cover.book_id, cover.name, cover.media_type,
+                    cover.width, cover.height, cover.size, cover.sha256,
+                ),
+            )  # fmt: skip
+        return before[0] if before else None
+
+    async def delete(self, book_id: int) -> str | None:
+        """Take a book's cover away; gives its name, or None if there was none."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(
+                "DELETE FROM covers USING books"
+                " WHERE book_id = %s AND books.id = book_id AND active RETURNING name",
+                (book_id,),
+            )
+            row = await cursor.fetchone()
+        return row[0] if row else None
