@@ -90,9 +90,7 @@ class Client:
             async with asyncio.timeout(patience):
                 message = cast("dict[str, Any]", await self._receive())
         except TimeoutError:
-            # Nobody can tell where the next request would begin: this connection is of no more use.
-            detail = "the rest of the body did not come in time"
-            raise Problem(408, "request-timeout", detail, headers={"Connection": "close"}) from None
+            raise Problem(408, "request-timeout", "the rest of the body did not come in time") from None
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
@@ -115,5 +113,4 @@ class Client:
 
 
 def _too_long(max_body: int) -> Problem:
-    detail = f"the body is longer than {max_body} bytes"
-    return Problem(413, "content-too-large", detail, headers={"Connection": "close"})
+    return Problem(413, "content-too-large", f"the body is longer than {max_body} bytes")
