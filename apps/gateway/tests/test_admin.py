@@ -68,7 +68,7 @@ async def test_what_operators_see(gateway):
             "failures": 0,
             "rejected": 0,
         }
-        assert (await view(front, "/config"))["routes"][0]["timeout"]["connect"] == 0.5
+        assert (await view(front, "/config"))["routes"][0]["timeout"]["connect"] == 5.0
         assert (await view(front, "/whoami"))["service"] == "gateway-admin"
         assert (await view(front, "/health"))["status"] == "healthy"
 
