@@ -73,7 +73,7 @@ def resolved(schema, document):
     while True:
         if "$ref" in schema:
             schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-        elif choice := schema.get("oneOf") or schema.get("anyOf"):
+        elif "type" not in schema and (choice := schema.get("oneOf") or schema.get("anyOf")):
             schema = next(each for each in choice if each.get("type") != "null")
         else:
             return schema

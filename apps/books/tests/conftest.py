@@ -41,17 +41,17 @@ def database_url(books_template):
         yield url
 
 
-@pytest.fixture
-def own(database_url):
-    """A service for this test alone, with an empty catalogue."""
-    with _books(database_url) as client:
+@pytest.fixture(params=["uncached", "cached"])
+def own(request, database_url, shared_redis):
+    """A service for this test alone, with an empty catalogue; what holds without a cache holds with one."""
+    with _books(database_url, redis_url=shared_redis.url if request.param == "cached" else "") as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def shared(books_template):
+def shared(books_template, shared_redis):
     """A service for all tests that mind their own books only."""
-    with books_template.fresh() as url, _books(url) as client:
+    with books_template.fresh() as url, _books(url, redis_url=shared_redis.url) as client:
         yield client
 
 

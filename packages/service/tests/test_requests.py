@@ -202,6 +202,7 @@ async def test_who_am_i(client):
     card = (await client.get("/whoami")).json()
     assert card.keys() == {"service", "version", "hostname", "pid", "instance"}
     assert (card["service"], card["version"]) == ("probe", "1.2.3")
+    assert (await client.get("/")).json() == card
 
 
 async def test_health_names_each_dependency(client, database_switch, books_switch):

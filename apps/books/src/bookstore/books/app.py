@@ -1,11 +1,14 @@
 """The books service put together."""
 
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
+from bookstore.books.cache import Cache, CacheAside, Uncached
+from bookstore.books.cache.metrics import CacheMetrics
 from bookstore.books.catalogue import api as catalogue_api
 from bookstore.books.catalogue import opening
+from bookstore.books.catalogue.front import front_of
+from bookstore.books.catalogue.reading import Reading
 from bookstore.books.catalogue.store import BookStore
 from bookstore.books.circuit import api as circuit_api
 from bookstore.books.circuit.trial import Trial
@@ -31,39 +34,55 @@ def create_app(settings: BooksSettings) -> Service:
     database = Database(settings.database_url, size=settings.database_connections)
     schema = Schema(database, "bookstore.books", settings.database_url)
     store = BookStore(database)
+    cache = _cache(settings, database)
     trial = Trial()
     blobs = _blobs(settings)
 
     async def fill() -> None:
         if settings.seed_catalogue:
-            await store.seed(opening.books(), settings.default_stock, opening.FIRST_LISTED)
+            async with cache.changing([]):
+                await store.seed(opening.books(), settings.default_stock, opening.FIRST_LISTED)
 
-    async def changed(book_ids: Iterable[int]) -> None:
-        """Nothing keeps what books looked like before, so nobody has to be told."""
-
-    return Service(
+    service = Service(
         "books",
         version("bookstore-books"),
         settings,
-        handlers=[*catalogue_api.handlers, *stock_api.handlers, *circuit_api.handlers, *covers_api.handlers],
+        handlers=[
+            *catalogue_api.handlers,
+            *stock_api.handlers,
+            *circuit_api.handlers,
+            *covers_api.handlers,
+        ],
         provide={
             "books": store,
             "stock": StockStore(database),
             "settings": settings,
-            "changed": changed,
+            "cache": cache,
+            "reading": Reading(store, cache),
+            "changed": cache.changed,
             "trial": trial,
             "gallery": Gallery(CoverStore(database), blobs),
         },
-        dependencies=[Dependency("database", schema.check)],
+        dependencies=[Dependency("database", schema.check), *cache.dependencies()],
         lifespan=[
             lambda: keys,
             lambda: database,
             lambda: schema.preparing(then=fill),
+            cache.running,
             trial.running,
             blobs.running,
         ],
         access=access_with(settings, keys),
+        front=front_of(cache),
     )
+    service.metrics.registry.register(CacheMetrics(cache.tally))
+    return service
+
+
+def _cache(settings: BooksSettings, database: Database) -> Cache:
+    if not settings.redis_url:
+        return Uncached()
+    return CacheAside(settings.redis_url, database, ttl=settings.cache_ttl)
 
 
 def _blobs(settings: BooksSettings) -> Blobs:

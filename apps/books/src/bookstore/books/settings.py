@@ -15,6 +15,10 @@ class BooksSettings(TokenSettings, frozen=True, kw_only=True):
     database_url: PostgresUrl
     """Its own database; `BOOKS_DB_DSN` is taken as well."""
     database_connections: Annotated[int, Meta(ge=1, le=100)] = 8
+    redis_url: Annotated[str, Meta(pattern=r"^(rediss?|unix)://\S+$|^$")] = ""
+    """Where answers are kept for all replicas; without it nothing is."""
+    cache_ttl: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    """Seconds for which an answer is kept at most."""
     seed_catalogue: bool = False
     """Whether an empty catalogue is filled with some 200 books."""
     default_stock: Annotated[int, Meta(ge=0)] = 100

@@ -158,3 +158,19 @@ class ReservationList(Wire, frozen=True, kw_only=True):
     """What GET /inventory/reservations answers: the oldest first."""
 
     data: list[Reservation]
+
+
+class CacheKey(Wire, frozen=True, kw_only=True):
+    """One entry of the cache."""
+
+    key: Annotated[str, Meta(examples=["books:4f1c:1:book:7"])]
+    ttl_seconds: Annotated[float, Meta(ge=0, examples=[41.5])]
+    size_bytes: Annotated[int, Meta(ge=0, examples=[412])]
+
+
+class CacheContents(Wire, frozen=True, kw_only=True):
+    """What GET /v2/cache answers."""
+
+    hits: Annotated[int, Meta(ge=0, examples=[120])]
+    misses: Annotated[int, Meta(ge=0, examples=[7])]
+    keys: list[CacheKey]

@@ -78,7 +78,7 @@ class Service:
             service=name, version=version, hostname=hostname, pid=os.getpid(), instance=self.instance
         )
 
-        @get("/whoami", tags=["operations"])
+        @get(["/", "/whoami"], tags=["operations"])
         async def whoami() -> WhoAmI:
             """Which process of which service took this request."""
             return card

@@ -10,7 +10,7 @@ from bookstore.contracts.problems import FieldError
 from bookstore.service.problem import Asked, invalid
 
 
-async def searched(request: Asked) -> Search:
+def searched(request: Asked) -> Search:
     """The search that a request asks for.
 
     Raises:

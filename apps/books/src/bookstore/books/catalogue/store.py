@@ -1,9 +1,10 @@
 """The catalogue's SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeAlias
 
 import msgspec
 from psycopg import sql
@@ -12,7 +13,7 @@ from psycopg.types.json import Jsonb
 from bookstore.books.catalogue.model import Book
 from bookstore.books.catalogue.search import EVERYTHING, Search
 from bookstore.service.batch import Batch
-from bookstore.service.database import Database, DatabaseUnavailable
+from bookstore.service.database import Connection, Database, DatabaseUnavailable
 
 _COLUMNS = "id, title, author, description, price, on_hand - reserved, active, created_at, updated_at"
 
@@ -28,6 +29,9 @@ _SEARCHED = (
     " whole AS (SELECT count(*) AS total FROM found)"
 )
 _GRAM = 3
+
+Check: TypeAlias = Callable[[Book], None]
+"""Looks at a book before it is written, and raises what speaks against that."""
 
 
 class BookStore:
@@ -80,26 +84,43 @@ class BookStore:
             )
             return Book(*(await cursor.fetchone() or ()))
 
-    async def change(self, book_id: int, fields: Mapping[str, Any]) -> Book | None:
-        """Set these fields; None if there is no such book."""
+    async def change(
+        self, book_id: int, fields: Mapping[str, Any], check: Check | None = None
+    ) -> Book | None:
+        """Set these fields; None if there is no such book. What `check` raises leaves the book as it is."""
         assignments = sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in fields
         )
         query = sql.SQL(
             "UPDATE books SET {}, updated_at = now() WHERE id = %(id)s AND active RETURNING {}"
         ).format(assignments, sql.SQL(_COLUMNS))
-        async with self._database.connection() as connection:
+        async with self._writing(book_id, check) as connection:
             cursor = await connection.execute(query, {**fields, "id": book_id})
             row = await cursor.fetchone()
         return Book(*row) if row else None
 
-    async def delete(self, book_id: int) -> bool:
+    async def delete(self, book_id: int, check: Check | None = None) -> bool:
         """Take a book off sale for good; False if it is already, or never was."""
-        async with self._database.connection() as connection:
+        async with self._writing(book_id, check) as connection:
             cursor = await connection.execute(
                 "UPDATE books SET active = false, updated_at = now() WHERE id = %s AND active", (book_id,)
             )
             return cursor.rowcount == 1
+
+    @asynccontextmanager
+    async def _writing(self, book_id: int, check: Check | None) -> AsyncGenerator[Connection]:
+        """To write one book; with a `check`, between that and the write nobody else writes it."""
+        if check is None:
+            async with self._database.connection() as connection:
+                yield connection
+            return
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(
+                f"SELECT {_COLUMNS} FROM books WHERE id = %s AND active FOR UPDATE", (book_id,)
+            )
+            if row := await cursor.fetchone():
+                check(Book(*row))
+            yield connection
 
     async def seed(self, books: Sequence[Mapping[str, Any]], stock: int, first: datetime) -> None:
         """Fill the table if it is empty; replicas that start together fill it once."""

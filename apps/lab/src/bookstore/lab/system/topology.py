@@ -114,6 +114,7 @@ SYSTEM = Topology(
             settings={
                 "DATABASE_URL": "{books_db}",
                 "SEED_CATALOGUE": "true",
+                "REDIS_URL": "{redis}",
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
                 "SERVICE_SECRET": "{services}",
             },

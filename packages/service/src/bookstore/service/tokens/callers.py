@@ -40,6 +40,12 @@ async def services_only(request: Asked) -> None:
     caller(request).require(*SERVICE.roles)
 
 
+async def ops_only(request: Asked) -> None:
+    """For `before_request`: only for those who run the system."""
+    await _identify(request, required=False)
+    caller(request).require("ops")
+
+
 async def logged_in(request: Asked) -> None:
     """For `before_request`: only with a person's token, whatever the settings say."""
     await _identify(request, required=True)
