@@ -38,7 +38,7 @@ ELSEWHERE = {
 }
 """Commands that aren't run here, each with the reason."""
 
-SERVER = re.compile(r"uv run (books|orders|gateway|supplier)$")
+SERVER = re.compile(r"uv run (books|orders|orders-worker|gateway|supplier)$")
 
 PORTS = [*SYSTEM.services, *(door for service in SYSTEM.services for door in service.doors)]
 """Whatever has a port and a row of its own."""
@@ -166,7 +166,7 @@ SERVERS = [
 
 
 @pytest.mark.parametrize(
-    ("document", "command"), SERVERS, ids=lambda value: value.parent.name if isinstance(value, Path) else ""
+    ("document", "command"), SERVERS, ids=[command.rpartition(" ")[2] for _, command in SERVERS]
 )
 def test_a_service_starts_alone(document, command, postgres_database, client, eventually):
     """With a fresh database and a free port; it leaves in order when it is told to."""
@@ -197,7 +197,13 @@ def test_a_service_starts_alone(document, command, postgres_database, client, ev
 
 
 def test_each_service_tells_how_to_start_it_alone():
-    assert {SERVER.search(command)[1] for _, command in SERVERS} == {"books", "orders", "gateway", "supplier"}
+    assert {SERVER.search(command)[1] for _, command in SERVERS} == {
+        "books",
+        "gateway",
+        "orders",
+        "orders-worker",
+        "supplier",
+    }
 
 
 def rows(document, header):
@@ -231,7 +237,7 @@ def test_a_readme_names_every_setting_and_its_default(name, kind):
 
 def _written(default):
     """A default as somebody would set it."""
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    return str(default).lower() if default is None or isinstance(default, bool) else str(default)
 
 
 def test_the_service_kit_names_every_common_setting():

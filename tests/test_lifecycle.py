@@ -13,7 +13,16 @@ import pytest
 from bookstore.lab.system.folder import StateFolder
 from bookstore.stores.process import ProcessId
 
-PROCESSES = ["postgres", "redis", "books-1", "orders-1", "accounts-1", "supplier-1", "gateway-1"]
+PROCESSES = [
+    "postgres",
+    "redis",
+    "books-1",
+    "orders-1",
+    "accounts-1",
+    "supplier-1",
+    "orders-worker-1",
+    "gateway-1",
+]
 DOORS = {"supplier-control-1": "supplier-1", "gateway-admin-1": "gateway-1"}
 """Further ports, and whose they are."""
 

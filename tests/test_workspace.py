@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -104,9 +105,11 @@ def test_bounds_admit_the_workspace(member):
 def test_every_service_has_the_same_rooms(member):
     names = {path.name for path in package(member).iterdir()}
     assert {"__init__.py", "__main__.py", "app.py", "settings.py", "py.typed"} <= names
-    assert MANIFESTS[member]["project"]["scripts"] == {
-        member.name: f"bookstore.{member.name}.__main__:main",
-    }
+    scripts = dict(MANIFESTS[member]["project"]["scripts"])
+    assert scripts.pop(member.name) == f"bookstore.{member.name}.__main__:main"
+    for name, entry in scripts.items():  # its further processes
+        assert name.startswith(f"{member.name}-")
+        assert re.fullmatch(rf"bookstore\.{member.name}\.\w+\.__main__:main", entry)
 
 
 @every_service

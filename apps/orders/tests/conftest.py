@@ -5,15 +5,19 @@ import json
 import socket
 import struct
 import threading
+import time
 from contextlib import contextmanager
 
 import httpx
+import psycopg
 import pytest
 
+from bookstore.orders import life
 from bookstore.orders.app import create_app
 from bookstore.orders.settings import OrdersSettings
+from bookstore.service import testing
+from bookstore.service.database import Database
 from bookstore.service.migrate import upgrade
-from bookstore.service.testing import serving
 
 
 def whole(status, body):
@@ -24,6 +28,7 @@ def half(body):
     return whole(200, body)[: -len(body) // 2]
 
 
+TOO_FEW = {"type": "urn:bookstore:problem:insufficient-stock", "status": 409}
 WELL = object()
 # What is answered, and how it ends: the connection is "kept", "reset" or "closed", or it "hangs" or trickles.
 MODES = {
@@ -53,20 +58,26 @@ MODES = {
     "unavailable": (whole(503, b'{"status": 503}'), "kept"),
     "throttled": (whole(429, b"{}"), "kept"),
     "forbidden": (whole(403, b"{}"), "kept"),
+    "gone": (whole(404, b'{"detail": "nothing answers at /inventory"}'), "kept"),
     "accepted": (lambda body: whole(202, body), "kept"),
 }
 
 
 class Books:
-    """Answers GET /v1/books/{id} as books does, or as one of MODES says, for a book (`modes`) or all.
+    """Answers as books does, or as one of MODES says: for a book (`modes`), reservations, or all.
 
-    `asked` are the paths and headers that it was sent.
+    `asked` are the paths and headers that it was sent. Of a book without a `stock` there is no end.
     """
 
     def __init__(self):
         self.catalogue = {}
+        self.stock = {}
+        self.reservations = {}
+        """State and lines, by name."""
         self.modes = {}
         self.mode = "well"
+        self.reserve_modes = []
+        """How the next reservations are answered, one after the other."""
         self.asked = []
         self.hold = threading.Event()
         """What mode `held` waits for."""
@@ -89,6 +100,19 @@ class Books:
             "id": book_id, "title": title, "author": author, "price": price, "active": True,
             "created_at": "2025-08-21T01:25:12.438013Z", "updated_at": "2025-08-21T01:25:12.438013Z",
         }  # fmt: skip
+
+    def free(self, book_id):
+        held = sum(
+            items.get(book_id, 0) for state, items in self.reservations.values() if state != "released"
+        )
+        return self.stock.get(book_id, 1_000_000_000) - held
+
+    def held(self):
+        """What is held or sold, of all books."""
+        return [items for state, items in self.reservations.values() if state != "released"]
+
+    def asked_for(self, part):
+        return [path for path, _ in self.asked if part in path]
 
     def open(self):
         async def start():
@@ -123,27 +147,53 @@ class Books:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 request, *lines = head.split("\r\n")
-                path = request.split(" ")[1]
+                method, path, _ = request.split(" ")
                 headers = {
                     line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in lines if line
                 }
+                sent = await reader.readexactly(int(headers.get("content-length", 0)))
                 self.asked.append((path, headers))
                 self.arrived.set()
-                await self._answer(path, writer)
+                await self._answer(method, path, sent, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)
             writer.transport.abort()
 
-    async def _answer(self, path, writer):
+    def _found(self, method, path, sent):
+        """How to answer a request: a mode, a status, and a body (None for a problem)."""
         if path == "/health/live":
-            mode, book = self.mode if self.mode in {"hang", "error"} else "well", {"status": "healthy"}
-        else:
-            book_id = int(path.removeprefix("/v1/books/"))
-            mode, book = self.modes.get(book_id, self.mode), self.catalogue.get(book_id)
-        body = json.dumps(book or {"type": "urn:bookstore:problem:not-found", "status": 404}).encode()
-        well = whole(200 if book else 404, body)
+            return self.mode if self.mode in {"hang", "error"} else "well", 200, {"status": "healthy"}
+        *_, what, name = path.split("/")
+        if what == "books":
+            book = self.catalogue.get(int(name))
+            return self.modes.get(int(name), self.mode), 200 if book else 404, book
+        if what == "inventory":
+            known = int(name) in self.catalogue
+            body = {"book_id": int(name), "quantity": self.free(int(name)), "reserved": 0}
+            return self.mode, 200 if known else 404, body if known else None
+        mode = self.reserve_modes.pop(0) if self.reserve_modes else self.mode
+        return mode, *self._reserved(method, what, name, sent)
+
+    def _reserved(self, method, what, name, sent):
+        """What becomes of /inventory/reservations/{name}, or /{what}/commit or /{what}/release."""
+        if method == "POST":
+            _, items = self.reservations.get(what, (None, {}))
+            self.reservations[what] = ({"commit": "committed", "release": "released"}[name], items)
+            return 200, {"reservation_id": what}
+        wanted = {item["book_id"]: item["quantity"] for item in json.loads(sent)["items"]}
+        if name in self.reservations:
+            return 200 if self.reservations[name] == ("held", wanted) else 409, None
+        if short := [book_id for book_id in wanted if self.free(book_id) < wanted[book_id]]:
+            return 409, {**TOO_FEW, "detail": f"too few copies of book {short[0]}"}
+        self.reservations[name] = ("held", wanted)
+        return 201, {"reservation_id": name}
+
+    async def _answer(self, method, path, sent, writer):
+        mode, status, found = self._found(method, path, sent)
+        body = json.dumps(found or {"type": "about:blank", "status": status, "detail": "no"}).encode()
+        well = whole(status, body)
         answer, end = MODES[mode]
         if end == "held":
             await asyncio.to_thread(self.hold.wait)
@@ -184,13 +234,21 @@ def books(start_books):
         yield books
 
 
+@pytest.fixture(scope="session")
+def accounts():
+    """Somebody who makes tokens, as accounts does; `url` is where the keys are."""
+    issuer = testing.Issuer()
+    with issuer.publishing() as issuer.url:
+        yield issuer
+
+
 @contextmanager
 def _orders(database_url, books_url, **settings):
     def create():
-        given = {"port": 0, "access_log": False, **settings}
+        given = {"port": 0, "access_log": False, "books_circuit_open": 0.02, **settings}
         return create_app(OrdersSettings(database_url=database_url, books_service_url=books_url, **given))
 
-    with serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
+    with testing.serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
         yield client
 
 
@@ -236,29 +294,47 @@ def shared(orders_template, shared_books):
 
 @pytest.fixture(scope="session")
 def ways_to_fail():
-    return [mode for mode in MODES if mode not in {"well", "held"}]
+    return [mode for mode in MODES if mode not in {"well", "held", "gone"}]
 
 
 @pytest.fixture(scope="session")
 def check_problem():
-    """Assert that an answer is a whole problem of this status; gives its body."""
+    return testing.check_problem
 
-    def check(answer, status, slug=None):
-        assert answer.status_code == status, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
-        problem = answer.json()
-        told = {"type", "title", "status", "detail", "instance", "request_id", "trace_id"}
-        assert told <= problem.keys() <= told | {"errors"}
-        assert problem["status"] == status
-        assert problem["type"].startswith("urn:bookstore:problem:")
-        assert slug is None or problem["type"].removeprefix("urn:bookstore:problem:") == slug
-        assert problem["instance"] == answer.request.url.path.rstrip("/")
-        assert problem["request_id"] == answer.headers["x-request-id"]
-        assert problem["trace_id"] == answer.headers["x-trace-id"]
-        for secret in ("Traceback", "psycopg", "SELECT", "INSERT", "127.0.0.1"):
-            assert secret not in answer.text
-        if status == 503:
-            assert int(answer.headers["retry-after"]) >= 1
-        return problem
 
-    return check
+@pytest.fixture
+def query(database_url):
+    """Run SQL in this test's database; gives the rows."""
+
+    def query(sql, *parameters):
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            cursor = connection.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    return query
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    """Wait for a condition; the test's own timeout ends a wait in vain."""
+
+    def wait(condition):
+        while not (value := condition()):
+            time.sleep(0.005)
+        return value
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def finish():
+    """Bring an order to a final state, as the worker does; gives whether it was still open."""
+
+    def finish(database_url, order_id, to="Validated", cause="validated by the supplier"):
+        async def change():
+            async with Database(database_url) as database, database.transaction() as connection:
+                return await life.change(connection, [life.Change(order_id=order_id, to=to, cause=cause)])
+
+        return asyncio.run(change()) == {order_id}
+
+    return finish

@@ -29,6 +29,14 @@ def _refused(client, check_problem, path="/v1/orders", body=ONE):
     assert "nothing was ordered" in problem["detail"]
 
 
+def _served(client, body=ONE):
+    """The answer once the circuit lets calls through again."""
+    while (answer := client.post("/v1/orders", json=body)).status_code == 503:
+        pass
+    assert answer.status_code == 201, answer.text
+    return answer
+
+
 def test_however_books_fails_nothing_is_ordered_and_it_is_said_in_time(
     orders, books, database_url, check_problem, ways_to_fail
 ):
@@ -39,9 +47,7 @@ def test_however_books_fails_nothing_is_ordered_and_it_is_said_in_time(
                 pool.submit(_refused, orders, check_problem, path, body).result()
         books.mode = "well"
         # A connection that was left half-read must not serve the next one.
-        assert (
-            orders.post("/v1/orders", json={"book_id": 2, "quantity": 1}).json()["book_title"] == "Book 2"
-        ), mode
+        assert _served(orders, {"book_id": 2, "quantity": 1}).json()["book_title"] == "Book 2", mode
     good = len(ways_to_fail)
     assert _kept(database_url) == [good, good, good]
 
@@ -53,13 +59,11 @@ def test_while_books_refuses_orders_are_read_and_refused_and_health_says_which(o
     assert orders.get("/v1/orders/1").text == made.text
     assert orders.get("/v2/orders").json()["total"] == 1
     health = orders.get("/health")
-    assert (health.status_code, health.json()) == (
-        200,
-        {"status": "degraded", "services": {"database": "healthy", "books": "unhealthy"}},
-    )
+    assert (health.status_code, health.json()["status"]) == (200, "degraded")
+    assert health.json()["services"] == {"database": "healthy", "books": "unhealthy"}
     assert orders.get("/health/ready").json() == {"status": "healthy", "services": {"database": "healthy"}}
     books.open()
-    assert orders.post("/v1/orders", json=ONE).status_code == 201
+    _served(orders)
     assert orders.get("/health").json()["status"] == "healthy"
 
 

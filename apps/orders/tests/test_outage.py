@@ -35,9 +35,9 @@ def fragile_orders(fragile, books, run_orders):
         yield client
 
 
-def _timed(client, method, path, body):
+def _timed(client, method, path, body, headers=None):
     started = monotonic()
-    return client.request(method, path, json=body), monotonic() - started
+    return client.request(method, path, json=body, headers=headers), monotonic() - started
 
 
 def _recovers(client):
@@ -140,7 +140,8 @@ class Proxy:
     def __init__(self, port):
         self.upstream = port
         self.armed = None
-        """`before`: the server never sees the order. `after`: it keeps it, and its answer is lost."""
+        """`before`: the server never sees what is marked. `after`: it does, and its answer is lost."""
+        self.mark = b"INSERT INTO orders"
 
     async def serve(self, reader, writer):
         try:
@@ -150,7 +151,7 @@ class Proxy:
         back = asyncio.create_task(self._pass(far_reader, writer))
         try:
             while data := await reader.read(65_536):
-                armed = self.armed if b"INSERT INTO orders" in data or b"\0B" in data[:200] else None
+                armed = self.armed if self.mark in data else None
                 if armed:
                     self.armed = None
                     if armed == "after":
@@ -224,6 +225,28 @@ def test_a_connection_lost_in_mid_commit_is_answered_503_and_the_order_is_whole_
         assert client.get("/v2/orders").json()["total"] == kept
         assert client.post("/v2/orders", json=BASKET).status_code == 201
         assert _whole(database_url) == kept + 1
+
+
+@pytest.mark.parametrize("mark", [b"INSERT INTO idempotency_keys", b"INSERT INTO orders", b"COMMIT"])
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_the_same_key_finds_an_order_whose_commit_lost_its_answer(  # noqa: PLR0917
+    database_url, books, run_orders, check_problem, eventually, mark, cut
+):
+    key = {"Idempotency-Key": "k"}
+    with _proxied(database_url) as (proxy, url), run_orders(url, books.url) as client:
+        assert client.get("/health/ready").status_code == 200
+        proxy.mark, proxy.armed = mark, cut
+        answer, took = _timed(client, "POST", "/v1/orders", ONE, key)
+        assert took < PROMISE
+        check_problem(answer, 503, "database-unavailable")
+        again = eventually(
+            lambda: (found := client.post("/v1/orders", json=ONE, headers=key)).status_code == 201 and found
+        )
+        # What the server saw of the commit is kept with its answer; of anything before that nothing is.
+        assert ("idempotent-replay" in again.headers) == ((mark, cut) == (b"COMMIT", "after"))
+        assert _whole(database_url) == 1
+        eventually(lambda: books.held() == [{1: 1}])
+        assert client.post("/v1/orders", json=ONE, headers=key).content == again.content
 
 
 def test_many_orders_at_once_are_all_kept_once(shared):

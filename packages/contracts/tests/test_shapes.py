@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from bookstore.contracts import base, books, health, orders, problems, supplier
 from bookstore.contracts.base import Wire, number_money, text_money
 from bookstore.contracts.books import BookChangeV2, BookV1, NewBookV1, NewBookV2
-from bookstore.contracts.orders import Line, NewLine, NewOrderV1, NewOrderV2, OrderV1
+from bookstore.contracts.orders import (
+    Change,
+    History,
+    Line,
+    NewLine,
+    NewOrderV1,
+    NewOrderV2,
+    OrderV1,
+    StockCheck,
+)
 from bookstore.contracts.values import Price, Text, decoder
 
 NOW = datetime(2025, 8, 21, 1, 25, 12, 438013, tzinfo=UTC)
@@ -113,6 +122,23 @@ def test_an_order_of_the_walk_through():
         '"quantity":2,"unit_price":12.99,"total_price":25.98,"created_at":"2025-08-21T01:25:12.438013Z",'
         '"status":"Processing","job_id":7}'
     )
+
+
+def test_a_history_says_from_where_to_where():
+    first = Change(from_=None, to="Processing", at=NOW, cause="ordered")
+    then = Change(from_="Processing", to="Validated", at=NOW, cause="validated")
+    told = msgspec.json.encode(History(order_id=1, events=[first, then])).decode()
+    assert told == (
+        '{"order_id":1,"events":['
+        '{"from":null,"to":"Processing","at":"2025-08-21T01:25:12.438013Z","cause":"ordered"},'
+        '{"from":"Processing","to":"Validated","at":"2025-08-21T01:25:12.438013Z","cause":"validated"}]}'
+    )
+    assert msgspec.json.decode(told, type=History).events == [first, then]
+
+
+def test_a_stock_check_of_the_walk_through():
+    told = msgspec.json.encode(StockCheck(quantity=100, source="redis_cache"))
+    assert told == b'{"quantity":100,"source":"redis_cache"}'
 
 
 def test_a_book_of_the_walk_through():

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from litestar import get, post
 from litestar.params import FromPath, JSONBody
+from litestar.response import Stream
 
 from bookstore.service.app import Service
 from bookstore.service.health import Dependency
@@ -41,6 +42,11 @@ async def read(thing_id: FromPath[int], limit: Limit = 5) -> dict[str, int]:
 @get("/broken")
 async def broken() -> None:
     raise RuntimeError("secret detail")
+
+
+@get("/stream")
+async def stream() -> Stream:
+    return Stream(iter([b"data: 1\n\n"]), media_type="text/event-stream")
 
 
 @get("/refused")
@@ -79,7 +85,7 @@ def make_service(database_switch, books_switch):
             "probe",
             "1.2.3",
             Settings(**{"port": 0, "max_body": 2000, **settings}),
-            handlers=[add_v1, add_v2, read, broken, refused],
+            handlers=[add_v1, add_v2, read, broken, stream, refused],
             dependencies=[
                 Dependency("database", database_switch.check),
                 Dependency("books", books_switch.check, required=False),

@@ -1,6 +1,7 @@
 """Every database operation ends in bounded time, whatever the server does."""
 
 import asyncio
+from contextlib import aclosing
 from time import monotonic
 
 import psycopg
@@ -165,3 +166,59 @@ async def test_a_caller_cancelled_over_a_frozen_server_is_let_go(postgres_server
     finally:
         postgres_server.resume()
     assert await _answers_again(database) < 5
+
+
+async def _told(server, payload):
+    async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as connection:
+        await connection.execute("SELECT pg_notify('news', %s)", (payload,))
+
+
+async def test_a_listener_hears_what_is_told_from_its_first_item_on(postgres_server, database):
+    async with aclosing(database.listen("news")) as news:
+        assert not await anext(news)
+        for payload in ("1", "2"):
+            await _told(postgres_server, payload)
+            assert await anext(news) == payload
+
+
+async def test_a_listener_whose_server_dies_or_freezes_is_told_so(postgres_server, database, monkeypatch):
+    monkeypatch.setattr("bookstore.service.database._QUIET", 0.2)
+    for harm, heal in ((postgres_server.freeze, postgres_server.resume), (postgres_server.restart, None)):
+        async with aclosing(database.listen("news")) as news:
+            await anext(news)
+            harm()
+            try:
+                with pytest.raises(DatabaseUnavailable) as caught:
+                    await anext(news)
+                assert caught.value.lost
+            finally:
+                if heal:
+                    heal()
+
+
+async def test_a_frozen_server_keeps_no_listener_waiting(postgres_server, database):
+    postgres_server.freeze()
+    try:
+        news = database.listen("news")
+        _, took = await _timed(anext(news))
+        assert took < PROMISE
+    finally:
+        postgres_server.resume()
+
+
+async def test_a_listener_that_is_cancelled_leaves_no_connection(database):
+    listens = asyncio.Event()
+
+    async def listen():
+        async with aclosing(database.listen("news")) as news:
+            await anext(news)
+            listens.set()
+            await anext(news)
+
+    task = asyncio.create_task(listen())
+    await listens.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN %%'"
+    while await database.fetch(listening) != [(0,)]:
+        pass

@@ -1,5 +1,6 @@
 """What every service does with a request, whatever the app: bodies, problems, ids, health, metrics, docs."""
 
+import itertools
 import json
 import re
 
@@ -226,7 +227,7 @@ async def test_health_names_each_dependency(client, database_switch, books_switc
 async def test_a_draining_service_is_alive_but_not_ready(make_service, connect):
     service = make_service()
     async with connect(service) as client:
-        service.checkup.draining = True
+        service.checkup.leaving.set()
         assert (await client.get("/health/ready")).status_code == 503
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/whoami")).status_code == 200
@@ -250,6 +251,18 @@ async def test_metrics_bear_both_families_of_names_and_start_at_zero(client):
         'http_request_method="GET",http_response_status_code="200",http_route="/v2/things/{thing_id}"'
     )
     assert samples[f"http_server_request_duration_seconds_count{{{convention}}}"] == 1
+
+
+async def test_of_an_event_stream_the_time_to_its_head_counts_and_not_how_long_it_is_watched(
+    client, monkeypatch
+):
+    # Each look at the clock takes a second: one at the start, one at the head, and any at the end would show.
+    monkeypatch.setattr("bookstore.service.telemetry.perf_counter", itertools.count().__next__)
+    for path in ("/stream", "/v2/things/7"):
+        assert (await client.get(path)).status_code == 200
+    samples = await _samples(client, "http_request_duration_seconds_sum")
+    assert samples['http_request_duration_seconds_sum{handler="/stream"}'] == 1
+    assert samples['http_request_duration_seconds_sum{handler="/v2/things/{thing_id}"}'] == 1
 
 
 async def test_callers_cannot_make_series(client):

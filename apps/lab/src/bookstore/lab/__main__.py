@@ -84,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     reset = verb("reset", "end everything and remove all data")
     reset.add_argument("--yes", action="store_true", help="don't ask")
     verb("doctor", "look for what could be wrong on this machine")
+    orders = verb("orders", "look after the queue of orders: `bookstore orders queue status`")
+    orders.add_argument("words", nargs=argparse.REMAINDER, metavar="queue VERB", help="see `queue --help`")
     accounts = verb("accounts", "people who work here, and the keys of tokens, by accounts' own command")
     accounts.add_argument(
         "words",

@@ -1,22 +1,47 @@
 """Orders over HTTP: /v1 with one book an order, /v2 with baskets."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 from litestar import Response, get, post
-from litestar.params import JSONBody
+from litestar.params import HeaderParameter, JSONBody
 
-from bookstore.contracts.base import number_money
-from bookstore.contracts.orders import NewLine, NewOrderV1, NewOrderV2, OrderPage, OrderV1, OrderV2
-from bookstore.orders.catalogue import Catalogue
-from bookstore.orders.model import Order, priced, summed
+from bookstore.contracts.base import number_money, text_money
+from bookstore.contracts.orders import (
+    History,
+    NewLine,
+    NewOrderV1,
+    NewOrderV2,
+    OrderPage,
+    OrderV1,
+    OrderV2,
+)
+from bookstore.orders.idempotency.model import HEADER, Key, fingerprint, key_in
+from bookstore.orders.life import Change
+from bookstore.orders.model import Order, summed
+from bookstore.orders.placing import Placing, Wish
 from bookstore.orders.store import OrderStore
 from bookstore.service.docs import problems
 from bookstore.service.identity import PathId, identity
 from bookstore.service.pages import Limit, Offset, page_headers, plainly_asked
 from bookstore.service.problem import Asked, Problem, not_found
 from bookstore.service.provide import Given
+from bookstore.service.tokens import Caller
+from bookstore.service.tokens.callers import Together, caller, identified
 
 _JSON = "application/json"
+_listing = Together(identified, plainly_asked)
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name=HEADER,
+        description="1 to 255 visible ASCII characters. Sent again with the same body within a day, it gets"
+        " the same answer, with `Idempotent-Replay: true`, and nothing is ordered again.",
+        schema_extra={"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    ),
+]
+"""Only described here: `key_in` reads it from the request, where two of them are seen as two."""
 
 
 def _v1(order: Order) -> OrderV1:
@@ -48,81 +73,152 @@ def _v2(order: Order) -> OrderV2:
     )
 
 
-async def _placed(lines: list[NewLine], request: Asked, orders: OrderStore, catalogue: Catalogue) -> Order:
-    """Take a snapshot of each book, then keep the order: if either fails, nothing is ordered."""
-    wanted = summed(lines, request.scope["path"])
-    books = await catalogue.lookup(wanted)
-    return await orders.add(priced(wanted, books), customer_id=None)
+def _body_v1(order: Order) -> bytes:
+    """Money as JSON numbers of exact digits."""
+    return number_money.encode(_v1(order))
 
 
-async def _found(orders: OrderStore, order_id: str) -> Order:
+def _body_v2(order: Order) -> bytes:
+    return text_money.encode(_v2(order))
+
+
+def owner(request: Asked) -> int | None:
+    """Whose orders the caller may see: a customer's own, or None for everybody's.
+
+    No customer has the number 0: who is neither a customer nor works here sees nothing.
+    """
+    asks = caller(request)
+    return None if asks.is_any("staff", "ops", "service") else asks.customer_id or 0
+
+
+async def _placed(
+    request: Asked, lines: Sequence[NewLine], placing: Placing, version: str, body: Callable[[Order], bytes]
+) -> Response[Any]:
+    path = request.scope["path"]
+    text = key_in(request.scope["headers"], path)
+    wanted = summed(lines, path)
+    asks = caller(request)
+    scope = f"{version} {'operator' if asks.user_id is None else asks.user_id}"
+    wish = Wish(
+        wanted=wanted,
+        customer_id=asks.customer_id,
+        key=Key(scope, text, fingerprint(wanted)) if text else None,
+        answer=body,
+    )
+    placed = await placing.place(wish, request.headers)
+    headers = {"Location": f"/{version}/orders/{placed.order_id}"}
+    if placed.again:
+        headers["Idempotent-Replay"] = "true"
+    return Response(placed.answer, status_code=201, headers=headers, media_type=_JSON)
+
+
+async def found(orders: OrderStore, order_id: str, owner: int | None) -> Order:
+    """The order with this id in the path, if this owner may see it; anybody else's isn't there."""
     number = identity("order", order_id)
-    order = await orders.get(number)
+    order = await orders.get(number, owner)
     if order is None:
         raise not_found("order", number)
     return order
 
 
-@post("/v1/orders", tags=["v1"], responses=problems(404))
+@post("/v1/orders", tags=["v1"], before_request=identified, responses=problems(404, 409))
 async def add_v1(
-    request: Asked, data: JSONBody[NewOrderV1], orders: Given[OrderStore], catalogue: Given[Catalogue]
+    request: Asked, data: JSONBody[NewOrderV1], placing: Given[Placing], _key: IdempotencyKey = None
 ) -> Response[OrderV1]:
     """Order copies of one book at its price of now."""
     line = NewLine(book_id=data.book_id, quantity=data.quantity)
-    order = await _placed([line], request, orders, catalogue)
-    return _in_numbers(_v1(order), status_code=201, headers={"Location": f"/v1/orders/{order.id}"})
+    return await _placed(request, [line], placing, "v1", _body_v1)
 
 
-@get("/v1/orders", tags=["v1"], before_request=plainly_asked)
+@get("/v1/orders", tags=["v1"], before_request=_listing)
 async def list_v1(
-    orders: Given[OrderStore], limit: Limit = 100, offset: Offset = 0
+    request: Asked, orders: Given[OrderStore], limit: Limit = 100, offset: Offset = 0
 ) -> Response[list[OrderV1]]:
     """Orders of one book, the newest first; baskets are in /v2."""
-    return _in_numbers([_v1(order) for order in await orders.newest(limit, offset)])
+    newest = await orders.newest(limit, offset, owner(request))
+    return _json(number_money.encode([_v1(order) for order in newest]))
 
 
-@get("/v1/orders/{order_id:str}", tags=["v1"], responses=problems(409))
-async def read_v1(order_id: PathId, orders: Given[OrderStore]) -> Response[OrderV1]:
+@get("/v1/orders/{order_id:str}", tags=["v1"], before_request=identified, responses=problems(409))
+async def read_v1(request: Asked, order_id: PathId, orders: Given[OrderStore]) -> Response[OrderV1]:
     """One order, if it is of one book."""
-    order = await _found(orders, order_id)
+    order = await found(orders, order_id, owner(request))
     if len(order.items) > 1:
         raise Problem(
             409, "several-books", f"order {order.id} is of several books; read it at /v2/orders/{order.id}"
         )
-    return _in_numbers(_v1(order))
+    return _json(_body_v1(order))
 
 
-@post("/v2/orders", tags=["v2"], responses=problems(404))
+@post("/v2/orders", tags=["v2"], before_request=identified, responses=problems(404, 409))
 async def add_v2(
-    request: Asked, data: JSONBody[NewOrderV2], orders: Given[OrderStore], catalogue: Given[Catalogue]
+    request: Asked, data: JSONBody[NewOrderV2], placing: Given[Placing], _key: IdempotencyKey = None
 ) -> Response[OrderV2]:
     """Order a basket of books at their prices of now."""
-    order = await _placed(data.items, request, orders, catalogue)
-    return Response(_v2(order), status_code=201, headers={"Location": f"/v2/orders/{order.id}"})
+    return await _placed(request, data.items, placing, "v2", _body_v2)
 
 
-@get("/v2/orders", tags=["v2"], before_request=plainly_asked)
+@get("/v2/orders", tags=["v2"], before_request=_listing)
 async def list_v2(
     request: Asked, orders: Given[OrderStore], limit: Limit = 20, offset: Offset = 0
 ) -> Response[OrderPage]:
     """A page of orders, by id from the highest."""
-    total, found = await orders.page(limit, offset)
-    page = OrderPage(data=[_v2(order) for order in found], total=total, limit=limit, offset=offset)
+    total, page = await orders.page(limit, offset, owner(request))
+    answer = OrderPage(data=[_v2(order) for order in page], total=total, limit=limit, offset=offset)
     query = request.query_params.multi_items()
-    return Response(page, headers=page_headers("/v2/orders", query, total=total, limit=limit, offset=offset))
+    return Response(
+        answer, headers=page_headers("/v2/orders", query, total=total, limit=limit, offset=offset)
+    )
 
 
-@get("/v2/orders/{order_id:str}", tags=["v2"])
-async def read_v2(order_id: PathId, orders: Given[OrderStore]) -> OrderV2:
+@get("/v2/orders/{order_id:str}", tags=["v2"], before_request=identified)
+async def read_v2(request: Asked, order_id: PathId, orders: Given[OrderStore]) -> Response[OrderV2]:
     """One order."""
-    return _v2(await _found(orders, order_id))
+    return _json(_body_v2(await found(orders, order_id, owner(request))))
 
 
-def _in_numbers(
-    content: OrderV1 | list[OrderV1], *, status_code: int = 200, headers: dict[str, str] | None = None
-) -> Response[Any]:
-    """The answer with money as JSON numbers of exact digits."""
-    return Response(number_money.encode(content), status_code=status_code, headers=headers, media_type=_JSON)
+@get("/v2/orders/{order_id:str}/history", tags=["v2"], before_request=identified)
+async def read_history(request: Asked, order_id: PathId, orders: Given[OrderStore]) -> History:
+    """Each change of an order's state, with its time and its cause."""
+    number = identity("order", order_id)
+    events = await orders.history(number, owner(request))
+    if not events:  # an order has one from its beginning
+        raise not_found("order", number)
+    return History(order_id=number, events=events)
 
 
-handlers = [add_v1, list_v1, read_v1, add_v2, list_v2, read_v2]
+@post(
+    "/v2/orders/{order_id:str}/cancel",
+    status_code=200,
+    tags=["v2"],
+    before_request=identified,
+    responses=problems(409),
+)
+async def cancel(request: Asked, order_id: PathId, orders: Given[OrderStore]) -> Response[OrderV2]:
+    """Cancel an order that is still being processed; what it holds of the stock is free again soon.
+
+    Whichever of this and the end of the processing is first decides.
+    """
+    mine = owner(request)
+    order = await found(orders, order_id, mine)
+    change = Change(order_id=order.id, to="Cancelled", cause=_cancelled_by(caller(request)))
+    if not await orders.change(change):
+        order = await found(orders, order_id, mine)
+        raise Problem(409, "order-final", f"order {order.id} is {order.status} and can't be cancelled")
+    return _json(_body_v2(await found(orders, order_id, mine)))
+
+
+def _cancelled_by(asks: Caller) -> str:
+    if asks.user_id is None:
+        return "cancelled by the operator"
+    return f"cancelled by {'staff' if asks.is_any('staff', 'ops') else 'the customer'}"
+
+
+def _json(body: bytes) -> Response[Any]:
+    return Response(body, media_type=_JSON)
+
+
+handlers = [
+    add_v1, list_v1, read_v1,
+    add_v2, list_v2, read_v2, read_history, cancel,
+]  # fmt: skip

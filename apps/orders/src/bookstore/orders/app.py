@@ -1,17 +1,37 @@
 """The orders service put together."""
 
+from contextlib import aclosing, nullcontext
 from importlib.metadata import version
 
+from prometheus_client import CollectorRegistry, Gauge
+
 from bookstore.orders import api
-from bookstore.orders.catalogue import Catalogue
+from bookstore.orders.books import Books
+from bookstore.orders.events import api as events_api
+from bookstore.orders.events.feed import Feed
+from bookstore.orders.events.store import EventStore
+from bookstore.orders.idempotency.store import KeyStore
+from bookstore.orders.idempotency.sweep import sweeping
+from bookstore.orders.pipelines import BooksPipelines, onward
+from bookstore.orders.placing import Placing
+from bookstore.orders.queue import api as queue_api
+from bookstore.orders.queue.backlog import Backlog
+from bookstore.orders.queue.desk import Desk
 from bookstore.orders.settings import OrdersSettings
+from bookstore.orders.stock import api as stock_api
+from bookstore.orders.stock.desk import StockDesk
+from bookstore.orders.stock.memory import StockMemory
 from bookstore.orders.store import OrderStore
+from bookstore.resilience.prometheus import PrometheusSink
 from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
+from bookstore.service.redis import connect
 from bookstore.service.schema import Schema
-from bookstore.service.tokens import RemoteKeys, access_with
+from bookstore.service.tokens import RemoteKeys, access_with, service_headers
 from bookstore.service.upstream import Upstream
+
+_REDIS_PATIENCE = 0.15
 
 
 def create_app(settings: OrdersSettings) -> Service:
@@ -19,21 +39,60 @@ def create_app(settings: OrdersSettings) -> Service:
     keys = RemoteKeys(settings.accounts_service_url, at_start=settings.auth_required)
     database = Database(settings.database_url, size=settings.database_connections)
     schema = Schema(database, "bookstore.orders", settings.database_url)
-    books = Upstream(
-        settings.books_service_url, timeout=settings.books_timeout, idle_timeout=settings.books_timeout
-    )
-    catalogue = Catalogue(books, patience=settings.books_timeout)
+    orders = OrderStore(database)
+    idempotency = KeyStore(database, kept=settings.idempotency_kept)
+    events = EventStore(database)
+    feed = Feed(events.changes, most=settings.event_streams)
 
-    return Service(
+    calls = CollectorRegistry()
+    sink = PrometheusSink(calls, prefix="bookstore_resilience")
+    pipelines = BooksPipelines(settings, sinks=[sink])
+    upstream = Upstream(
+        settings.books_service_url,
+        timeout=settings.books_timeout,
+        idle_timeout=settings.books_timeout,
+        context=onward,
+    )
+    books = Books(upstream, pipelines, identity=service_headers(settings))
+    backlog = Backlog(database, calls, most=settings.orders_max_unfinished)
+    placing = Placing(orders, idempotency, books, backlog.admits)
+    redis = connect(settings.redis_url, patience=_REDIS_PATIENCE) if settings.redis_url else None
+    memory = StockMemory(redis, sinks=[sink])
+    for pipeline in (*pipelines.all, memory.pipeline):
+        sink.watch(pipeline)
+
+    service = Service(
         "orders",
         version("bookstore-orders"),
         settings,
-        handlers=api.handlers,
-        provide={"orders": OrderStore(database), "catalogue": catalogue},
+        handlers=[*api.handlers, *events_api.handlers, *stock_api.handlers, *queue_api.handlers],
+        provide={
+            "orders": orders,
+            "placing": placing,
+            "events": events,
+            "feed": feed,
+            "stock": StockDesk(books, memory),
+            "desk": Desk(database),
+        },
         dependencies=[
             Dependency("database", schema.check),
-            Dependency("books", catalogue.check, required=False),
+            Dependency("books", books.check, required=False),
         ],
-        lifespan=[lambda: keys, lambda: database, lambda: books, schema.preparing],
+        lifespan=[
+            lambda: keys,
+            lambda: aclosing(redis) if redis else nullcontext(),
+            lambda: database,
+            lambda: upstream,
+            schema.preparing,
+            lambda: sweeping(idempotency),
+            backlog.counting,
+            lambda: feed,
+            lambda: placing,
+        ],
         access=access_with(settings, keys),
+        queue=backlog.health,
     )
+    service.metrics.registry.register(calls)
+    watched = Gauge("bookstore_watched_orders", "Event streams open.", registry=service.metrics.registry)
+    watched.set_function(lambda: feed.watching)
+    return service

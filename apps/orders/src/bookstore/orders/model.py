@@ -1,6 +1,6 @@
 """Rules of orders, without I/O."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,6 +8,7 @@ import msgspec
 
 from bookstore.contracts.orders import MAX_QUANTITY, Line, NewLine, State
 from bookstore.contracts.problems import FieldError
+from bookstore.orders.idempotency.model import Claim
 from bookstore.service.problem import invalid
 
 
@@ -30,6 +31,25 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     job_id: int
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What the caller of a new order is told, to be kept under the caller's Idempotency-Key."""
+
+    claim: Claim
+    answer: Callable[[Order], bytes]
+
+
+class NewOrder(msgspec.Struct, eq=False):
+    """An order that is to be kept. Two that look alike are two."""
+
+    items: Sequence[Line]
+    customer_id: int | None
+    reservation_id: str | None
+    traceparent: str | None
+    receipt: Receipt | None
+    wanted: bool = True
+    """Whether somebody still waits for it."""
 
 
 def summed(lines: Iterable[NewLine], path: str) -> dict[int, int]:

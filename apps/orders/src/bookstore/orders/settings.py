@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import HttpUrl, Port, PostgresUrl
+from bookstore.service.settings import HttpUrl, Port, PostgresUrl, RedisUrl
 from bookstore.service.tokens import TokenSettings
 
 
@@ -19,3 +19,15 @@ class OrdersSettings(TokenSettings, frozen=True, kw_only=True):
     """Where the books service answers."""
     books_timeout: Annotated[float, Meta(gt=0, le=30)] = 1.0
     """Seconds that books has to tell of all books of an order; an order is answered within two in all."""
+    books_reserve_timeout: Annotated[float, Meta(gt=0, le=30)] = 1.0
+    """Seconds that books has to hold an order's copies."""
+    books_circuit_open: Annotated[float, Meta(gt=0, le=3600)] = 2.0
+    """Seconds for which books isn't called after five failures in a row."""
+    redis_url: RedisUrl | None = None
+    """Where the last known stock is kept, for when books is away; without it that isn't done."""
+    idempotency_kept: Annotated[float, Meta(ge=1, le=31_536_000)] = 86_400.0
+    """Seconds for which an answer is given again under its Idempotency-Key."""
+    event_streams: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    """How many may watch orders at a time."""
+    orders_max_unfinished: Annotated[int, Meta(ge=1, le=100_000_000)] = 100_000
+    """How many orders may wait for their validation; beyond that new ones are refused."""

@@ -2,9 +2,20 @@
 
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from bookstore.contracts.base import Wire
 
 Condition = Literal["healthy", "degraded", "unhealthy", "draining"]
+
+
+class QueueHealth(Wire, frozen=True, kw_only=True):
+    """How much work orders owes, as its /health shows it."""
+
+    unfinished: int
+    oldest_age_seconds: float
+    parked: int
+    dead: int
 
 
 class Health(Wire, frozen=True, kw_only=True):
@@ -12,6 +23,7 @@ class Health(Wire, frozen=True, kw_only=True):
 
     status: Condition
     services: dict[str, Literal["healthy", "unhealthy"]]
+    queue: QueueHealth | UnsetType = UNSET
 
 
 class WhoAmI(Wire, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from bookstore.contracts.base import Id, Money, NumberMoney, Page, Wire
 
@@ -77,3 +77,41 @@ class OrderPage(Page, frozen=True, kw_only=True):
     """What GET /v2/orders answers."""
 
     data: list[OrderV2]
+
+
+Cause = Annotated[str, Meta(description="Why, for people.", examples=["validated by the supplier"])]
+
+
+class Change(Wire, frozen=True, kw_only=True):
+    """One change of an order's state; the first one, from nothing, is the order itself."""
+
+    from_: State | None = field(name="from")
+    to: State
+    at: datetime
+    cause: Cause
+
+
+class History(Wire, frozen=True, kw_only=True):
+    """What GET /v2/orders/{id}/history answers, the oldest first."""
+
+    order_id: Id
+    events: list[Change]
+
+
+class StateEvent(Wire, frozen=True, kw_only=True):
+    """The data of an event of GET /v2/orders/{id}/events: the order's state, and since when."""
+
+    order_id: Id
+    status: State
+    at: datetime
+    cause: Cause
+
+
+class StockCheck(Wire, frozen=True, kw_only=True):
+    """What GET /v1/orders/check-inventory/{book_id} answers."""
+
+    quantity: Annotated[int, Meta(description="Copies that can be sold.", examples=[100])]
+    source: Annotated[
+        Literal["service", "redis_cache"],
+        Meta(description="`service`: as it is now. `redis_cache`: as it was when books last told."),
+    ]

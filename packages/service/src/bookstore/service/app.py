@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 
-from bookstore.contracts.health import WhoAmI
+from bookstore.contracts.health import QueueHealth, WhoAmI
 from bookstore.service import docs, health
 from bookstore.service.access import AccessLog
 from bookstore.service.body import StrictRequest
@@ -44,6 +44,8 @@ class Service:
         front: Wraps the router in a plain ASGI app that sees each request first.
         header_timeout: Seconds in which a request's head has to be there, and for which a connection may be
             idle between two requests; longer than clients of ours keep theirs.
+        alive: Whether what the process does beside serving goes on; else `/health/live` says 503.
+        queue: The work that is owed, for `/health`.
         port_setting: The setting with the port to serve on, for an app that has several.
     """
 
@@ -60,6 +62,8 @@ class Service:
         access: Access | None = None,
         front: "Callable[[ASGIApp], ASGIApp] | None" = None,
         header_timeout: float = 30.0,
+        alive: Callable[[], bool] = lambda: True,
+        queue: Callable[[], QueueHealth] | None = None,
         port_setting: str = "PORT",
     ) -> None:
         self.header_timeout = header_timeout
@@ -70,7 +74,7 @@ class Service:
         self.port: int = getattr(settings, port_setting.lower())
         hostname = platform.node()
         self.instance = settings.instance or f"{hostname}-{os.getpid()}"
-        self.checkup = Checkup(dependencies)
+        self.checkup = Checkup(dependencies, alive=alive, queue=queue)
         self.metrics = Metrics(name, version)
         self._lifespan = lifespan
 

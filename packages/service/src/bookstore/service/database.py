@@ -13,7 +13,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import LiteralString, Self, TypeAlias
+from typing import Any, Final, LiteralString, Self, TypeAlias
 
 import psycopg
 from psycopg.abc import Params
@@ -35,6 +35,16 @@ _SERVER_SIDE = " ".join(
         "idle_in_transaction_session_timeout": 10_000,
     }.items()
 )
+
+_CONNECTION: Final[dict[str, Any]] = {
+    "autocommit": True,
+    "connect_timeout": 2,
+    "options": _SERVER_SIDE,
+    "keepalives_idle": 10,
+    "tcp_user_timeout": 5000,
+}
+_QUIET: Final = 5.0
+"""Seconds without news after which a listener makes sure that the server is still there."""
 
 
 class _Severing(psycopg.AsyncConnection[TupleRow]):
@@ -63,6 +73,7 @@ class Database:
     """The pool. Open it with `async with`; every call is bounded by `patience` seconds."""
 
     def __init__(self, url: str, *, size: int = 8, patience: float = 1.5, acquire: float = 0.3) -> None:
+        self._url = url
         self._patience = patience
         self._acquire = acquire
         self._checking: asyncio.Task[None] | None = None
@@ -77,14 +88,7 @@ class Database:
             reconnect_timeout=2.0,
             max_idle=60.0,
             open=False,
-            kwargs={
-                "autocommit": True,
-                "connect_timeout": 2,
-                "options": _SERVER_SIDE,
-                "row_factory": tuple_row,
-                "keepalives_idle": 10,
-                "tcp_user_timeout": 5000,
-            },
+            kwargs={**_CONNECTION, "row_factory": tuple_row},
         )
 
     async def __aenter__(self) -> Self:
@@ -146,6 +150,38 @@ class Database:
                 raise
         await asyncio.wait({self._check_idle_connections()}, timeout=self._acquire)
         return await self._fetch(query, params)
+
+    async def listen(self, channel: LiteralString) -> AsyncGenerator[str]:
+        """What is told on `channel` (NOTIFY), for as long as its own connection lasts.
+
+        The first item is empty and says that the listening has begun: whatever was told before is to be
+        looked up. Close the generator (`contextlib.aclosing`) to end it.
+
+        Raises:
+            DatabaseUnavailable: if the connection can't be had, or is lost: listen anew, and look up again.
+        """
+        connection: Connection | None = None
+        try:
+            async with asyncio.timeout(self._patience + self._acquire):
+                connection = await _Severing.connect(self._url, row_factory=tuple_row, **_CONNECTION)
+            await self._answered(connection, f'LISTEN "{channel}"')
+            yield ""
+            while True:
+                async for notice in connection.notifies(timeout=_QUIET):
+                    yield notice.payload
+                await self._answered(connection, "SELECT")
+        except (psycopg.OperationalError, TimeoutError) as error:
+            raise DatabaseUnavailable(str(error), lost=connection is not None) from error
+        finally:
+            if connection:
+                await connection.close()
+
+    async def _answered(self, connection: Connection, query: LiteralString) -> None:
+        timer = asyncio.get_running_loop().call_later(self._patience, _shut, connection)
+        try:
+            await connection.execute(query)
+        finally:
+            timer.cancel()
 
     async def _fetch(self, query: LiteralString, params: Params) -> Sequence[TupleRow]:
         async with self.connection() as connection:

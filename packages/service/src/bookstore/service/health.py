@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from litestar import Response, get
 from litestar.openapi import ResponseSpec
 
-from bookstore.contracts.health import Condition, Health
+from bookstore.contracts.health import Condition, Health, QueueHealth
 from bookstore.service.problem import RETRY_AFTER
 from bookstore.service.provide import Given
 
@@ -32,13 +33,28 @@ class Dependency:
 class Checkup:
     """The health of one service, asked afresh each time."""
 
-    def __init__(self, dependencies: Sequence[Dependency]) -> None:
+    def __init__(
+        self,
+        dependencies: Sequence[Dependency],
+        *,
+        alive: Callable[[], bool] = lambda: True,
+        queue: Callable[[], QueueHealth] | None = None,
+    ) -> None:
         self._dependencies = dependencies
-        self.draining = False
+        self._queue = queue
+        self.alive = alive
+        self.leaving = asyncio.Event()
+        """Set when the service begins to leave: answers without an end are to end now."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the service is about to leave."""
+        return self.leaving.is_set()
 
     async def deep(self) -> Health:
         """Every dependency by name; unhealthy only when a required one is."""
-        return await self._examine(self._dependencies)
+        health = await self._examine(self._dependencies)
+        return msgspec.structs.replace(health, queue=self._queue()) if self._queue else health
 
     async def ready(self) -> Health:
         """Whether to send requests here: what is required is there, and the service isn't leaving."""
@@ -87,10 +103,10 @@ async def health(checkup: Given[Checkup]) -> Response[Health]:
     return answer(await checkup.deep())
 
 
-@get("/health/live", tags=["operations"])
-async def live() -> Health:
+@get("/health/live", tags=["operations"], responses=_ILL)
+async def live(checkup: Given[Checkup]) -> Response[Health]:
     """Whether the process is alive; says nothing about anything else."""
-    return Health(status="healthy", services={})
+    return answer(Health(status="healthy" if checkup.alive() else "unhealthy", services={}))
 
 
 @get("/health/ready", tags=["operations"], responses=_ILL)

@@ -49,7 +49,7 @@ async def serve(service: Service) -> None:
         )
         await _first(serving, leaving)
         if not serving.done():
-            service.checkup.draining = True
+            service.checkup.leaving.set()
             logger.info("draining")
             await _first(serving, hurry, patience=settings.drain_announce)
             server.stop()

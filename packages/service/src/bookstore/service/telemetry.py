@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _SERVER_ERROR = 500
+_ENDLESS = b"text/event-stream"
 _OWN_HEADERS = frozenset({b"x-request-id", b"x-trace-id"})
 
 
@@ -46,11 +47,14 @@ class Telemetry:
         if request.trace_id:
             own_headers.append((b"x-trace-id", request.trace_id.encode()))
         status = _SERVER_ERROR
+        ended: float | None = None
 
         async def send_with_ids(message: "Message") -> None:
-            nonlocal status
+            nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if any(name == b"content-type" and _ENDLESS in value for name, value in message["headers"]):
+                    ended = perf_counter()  # how long somebody watches says nothing about us
                 kept = [header for header in message["headers"] if header[0] not in _OWN_HEADERS]
                 message["headers"] = [*kept, *own_headers]
             await send(message)
@@ -62,7 +66,7 @@ class Telemetry:
         finally:
             if not _is_quiet(scope["path"]):
                 handler = cast("dict[str, Any]", scope).get("path_template") or UNMATCHED
-                seconds = perf_counter() - started
+                seconds = (ended or perf_counter()) - started
                 if self._metrics:
                     self._metrics.observe(handler, method, status, seconds)
                 if self._access_log:

@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         "accounts": _accounts,
         "gateway": _gateway,
         "demo": _demo,
+        "orders": _orders,
     }
     try:
         return verbs[arguments.verb](arguments, folder)
@@ -191,3 +192,9 @@ def _demo(arguments: argparse.Namespace, folder: StateFolder) -> int:
     from bookstore.lab.scenario.demo import demo  # noqa: PLC0415 - brings an HTTP client with it
 
     return demo(Start(folder=folder, port_base=arguments.port_base), pause=not arguments.yes)
+
+
+def _orders(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.system.operate import orders  # noqa: PLC0415 - only this verb needs it
+
+    return orders(arguments.words, folder)

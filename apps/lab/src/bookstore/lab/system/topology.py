@@ -126,6 +126,7 @@ SYSTEM = Topology(
             run=("-m", "bookstore.orders"),
             settings={
                 "DATABASE_URL": "{orders_db}",
+                "REDIS_URL": "{redis}",
                 "BOOKS_SERVICE_URL": "{books}",
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
                 "SERVICE_SECRET": "{services}",
@@ -145,6 +146,19 @@ SYSTEM = Topology(
             run=("-m", "bookstore.supplier"),
             settings={"EFFECTS_FILE": "{folder}/effects.jsonl"},
             doors=(Door(name="supplier-control", setting="CONTROL_PORT", port=5013, offset=14),),
+        ),
+        Service(
+            name="orders-worker",
+            port=9100,
+            offset=9,
+            run=("-m", "bookstore.orders.queue"),
+            settings={
+                "DATABASE_URL": "{orders_db}",
+                "REDIS_URL": "{redis}",
+                "BOOKS_SERVICE_URL": "{books}",
+                "SUPPLIER_SERVICE_URL": "{supplier}",
+                "ACCOUNTS_SERVICE_URL": "{accounts}",
+            },
         ),
         Service(
             name="gateway",

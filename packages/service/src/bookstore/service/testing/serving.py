@@ -20,7 +20,7 @@ _PATIENCE = 20.0
 @contextmanager
 def serving(create: Callable[[], Service]) -> Generator[str]:
     """Serve what `create` makes, as `serve` would, but without signals and without a drain; gives its URL."""
-    port = _free_port()
+    port = free_port()
     stopped = threading.Event()
     stop: Callable[[], object] = stopped.set
     failed: list[BaseException] = []
@@ -66,7 +66,8 @@ def serving(create: Callable[[], Service]) -> Generator[str]:
         raise failed[0]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,0 +1,45 @@
+"""`bookstore orders queue ...`: hands an operator's words on to the service whose business they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system.credentials import Credentials
+from bookstore.lab.system.environment import PLATFORM
+from bookstore.lab.system.status import take_status
+from bookstore.lab.system.topology import SYSTEM
+from bookstore.stores.provision import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bookstore.lab.system.folder import StateFolder
+
+DATABASE = "orders_db"
+
+
+def orders(words: Sequence[str], folder: StateFolder) -> int:
+    """Run the orders service's own command on the running system's database; gives its exit code.
+
+    Raises:
+        LabError: nothing runs there.
+    """
+    postgres = next((row for row in take_status(folder).rows if row.name == "postgres"), None)
+    if postgres is None:
+        raise LabError(
+            f"Nothing runs with its state in {folder.path}.", "Start it: bookstore up", Exit.NOT_RUNNING
+        )
+    owner = SYSTEM.databases[DATABASE]
+    password = Credentials.load(folder.credentials, [owner]).passwords[owner]
+    kept = {name: value for name, value in os.environ.items() if name in PLATFORM}
+    url = Database(DATABASE, owner, password).url(postgres.url)
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-P", "-m", "bookstore.orders", *words],
+        env={**kept, "DATABASE_URL": url},
+        check=False,
+    )
+    return done.returncode

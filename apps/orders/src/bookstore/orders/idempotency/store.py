@@ -1,0 +1,123 @@
+"""SQL of idempotency keys.
+
+A key goes through at most three states: claimed by a request under way; answered, in the transaction that
+keeps the order; forgotten, after a refusal or when its time is over. A process that dies with a claim leaves
+it behind, and `ABANDONED` seconds later the next request under the key takes it over. Should the first one
+wake up after all, its claim is gone, and with it the order that it was about to keep.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from bookstore.orders.idempotency.model import Claim, Given, KeyInUse, KeyReused
+from bookstore.service.database import Connection, Database
+
+ABANDONED: Final = 3.0
+"""Seconds after which nobody works on a request any more: it was answered before, well or not."""
+
+_PATIENCE = 0.5
+_SWEPT_AT_ONCE = 500
+
+
+class ClaimLost(Exception):
+    """Another request has taken over a claim: this one must leave nothing behind."""
+
+
+class KeyStore:
+    """Keeps keys for `kept` seconds."""
+
+    def __init__(self, database: Database, *, kept: float) -> None:
+        self._database = database
+        self._kept = kept
+
+    async def claim(self, claim: Claim) -> Given | None:
+        """Take a key for the request under way; gives the answer instead, if there is one already.
+
+        Of several that come at once one gets the claim.
+
+        Raises:
+            KeyReused: if it was used with another body.
+            KeyInUse: if a request under it is under way.
+        """
+        key = claim.key
+        async with self._database.connection(_PATIENCE) as connection:
+            cursor = await connection.execute(
+                "INSERT INTO idempotency_keys AS known (scope, key, fingerprint, token)"
+                " VALUES (%(scope)s, %(key)s, %(fingerprint)s, %(token)s)"
+                " ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint,"
+                "  token = excluded.token, claimed_at = now(), order_id = NULL, answer = NULL"
+                " WHERE known.claimed_at < now() - %(kept)s * interval '1 second'"
+                "  OR (known.answer IS NULL"
+                "   AND known.claimed_at < now() - %(abandoned)s * interval '1 second')"
+                " RETURNING token",
+                {
+                    "scope": key.scope,
+                    "key": key.text,
+                    "fingerprint": key.fingerprint,
+                    "token": claim.token,
+                    "kept": self._kept,
+                    "abandoned": ABANDONED,
+                },
+            )
+            if await cursor.fetchone():
+                return None
+            cursor = await connection.execute(
+                "SELECT fingerprint, order_id, answer FROM idempotency_keys WHERE scope = %s AND key = %s",
+                (key.scope, key.text),
+            )
+            row = await cursor.fetchone()
+        if row is None:
+            raise KeyInUse  # forgotten in this very moment: the next one gets it
+        known, order_id, answer = row
+        if known != key.fingerprint:
+            raise KeyReused
+        if answer is None:
+            raise KeyInUse
+        return Given(order_id, answer)
+
+    async def forget(self, claim: Claim) -> None:
+        """Give a claim up: its request was refused, and may come again. An answered key stays."""
+        async with self._database.connection(_PATIENCE) as connection:
+            await connection.execute(
+                "DELETE FROM idempotency_keys"
+                " WHERE scope = %s AND key = %s AND token = %s AND answer IS NULL",
+                (claim.key.scope, claim.key.text, claim.token),
+            )
+
+    async def sweep(self) -> bool:
+        """Forget some keys whose time is over; whether there may be more of them.
+
+        Few at a time, and none that a request holds: nobody waits for this.
+        """
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(
+                "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY("
+                "  SELECT ctid FROM idempotency_keys"
+                "  WHERE claimed_at < now() - %s * interval '1 second'"
+                "  ORDER BY claimed_at LIMIT %s FOR UPDATE SKIP LOCKED))",
+                (self._kept, _SWEPT_AT_ONCE),
+            )
+            return cursor.rowcount == _SWEPT_AT_ONCE
+
+
+async def answer(connection: Connection, answers: Sequence[tuple[Claim, Given]]) -> None:
+    """Write the answers of claimed keys, in the transaction that keeps what they tell of.
+
+    Raises:
+        ClaimLost: if one of them isn't held any more.
+    """
+    cursor = await connection.execute(
+        "UPDATE idempotency_keys k SET order_id = given.order_id, answer = given.answer"
+        " FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::bigint[], %s::bytea[])"
+        "  AS given (scope, key, token, order_id, answer)"
+        " WHERE k.scope = given.scope AND k.key = given.key AND k.token = given.token AND k.answer IS NULL",
+        (
+            [claim.key.scope for claim, _ in answers],
+            [claim.key.text for claim, _ in answers],
+            [claim.token for claim, _ in answers],
+            [given.order_id for _, given in answers],
+            [given.answer for _, given in answers],
+        ),
+    )
+    if cursor.rowcount != len(answers):
+        raise ClaimLost

@@ -1,0 +1,92 @@
+"""Every limit that a call to another service has, in one place.
+
+An order is answered within two seconds, whatever fails. `PROMISE` ends its whole work before that, and what
+is left of it travels to books. Within it each call has a limit of its own, so that a books service which
+hangs is known to hang: work that the promise cuts off teaches the circuit nothing.
+"""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
+
+from bookstore.orders.settings import OrdersSettings
+from bookstore.resilience import (
+    Breaker,
+    Bulkhead,
+    Deadline,
+    DeadlineExceeded,
+    Outcome,
+    Pipeline,
+    Rejected,
+    Retry,
+    Sink,
+    Timeout,
+    Verdict,
+    backoff,
+    outgoing_headers,
+)
+from bookstore.service import context
+from bookstore.service.problem import Problem
+from bookstore.service.upstream import Broken, ConnectFailed
+
+PROMISE = Deadline(1.7, name="promise")
+"""All that a request does; what is left up to two seconds is for a busy machine and the way back."""
+
+_SERVER_ERROR = 500
+
+
+class OutOfTime(Problem):
+    """The caller's time, or ours, was over before there was an answer."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "out-of-time", "there was no time left for an answer; ask again")
+
+
+@asynccontextmanager
+async def promised(headers: Mapping[str, str]) -> AsyncGenerator[None]:
+    """Keep the promise for what is done in this block; less, if the caller's own headers say so.
+
+    Raises:
+        OutOfTime: if that isn't enough.
+    """
+    try:
+        async with PROMISE.arriving(headers):
+            yield
+    except DeadlineExceeded as error:
+        raise OutOfTime from error
+
+
+class BooksPipelines:
+    """How books is called. There is one circuit: prices and stock come from the same processes.
+
+    Retries are for what was lost on the way, and only where asking twice does nothing twice: reading is such,
+    and so is a reservation, which has a name of its own. A call that ran out of time isn't repeated: there is
+    no time for it, and books has enough to do.
+    """
+
+    def __init__(self, settings: OrdersSettings, sinks: Iterable[Sink] = ()) -> None:
+        self.breaker = Breaker(
+            name="books", consecutive=5, open_for=settings.books_circuit_open, classify=_verdict
+        )
+        places = Bulkhead(100, queue=400, wait=0.3, name="places")
+
+        def pipeline(name: str, seconds: float, *outer: Deadline) -> Pipeline:
+            again = Retry(attempts=3, delay=backoff(0.05, cap=0.2, jitter="full"), on=(ConnectFailed, Broken))
+            return Pipeline(name, *outer, again, self.breaker, places, Timeout(seconds), sinks=sinks)
+
+        self.prices = pipeline("books.prices", settings.books_timeout)
+        self.reservations = pipeline("books.reservations", settings.books_reserve_timeout)
+        self.stock = pipeline("books.stock", 0.5, Deadline(1.0))
+        self.all = (self.prices, self.reservations, self.stock)
+
+
+def _verdict(outcome: Outcome[object]) -> Verdict:
+    """Books answered, be it that there is no such book or too few of it: then it works."""
+    error = outcome.error
+    if error is None or (isinstance(error, Problem) and error.status < _SERVER_ERROR):
+        return "ok"
+    return "ignore" if isinstance(error, Rejected) else "fail"
+
+
+def onward() -> list[tuple[str, str]]:
+    """The headers of each call: who asks, in which trace, and how much time is left."""
+    return [*context.outgoing_headers(), *outgoing_headers().items()]

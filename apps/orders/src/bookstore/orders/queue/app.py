@@ -1,0 +1,141 @@
+"""The worker put together."""
+
+import platform
+import secrets
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from bookstore.orders.queue.backlog import Backlog
+from bookstore.orders.queue.doorbell import Doorbell
+from bookstore.orders.queue.lane import Lane, Work
+from bookstore.orders.queue.ledger import Ledger
+from bookstore.orders.queue.link import Link
+from bookstore.orders.queue.metrics import WorkerMetrics
+from bookstore.orders.queue.model import Job, Kind, Outcome
+from bookstore.orders.queue.reconciliation import Reconciliation
+from bookstore.orders.queue.relay import Relay
+from bookstore.orders.queue.settings import WorkerSettings
+from bookstore.orders.queue.settlement import Stock
+from bookstore.orders.queue.supplier import Supplier
+from bookstore.orders.queue.worker import Round, Worker
+from bookstore.resilience.prometheus import PrometheusSink
+from bookstore.service.app import Service
+from bookstore.service.database import Database
+from bookstore.service.health import Dependency
+from bookstore.service.schema import Schema
+from bookstore.service.tokens import service_headers
+from bookstore.service.upstream import Upstream
+
+NAME = "orders-worker"
+STREAMS: dict[Kind, str] = {"validate": "bookstore:validations", "settle": "bookstore:settlements"}
+_LATE_EVERY = 1.0
+_RECONCILE_EVERY = 5.0
+
+
+def create_app(settings: WorkerSettings) -> Service:
+    """The worker with these settings; nothing is opened yet."""
+    database = Database(settings.database_url, size=settings.database_connections)
+    schema = Schema(database, "bookstore.orders", settings.database_url)
+    numbers = CollectorRegistry()
+    metrics = WorkerMetrics(numbers)
+    backlog = Backlog(database, numbers)
+    sink = PrometheusSink(numbers, prefix="bookstore_resilience")
+
+    def link(name: str, url: str, concurrency: int, timeout: float) -> tuple[Upstream, Link]:
+        # The pipeline's own limit comes first: a try that runs into it is one that the circuit learns of.
+        upstream = Upstream(url, timeout=timeout * 2, idle_timeout=timeout * 2, max_connections=concurrency)
+        made = Link(name, upstream, concurrency=concurrency, timeout=timeout, sinks=[sink])
+        sink.watch(made.pipeline)
+        return upstream, made
+
+    many, few = settings.worker_concurrency, max(1, settings.worker_concurrency // 2)
+    supplier_at, supplier_link = link(
+        "supplier", settings.supplier_service_url, many, settings.supplier_timeout
+    )
+    books_at, books_link = link("books", settings.books_service_url, few, settings.books_timeout)
+    supplier = Supplier(supplier_link)
+    stock = Stock(books_link, service_headers(settings))
+
+    async def validate(job: Job) -> Outcome:
+        # Whose stock was given back when its order failed gets some again before anybody is asked.
+        obstacle = await stock.hold(job) if job.reserve else None
+        return obstacle or await supplier.validate(job)
+
+    ledger = Ledger(database)
+    rounds: dict[str, Round] = {
+        "deadline": _each(_LATE_EVERY, lambda: ledger.expire(settings.validation_deadline)),
+        "reconciliation": _each(_RECONCILE_EVERY, Reconciliation(database, stock).round),
+    }
+    lanes: dict[str, Lane] = {}
+    # A name for this life of the process alone: another life's entries are another consumer's.
+    consumer = f"{settings.instance or platform.node()}-{secrets.token_hex(4)}"
+    doorbells = {kind: Doorbell(settings.redis_url, stream, consumer) for kind, stream in STREAMS.items()}
+    does: dict[Kind, tuple[Work, Link]] = {
+        "validate": (validate, supplier_link),
+        "settle": (stock.settle, books_link),
+    }
+    for kind, (work, through) in does.items():
+        relay = Relay(kind, ledger, doorbells[kind], metrics, republish=settings.ledger_republish)
+        rounds[f"{kind}.relay"] = relay.round
+        lanes[kind] = Lane(
+            kind,
+            ledger,
+            doorbells[kind],
+            metrics,
+            work=work,
+            room=through.room,
+            lease=settings.worker_lease,
+            most_claims=settings.max_claims,
+        )
+    worker = Worker(lanes, rounds)
+
+    service = Service(
+        NAME,
+        version("bookstore-orders"),
+        settings,
+        dependencies=[
+            Dependency("database", schema.check),
+            Dependency("redis", doorbells["validate"].check, required=False),
+            Dependency("supplier", supplier_link.check, required=False),
+            Dependency("books", books_link.check, required=False),
+        ],
+        lifespan=[
+            lambda: database,
+            lambda: supplier_at,
+            lambda: books_at,
+            *(partial(aclosing, bell) for bell in doorbells.values()),
+            backlog.counting,
+            lambda: _working(worker, schema, settings.drain_finish),
+        ],
+        alive=worker.alive,
+        queue=backlog.health,
+    )
+    service.metrics.registry.register(numbers)
+    return service
+
+
+def _each(seconds: float, do: Callable[[], Coroutine[Any, Any, object]]) -> Round:
+    """A round that comes every so many seconds."""
+
+    async def turn() -> float:
+        await do()
+        return seconds
+
+    return turn
+
+
+@asynccontextmanager
+async def _working(worker: Worker, schema: Schema, patience: float) -> AsyncGenerator[None]:
+    """Work from the moment that the schema is ready, and leave in good order."""
+
+    async def start() -> None:
+        worker.start()
+
+    async with schema.preparing(start):
+        yield
+        await worker.leave(patience)

@@ -1,0 +1,1 @@
+"""How many copies of a book there are: asked at books, or remembered while books is away."""

@@ -1,0 +1,34 @@
+"""The stock of a book: asked for, and remembered for when it can't be."""
+
+from bookstore.contracts.orders import StockCheck
+from bookstore.orders.books import Books, BooksUnavailable
+from bookstore.orders.stock.memory import StockMemory
+from bookstore.service.problem import Problem
+
+
+class StockDesk:
+    """Tells how many copies of a book can be sold."""
+
+    def __init__(self, books: Books, memory: StockMemory) -> None:
+        self._books = books
+        self._memory = memory
+
+    async def check(self, book_id: int) -> StockCheck:
+        """As books tells it, or as it told it last.
+
+        Raises:
+            Problem: 404 if the book isn't on sale.
+            BooksUnavailable: if books can't say, and nothing is remembered.
+        """
+        try:
+            quantity = await self._books.stock(book_id)
+        except BooksUnavailable:
+            known = await self._memory.recall(book_id)
+            if known is None:
+                raise
+            return StockCheck(quantity=known, source="redis_cache")
+        except Problem:
+            await self._memory.forget(book_id)
+            raise
+        await self._memory.keep(book_id, quantity)
+        return StockCheck(quantity=quantity, source="service")

@@ -1,0 +1,80 @@
+"""The circuit round books: open it refuses at once, and says so; unknown books never open it."""
+
+from time import monotonic
+
+import pytest
+
+ONE = {"book_id": 1, "quantity": 1}
+PIPELINES = ("books.prices", "books.reservations", "books.stock")
+
+
+@pytest.fixture
+def patient(database_url, books, run_orders):
+    """Its circuit stays open for as long as a test may take."""
+    with run_orders(database_url, books.url, books_circuit_open=600.0, books_timeout=0.2) as client:
+        yield client
+
+
+def _metric(client, name, **labels):
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    for line in client.get("/metrics").text.splitlines():
+        if line.startswith(f"{name}{{") and all(each in line for each in wanted):
+            return float(line.rpartition(" ")[2])
+    raise LookupError(name)
+
+
+def _state(client, pipeline="books.prices"):
+    return _metric(client, "bookstore_resilience_circuit_state", pipeline=pipeline, policy="books")
+
+
+def test_after_five_failures_books_is_not_called_and_the_answer_comes_at_once(
+    patient, books, query, check_problem
+):
+    assert [_state(patient, each) for each in PIPELINES] == [0, 0, 0]
+    books.mode = "hang"
+    for _ in range(5):
+        check_problem(patient.post("/v1/orders", json=ONE), 503, "books-unavailable")
+    asked = len(books.asked)
+    started = monotonic()
+    answer = patient.post("/v1/orders", json=ONE)
+    assert monotonic() - started < 0.2  # the patience with books
+    problem = check_problem(answer, 503, "books-unavailable")
+    assert "nothing was ordered" in problem["detail"]
+    assert 590 < int(answer.headers["retry-after"]) <= 600
+    assert len(books.asked) == asked
+    assert [_state(patient, each) for each in PIPELINES] == [2, 2, 2]
+    rejected = {"kind": "rejected", "pipeline": "books.prices", "policy": "books"}
+    assert _metric(patient, "bookstore_resilience_events_total", **rejected) == 1
+    books.mode = "well"
+    assert patient.get("/health").json()["services"]["books"] == "unhealthy"
+    assert patient.get("/health/ready").status_code == 200
+    assert query("SELECT count(*) FROM orders") == [(0,)]
+
+
+def test_unknown_books_and_too_few_copies_do_not_open_it(patient, books, check_problem):
+    books.stock[2] = 0
+    for _ in range(10):
+        check_problem(patient.post("/v1/orders", json={"book_id": 999, "quantity": 1}), 404)
+        check_problem(patient.post("/v1/orders", json={"book_id": 2, "quantity": 1}), 409)
+        check_problem(patient.get("/v1/orders/check-inventory/999"), 404)
+    assert patient.post("/v1/orders", json=ONE).status_code == 201
+    assert _state(patient) == 0
+
+
+def test_a_caller_who_leaves_no_time_does_not_open_it(patient, books):
+    books.mode = "held"
+    for _ in range(8):
+        assert patient.post("/v1/orders", json=ONE, headers={"x-deadline-ms": "20"}).status_code == 503
+    books.hold.set()
+    books.mode = "well"
+    assert patient.post("/v1/orders", json=ONE).status_code == 201
+
+
+def test_it_closes_once_books_is_back(orders, books, eventually):
+    books.refuse()
+    for _ in range(3):
+        assert orders.post("/v1/orders", json=ONE).status_code == 503
+    books.open()
+    eventually(lambda: orders.post("/v1/orders", json=ONE).status_code == 201)
+    eventually(lambda: orders.post("/v1/orders", json=ONE).status_code == 201 and _state(orders) == 0)
+    assert orders.get("/health").json()["services"]["books"] == "healthy"

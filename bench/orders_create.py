@@ -1,0 +1,152 @@
+"""POST /v1/orders at 32 connections, beside single-row commits in the same PostgreSQL.
+
+    uv run python bench/orders_create.py [--seconds 5] [--rounds 3] [--keys]
+
+Starts a PostgreSQL with durable commits, books and orders (one process each) on free ports. Each order is
+of one book, chosen at random among 200: its price is asked for, its copies are reserved, and it is committed
+with its line, its event, its job and its hold. With `--keys` each has an Idempotency-Key of its own. The raw
+rate is pgbench's, one INSERT of one row a transaction, at the same number of connections; rounds of both take
+turns. Prints a table of medians; exits 1 if there was an error, or less than 0.15 of the raw rate.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from books_read import BOOKS, PATIENCE, UNITS, Result, postgres, wait_for
+
+from bookstore.stores.ports import any_free
+from bookstore.stores.provision import Database, provision
+
+GOAL = 0.15
+CONNECTIONS = 32
+
+WRK_SCRIPT = """
+math.randomseed(os.time())
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+local sent, run = 0, math.random(1e9)
+request = function()
+    sent = sent + 1
+    if {keys} then wrk.headers["Idempotency-Key"] = run .. "-" .. sent end
+    return wrk.format(nil, "/v1/orders", nil, '{{"book_id":' .. math.random({books}) .. ',"quantity":1}}')
+end
+"""
+RAW = "INSERT INTO raw (number) VALUES (1);"
+
+
+def orders_made(port: int, seconds: int, *, keys: bool) -> Result:
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(WRK_SCRIPT.format(keys=str(keys).lower(), books=BOOKS))
+        script.flush()
+        command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
+        command += ["--latency", "--timeout", "5s", "--script", script.name, f"http://127.0.0.1:{port}"]
+        told = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=seconds + PATIENCE
+        ).stdout
+
+    def latency(percent: str) -> float:
+        number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s|m)\b", told).groups()
+        return float(number) * UNITS[unit]
+
+    errors = sum(int(count) for count in re.findall(r"(?:connect|read|write|timeout) (\d+)", told))
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
+    return Result(rate, latency("50"), latency("99"), errors + (int(refused[1]) if refused else 0))
+
+
+def raw_commits(url: str, seconds: int) -> float:
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(RAW)
+        script.flush()
+        command = ["pgbench", "--no-vacuum", "--client", str(CONNECTIONS), "--time", str(seconds)]
+        command += ["--protocol", "prepared", "--file", script.name, url]
+        told = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=seconds + PATIENCE
+        ).stdout
+    return float(re.search(r"tps = ([\d.]+)", told)[1])
+
+
+@contextmanager
+def service(module: str, ready: str, **settings: str):
+    """One process of a service; its log goes nowhere, but is written."""
+    port = any_free()
+    given = {"PORT": str(port), "DRAIN_ANNOUNCE": "0", **settings}
+    process = subprocess.Popen(
+        [sys.executable, "-m", module], env={**os.environ, **given}, stdout=subprocess.DEVNULL
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}{ready}", process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=int, default=5, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind; medians are shown")
+    parser.add_argument("--keys", action="store_true", help="give each order an Idempotency-Key")
+    options = parser.parse_args()
+    if missing := [tool for tool in ("wrk", "pgbench") if not shutil.which(tool)]:
+        raise SystemExit(f"this needs {' and '.join(missing)}")
+
+    with ExitStack() as stack:
+        administrator = stack.enter_context(postgres(Path(tempfile.mkdtemp(prefix="bookstore-bench-"))))
+        databases = {
+            name: Database(f"{name}_db", f"{name}_user", secrets.token_urlsafe(12))
+            for name in ("books", "orders", "raw")
+        }
+        provision(administrator, [*databases.values()])
+        urls = {name: database.url(administrator) for name, database in databases.items()}
+        table = "CREATE TABLE raw (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, number int)"
+        subprocess.run(["psql", "--quiet", "--command", table, urls["raw"]], check=True)
+        books = stack.enter_context(
+            service(
+                "bookstore.books",
+                f"/v1/books/{BOOKS}",
+                DATABASE_URL=urls["books"],
+                SEED_CATALOGUE="true",
+                DEFAULT_STOCK="1000000000",
+            )
+        )
+        orders = stack.enter_context(
+            service(
+                "bookstore.orders",
+                "/health/ready",
+                DATABASE_URL=urls["orders"],
+                BOOKS_SERVICE_URL=f"http://127.0.0.1:{books}",
+                ORDERS_MAX_UNFINISHED="100000000",
+            )
+        )
+        orders_made(orders, 2, keys=options.keys)  # connections are open, statements prepared
+        raw_commits(urls["raw"], 1)
+        made, raw = [], []
+        for _ in range(options.rounds):
+            made.append(orders_made(orders, options.seconds, keys=options.keys))
+            raw.append(raw_commits(urls["raw"], options.seconds))
+
+    rate, p50, p99 = (
+        statistics.median(getattr(run, name) for run in made) for name in ("rate", "p50", "p99")
+    )
+    errors = sum(run.errors for run in made)
+    share = rate / statistics.median(raw)
+    print(f"POST /v1/orders, {CONNECTIONS} connections, load {os.getloadavg()[0]:.1f}")
+    print("orders/s  p50 ms  p99 ms  errors  raw commits/s  share")
+    print(f"{rate:8,.0f}  {p50:6.1f}  {p99:6.1f}  {errors:6}  {statistics.median(raw):13,.0f}  {share:5.3f}")
+    return 0 if not errors and share >= GOAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
