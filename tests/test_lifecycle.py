@@ -23,7 +23,7 @@ PROCESSES = [
     "orders-worker-1",
     "gateway-1",
 ]
-DOORS = {"supplier-control-1": "supplier-1"}
+DOORS = {"supplier-control-1": "supplier-1", "gateway-admin-1": "gateway-1"}
 """Further ports, and whose they are."""
 
 
@@ -70,6 +70,10 @@ def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eve
 def test_an_order_survives_the_kill_of_everything(bookstore, client, eventually):
     url = bookstore.url("gateway-1")
     book = client.get(f"{url}/v1/books?limit=1").json()[0]
+    somebody = {"email": "survivor@example.com", "password": "a long enough secret"}
+    client.post(f"{url}/auth/register", json={**somebody, "name": "Somebody"}).raise_for_status()
+    token = client.post(f"{url}/auth/login", json=somebody).json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
     order = client.post(f"{url}/v1/orders", json={"book_id": book["id"], "quantity": 2})
     assert order.status_code == 201
     everything = family(bookstore)
@@ -78,7 +82,8 @@ def test_an_order_survives_the_kill_of_everything(bookstore, client, eventually)
     assert bookstore.status()["state"] == "stopped"
     bookstore.up()
     again = client.get(f"{bookstore.url('gateway-1')}/v1/orders/{order.json()['id']}")
-    assert again.json() == order.json()
+    # The worker has gone on with it, perhaps.
+    assert again.json() | {"status": ""} == order.json() | {"status": ""}
 
 
 def test_the_whole_system_is_small(bookstore):

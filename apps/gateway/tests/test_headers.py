@@ -6,6 +6,7 @@ OURS = [
     (b"x-forwarded-for", b"192.0.2.1"),
     (b"x-forwarded-proto", b"http"),
     (b"x-forwarded-host", b"shop.example"),
+    (b"forwarded", b'for=192.0.2.1;proto=http;host="shop.example"'),
 ]
 
 
@@ -29,6 +30,7 @@ OURS = [
             0,
         ),
         ([(b"x-real-ip", b"6.6.6.6"), (b"x-deadline-ms", b"9999")], 0),
+        ([(b"authorization", b"SERVICE x"), (b"x-api-key", b"x")], 0),
         ([(b"x-user-id", b"admin"), (b"x-user-roles", b"ops"), (b"x-gateway-key", b"x")], 0),
         ([(b"x_user_id", b"admin"), (b"x_forwarded_for", b"x"), (b"any_thing", b"x")], 0),
         (
@@ -48,7 +50,23 @@ def test_to_the_service(sent, kept):
 
 
 def test_without_a_host_none_is_made_up():
-    assert to_service([], client="192.0.2.1", scheme="http") == OURS[:2]
+    assert to_service([], client="192.0.2.1", scheme="http") == [
+        *OURS[:2],
+        (b"forwarded", b"for=192.0.2.1;proto=http"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "forwarded"),
+    [
+        ("2001:db8::1", b"x", b'for="[2001:db8::1]";proto=https;host="x"'),
+        ("192.0.2.1", b'x";for=6.6.6.6;y="', b"for=192.0.2.1;proto=https"),
+        ("192.0.2.1", b"x\\", b"for=192.0.2.1;proto=https"),
+    ],
+)
+def test_forwarded_says_what_it_says_in_one_way(client, host, forwarded):
+    headers = to_service([(b"host", host)], client=client, scheme="https")
+    assert dict(headers)[b"forwarded"] == forwarded
 
 
 @pytest.mark.parametrize(
@@ -72,3 +90,20 @@ def test_to_the_client(sent, kept):
 def test_a_redirect_to_the_inside_becomes_relative(location, seen):
     base = b"http://10.0.0.1:8001"
     assert to_client([(b"location", base + location)], base_url=base) == [(b"location", seen)]
+
+
+@pytest.mark.parametrize(
+    ("location", "seen"),
+    [
+        (b"/v1/books/1", b"/shop/v1/books/1"),
+        (b"http://10.0.0.1:8001/v1/books/1", b"/shop/v1/books/1"),
+        (b"//evil.example/", b"//evil.example/"),
+        (b"https://elsewhere.example/a", b"https://elsewhere.example/a"),
+        (b"relative", b"relative"),
+    ],
+)
+def test_a_path_of_the_service_is_told_as_the_client_has_to_ask_for_it(location, seen):
+    headers = to_client(
+        [(b"location", location)], base_url=b"http://10.0.0.1:8001", outward=lambda path: b"/shop" + path
+    )
+    assert headers == [(b"location", seen)]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookstore.gateway.path import BadPath, normalised
+from bookstore.gateway.path import BadPath, inward, normalised, outward
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,39 @@ def test_any_bytes_are_refused_or_get_one_safe_spelling(path):
     assert b"\\" not in spelled
     assert b"//" not in spelled
     assert not {b".", b".."} & set(spelled.split(b"/"))
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix", "mode", "inside"),
+    [
+        ("/catalog", "/catalog", "strip", "/"),
+        ("/catalog/", "/catalog", "strip", "/"),
+        ("/catalog/catalog/1", "/catalog", "strip", "/catalog/1"),
+        ("/inventory/health", "/inventory", "keep", "/inventory/health"),
+        ("/products", "/products", "/v2/books", "/v2/books"),
+        ("/products/", "/products", "/v2/books", "/v2/books/"),
+        ("/products/1", "/products", "/v2/books", "/v2/books/1"),
+        ("/a/b", "/a", "/", "/b"),
+        ("/a", "/a", "/", "/"),
+        ("/a/b", "/", "strip", "/a/b"),
+        ("/a/b", "/", "/x", "/x/a/b"),
+    ],
+)
+def test_the_way_in_and_out(path, prefix, mode, inside):
+    assert inward(path.encode(), prefix.encode(), mode) == inside.encode()
+    back = outward(inside.encode(), prefix.encode(), mode)
+    assert inward(back, prefix.encode(), mode) in (inside.encode(), b"/x" + inside.encode())
+
+
+@pytest.mark.parametrize(
+    ("location", "mode", "seen"),
+    [
+        ("/v2/books/7?a=/v2/books", "/v2/books", "/products/7?a=/v2/books"),
+        ("/v2/booksellers", "/v2/books", "/v2/booksellers"),
+        ("/elsewhere", "/v2/books", "/elsewhere"),
+        ("/v2/books/7", "strip", "/products/v2/books/7"),
+        ("/products/7", "keep", "/products/7"),
+    ],
+)
+def test_a_place_that_the_service_names(location, mode, seen):
+    assert outward(location.encode(), b"/products", mode) == seen.encode()

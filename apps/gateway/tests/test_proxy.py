@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -27,24 +28,24 @@ def answers(*pieces: bytes, then: str = "hang"):
 # -- the way there
 
 
-@pytest.mark.parametrize(
-    ("target", "service"),
-    [
-        ("/v1/books/1", "books"),
-        ("/v2/books?q=x", "books"),
-        ("/v2/cache", "books"),
-        ("/v2/orders/1", "orders"),
-        ("/auth/login", "accounts"),
-        ("/v1/customers/1", "accounts"),
-        ("/.well-known/jwks.json", "accounts"),
-    ],
-)
-async def test_each_path_goes_to_its_service(gateway, target, service):
+WAYS = [
+    ("/v1/books/1", "books"),
+    ("/v2/books?q=x", "books"),
+    ("/v2/cache", "books"),
+    ("/v2/orders/1", "orders"),
+    ("/auth/login", "accounts"),
+    ("/v1/customers/1", "accounts"),
+    ("/.well-known/jwks.json", "accounts"),
+]
+
+
+async def test_each_path_goes_to_its_service(gateway):
     async with gateway() as front:
-        reply = await front.ask("GET", target)
-        assert (reply.status, reply.body) == (200, b"ok")
-        seen = {name for name in ("books", "orders", "accounts") if getattr(front, name).heads}
-    assert seen == {service}
+        for target, service in WAYS:
+            reply = await front.ask("GET", target)
+            assert (reply.status, reply.body) == (200, b"ok")
+            assert [name for name, each in front.services.items() if each.heads] == [service]
+            front.services[service].heads.clear()
 
 
 async def test_what_the_service_gets(gateway):
@@ -67,7 +68,7 @@ async def test_what_the_service_gets(gateway):
         )
         head = front.books.heads[0].decode("latin-1").split("\r\n")
         port = front.books.url.rpartition(":")[2]
-    assert head[:8] == [
+    assert head[:9] == [
         "GET /v1/books/caf%C3%A9?a=1;b=2&a=%2F&&x='%zz HTTP/1.1",
         f"host: 127.0.0.1:{port}",
         "x-a: 1",
@@ -76,10 +77,12 @@ async def test_what_the_service_gets(gateway):
         "x-forwarded-for: 127.0.0.1",
         "x-forwarded-proto: http",
         "x-forwarded-host: shop.example",
+        'forwarded: for=127.0.0.1;proto=http;host="shop.example"',
     ]
-    assert head[8] == "x-request-id: my.id-1"
-    assert head[9].startswith("traceparent: 00-")
-    assert head[10:] == ["", ""]
+    assert re.fullmatch(r"x-deadline-ms: 4[89]\d\d|x-deadline-ms: 5000", head[9])
+    assert head[10] == "x-request-id: my.id-1"
+    assert head[11].startswith("traceparent: 00-")
+    assert head[12:] == ["", ""]
 
 
 async def test_what_the_client_gets(gateway):
@@ -171,7 +174,7 @@ async def test_an_upload_streams_as_it_comes(gateway):
 
     async with gateway(script) as front:
         reader, writer = await front.connect()
-        writer.write(b"PUT /v2/books/1/cover HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\none")
+        writer.write(b"POST /v1/books HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\none")
         await first.wait()
         writer.write(b"two")
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
@@ -243,7 +246,7 @@ async def test_a_slow_reader_slows_the_service(gateway):
 
 @pytest.mark.parametrize(("size", "status"), [(10, 200), (11, 413)])
 async def test_the_limit_by_announced_length(gateway, size, status):
-    async with gateway(max_body=10) as front:
+    async with gateway(route={"max_body": 10}) as front:
         reply = await front.ask("POST", "/v1/books", body=b"x" * size)
         assert reply.status == status
         assert len(front.books.heads) == (1 if status == 200 else 0)
@@ -262,7 +265,7 @@ async def test_the_limit_is_counted_where_no_length_is_announced(gateway, chunks
         except asyncio.IncompleteReadError as error:
             leftovers.append(error.partial)
 
-    async with gateway(script, max_body=10) as front:
+    async with gateway(script, route={"max_body": 10}) as front:
         reader, writer = await front.connect()
         writer.write(b"POST /v1/books HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         writer.write(b"%x\r\n%b\r\n" % (len(chunks[0]), chunks[0]))
@@ -278,18 +281,19 @@ async def test_the_limit_is_counted_where_no_length_is_announced(gateway, chunks
 
 
 async def test_no_limit(gateway):
-    async with gateway(max_body=0) as front:
+    async with gateway(route={"max_body": 0}) as front:
         assert (await front.ask("POST", "/v1/books", body=bytes(2 * MEBI))).status == 200
         assert len(front.books.bodies[0]) == 2 * MEBI
 
 
 async def test_a_body_that_does_not_come(gateway):
-    async with gateway(idle_timeout=0.05) as front:
+    async with gateway(timeout={"idle": 0.05}) as front:
         reader, writer = await front.connect()
         writer.write(b"POST /v1/books HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\none")
-        # Whether the server closes then is up to Granian: see the README.
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 408 ")
-        assert b"the rest of the body did not come in time" in await reader.readuntil(b"}")
+        reply = await reader.read()
+        assert reply.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in reply
+        assert b"the rest of the body did not come in time" in reply
         writer.transport.abort()
         if front.books.heads:
             await front.books.lets_go()
@@ -312,7 +316,7 @@ async def test_expect_is_answered_by_the_gateway(gateway):
 
 
 async def test_a_service_that_refuses(gateway):
-    async with gateway(books_service_url="http://127.0.0.1:9") as front:
+    async with gateway(gone=["books"]) as front:
         reply = await front.ask("POST", "/v1/books/1?x=1", "X-Request-ID: r-1", body=b"{}")
     assert reply.status == 503
     assert reply.header("retry-after") == "1"
@@ -340,7 +344,7 @@ async def test_a_service_that_breaks_off_before_its_answer(gateway, sent, then):
 
 
 async def test_a_service_that_does_not_answer(gateway):
-    async with gateway(answers(), answer_timeout=0.05) as front:
+    async with gateway(answers(), timeout={"attempt": 0.05, "total": 0.05}) as front:
         reply = await front.ask("GET", "/v1/books")
         await front.books.lets_go()
     assert (reply.status, reply.problem["detail"]) == (504, "the books service did not answer in time")
@@ -367,7 +371,7 @@ async def test_a_service_that_dies_in_mid_body_never_looks_like_a_clean_end(gate
 
 
 async def test_a_body_that_stands_still_is_cut_off(gateway):
-    async with gateway(answers(CHUNKED + b"4\r\nhalf\r\n"), idle_timeout=0.05) as front:
+    async with gateway(answers(CHUNKED + b"4\r\nhalf\r\n"), timeout={"idle": 0.05}) as front:
         reply = await front.ask("GET", "/v1/books")
         await front.books.lets_go()
     assert reply.status == 200
@@ -379,7 +383,7 @@ async def test_a_body_that_stands_still_is_cut_off(gateway):
 
 @pytest.mark.parametrize("sent", [b"", CHUNKED + b"4\r\nhalf\r\n"], ids=["before the answer", "in mid-body"])
 async def test_a_client_that_leaves_lets_the_service_go(gateway, sent):
-    async with gateway(answers(sent), answer_timeout=30) as front:
+    async with gateway(answers(sent), timeout={"attempt": 30.0, "total": 30.0}) as front:
         reader, writer = await front.connect()
         writer.write(b"GET /v1/books HTTP/1.1\r\nHost: x\r\n\r\n")
         await front.books.heard.wait()
@@ -427,24 +431,24 @@ async def test_a_request_framed_twice_is_one_request_at_most(gateway):
     assert not any(b"content-length" in head for head in heads)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
-        b"Transfer-Encoding : chunked\r\n\r\n" + SMUGGLED,
-        b"Transfer-Encoding: xchunked\r\n\r\n" + SMUGGLED,
-        b"Transfer-Encoding: chunked, identity\r\n\r\n" + SMUGGLED,
-        b"X-A: a\0b\r\n\r\n",
-        b"X-A: a\rb\r\n\r\n",
-        b"X-A: a\r\n b\r\n\r\n",
-        b"X A: b\r\n\r\n",
-        b"Host: y\r\nConnection: close\r\n\r\n",
-    ],
-)
-async def test_headers_that_two_readers_could_read_differently(gateway, headers):
+TWO_READINGS = [
+    b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
+    b"Transfer-Encoding : chunked\r\n\r\n" + SMUGGLED,
+    b"Transfer-Encoding: xchunked\r\n\r\n" + SMUGGLED,
+    b"Transfer-Encoding: chunked, identity\r\n\r\n" + SMUGGLED,
+    b"X-A: a\0b\r\n\r\n",
+    b"X-A: a\rb\r\n\r\n",
+    b"X-A: a\r\n b\r\n\r\n",
+    b"X A: b\r\n\r\n",
+    b"Host: y\r\nConnection: close\r\n\r\n",
+]
+
+
+async def test_headers_that_two_readers_could_read_differently(gateway):
     async with gateway() as front:
-        reply = await front.send(b"POST /v1/books HTTP/1.1\r\nHost: x\r\n" + headers)
-        assert reply.status == 400
+        for headers in TWO_READINGS:
+            reply = await front.send(b"POST /v1/books HTTP/1.1\r\nHost: x\r\n" + headers)
+            assert (headers, reply.status) == (headers, 400)
         assert not front.books.heads
 
 
@@ -457,23 +461,25 @@ async def test_chunked_is_no_word_of_http_1_0(gateway):
         assert not front.books.heads
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "*",
-        "//v1/books",
-        "/v1/books/../../metrics",
-        "/v1/books/%2e%2e/%2e%2e/metrics",
-        "/v1/books%2f..%2f..%2fmetrics",
-        "/v1/books/%00",
-        "/v1/books\\..\\x",
-        "/v1/books/%zz",
-    ],
-)
-async def test_paths_that_two_readers_could_read_differently(gateway, target):
+BAD_PATHS = [
+    "*",
+    "//v1/books",
+    "/v1/books/../../metrics",
+    "/v1/books/%2e%2e/%2e%2e/metrics",
+    "/v1/books%2f..%2f..%2fmetrics",
+    "/v1/books/%00",
+    "/v1/books/%C0%AE%C0%AE",
+    "/v1/books\\..\\x",
+    "/v1/books/%zz",
+]
+
+
+async def test_paths_that_two_readers_could_read_differently(gateway):
     async with gateway() as front:
-        reply = await front.ask("OPTIONS", target)
-        assert (reply.status, reply.problem["type"]) == (400, "urn:bookstore:problem:bad-path")
+        for target in BAD_PATHS:
+            reply = await front.ask("OPTIONS", target)
+            assert (target, reply.status) == (target, 400)
+            assert reply.problem["type"] == "urn:bookstore:problem:bad-path"
         assert not front.books.heads
 
 
@@ -482,8 +488,7 @@ async def test_methods_that_are_refused(gateway):
         reply = await front.ask("TRACE", "/v1/books")
         assert (reply.status, reply.problem["title"]) == (405, "Method Not Allowed")
         assert "GET" in reply.header("allow")
-        # The server itself closes a CONNECT that isn't granted.
-        assert (await front.ask("CONNECT", "books:8001")).status in (0, 405)
+        assert (await front.ask("CONNECT", "books:8001")).status == 405
         assert not front.books.heads
 
 
@@ -498,21 +503,22 @@ async def test_an_absolute_target_and_a_foreign_host_lead_nowhere_else(gateway):
 # -- the gateway's own answers
 
 
-@pytest.mark.parametrize("target", ["/", "/v1", "/v1/bookshelf", "/v1/customersx", "/inventory/1", "/admin"])
-async def test_everything_else_is_not_found(gateway, target):
+async def test_everything_else_is_not_found(gateway):
     async with gateway() as front:
-        reply = await front.ask("GET", target)
-        assert (reply.status, reply.problem["type"]) == (404, "urn:bookstore:problem:not-found")
+        for target in ("/v1", "/v1/bookshelf", "/v1/customersx", "/inventory/1", "/admin"):
+            reply = await front.ask("GET", target)
+            assert (target, reply.status) == (target, 404)
+            assert reply.problem["type"] == "urn:bookstore:problem:not-found"
         assert not front.books.heads
         assert not front.orders.heads
 
 
 async def test_health_tells_of_each_service(gateway):
-    async with gateway(orders=answers(then="close")) as front:
+    async with gateway(ill=["orders"]) as front:
         reply = await front.ask("GET", "/health")
         ready = await front.ask("GET", "/health/ready")
         live = await front.ask("GET", "/health/live")
-        assert front.books.heads[0].startswith(b"GET /health/live ")
+        assert front.books.asked == 1
     assert (reply.status, ready.status, live.status) == (200, 200, 200)
     assert json.loads(reply.body) == {
         "status": "degraded",
@@ -528,7 +534,7 @@ async def test_its_own_pages_are_its_own(gateway):
 
 
 async def test_proxied_requests_are_counted_by_their_route(gateway):
-    async with gateway(orders_service_url="http://127.0.0.1:9") as front:
+    async with gateway(gone=["orders"]) as front:
         await front.ask("GET", "/v1/books/1")
         await front.ask("GET", "/v1/books/2")
         await front.ask("GET", "/v2/orders/1")

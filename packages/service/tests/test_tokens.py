@@ -154,6 +154,12 @@ async def test_a_caller_is_who_the_token_says(verifier, required, scheme):
     assert refused.value.status == 403
 
 
+async def test_what_a_token_was_asked_for_beside_its_roles(verifier):
+    access = Access(verifier, required=True)
+    assert (await access.caller(bearer(signed()))).scopes == frozenset()
+    assert (await access.caller(bearer(signed(claims(scope="ops  load"))))).scopes == {"ops", "load"}
+
+
 @pytest.mark.parametrize("required", [True, False])
 @pytest.mark.parametrize(
     "headers",

@@ -33,11 +33,12 @@ class Issuer:
 
     async def serve(self, reader, writer):
         try:
-            while await reader.readuntil(b"\r\n\r\n"):
+            while head := await reader.readuntil(b"\r\n\r\n"):
                 self.asked += 1
+                self.target = head.split(b" ")[1]
                 await self.answers.wait()
-                head = f"HTTP/1.1 {self.status} -\r\nContent-Length: {len(self.body)}\r\n\r\n"
-                writer.write(head.encode() + self.body)
+                answer = f"HTTP/1.1 {self.status} -\r\nContent-Length: {len(self.body)}\r\n\r\n"
+                writer.write(answer.encode() + self.body)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -72,6 +73,12 @@ async def test_a_known_key_is_found_without_asking_again(issuer):
         for _ in range(50):
             assert (await keys.find("first")).kid == "first"
         assert issuer.asked == 1
+
+
+async def test_a_key_set_may_be_elsewhere(issuer):
+    async with remote(issuer, path="/keys.json?all=1") as keys:
+        await keys.find("first")
+        assert issuer.target == b"/keys.json?all=1"
 
 
 async def test_an_unknown_key_is_asked_for_once_in_a_while(issuer):

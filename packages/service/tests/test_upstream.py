@@ -401,6 +401,20 @@ async def test_a_connection_that_takes_too_long_means_that_nothing_was_sent():
 
 
 @both_loops
+async def test_a_call_may_bring_times_of_its_own():
+    with full_queue() as port:
+        async with Upstream(f"http://127.0.0.1:{port}", connect_timeout=5) as client:
+            with pytest.raises(ConnectFailed, match=r"no connection within 0\.05 s"):
+                await client.stream("GET", "/", connect_timeout=0.05).__aenter__()
+    async with (
+        once(HALF).client(idle_timeout=30) as client,
+        client.stream("GET", "/", idle_timeout=0.05) as answer,
+    ):
+        with pytest.raises(TimedOut):
+            await answer.read(1000)
+
+
+@both_loops
 async def test_an_unknown_name_means_that_nothing_was_sent():
     async with Upstream("http://books.invalid", connect_timeout=5, timeout=10) as client:
         with pytest.raises(ConnectFailed):

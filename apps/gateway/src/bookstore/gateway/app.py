@@ -2,58 +2,72 @@
 
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
+from bookstore.gateway.admin.app import create_admin
+from bookstore.gateway.config import Config
+from bookstore.gateway.gateway import Gateway, read
+from bookstore.gateway.metrics import GatewayCollector
 from bookstore.gateway.proxy import Proxy
-from bookstore.gateway.route import TABLE, Routes
 from bookstore.gateway.settings import GatewaySettings
 from bookstore.service.app import Service
 from bookstore.service.health import Dependency
-from bookstore.service.upstream import Upstream, UpstreamError
+from bookstore.service.serve import beside
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
+class NoneIsUp(Exception):
+    """No target of a service is well."""
+
+
 def create_app(settings: GatewaySettings) -> Service:
-    """The gateway with these settings; nothing is opened yet."""
-    urls = {
-        "accounts": settings.accounts_service_url,
-        "books": settings.books_service_url,
-        "orders": settings.orders_service_url,
-    }
-    upstreams = {
-        name: Upstream(
-            url,
-            connect_timeout=settings.connect_timeout,
-            timeout=settings.answer_timeout,
-            idle_timeout=settings.idle_timeout,
-            max_connections=settings.upstream_connections,
-        )
-        for name, url in urls.items()
-    }
+    """The gateway with these settings; nothing is opened yet.
+
+    Raises:
+        ConfigError: if its file can't be used.
+    """
+    config = read(settings)
+    gateway = Gateway(settings, config)
+    admin = create_admin(settings, gateway)
+
+    def front(own: "ASGIApp") -> "ASGIApp":
+        return Proxy(own, gateway, lambda: service.checkup.draining)
+
     service = Service(
         "gateway",
         version("bookstore-gateway"),
         settings,
         dependencies=[
-            Dependency(name, _check(upstream), required=False) for name, upstream in upstreams.items()
+            Dependency(name, _check(gateway, name), required=False) for name in sorted(config.upstreams)
         ],
-        lifespan=[lambda upstream=upstream: upstream for upstream in upstreams.values()],
-        front=lambda own: Proxy(
-            own,
-            Routes(TABLE),
-            {name: (url, upstreams[name]) for name, url in urls.items()},
-            max_body=settings.max_body,
-            idle_timeout=settings.idle_timeout,
-        ),
+        lifespan=[lambda: gateway, lambda: beside(admin)],
+        front=front,
+        header_timeout=10.0,
     )
-    service.metrics.expect((route.prefix, method) for route in TABLE for method in _METHODS)
+    service.metrics.registry.register(GatewayCollector(gateway))
+    service.metrics.expect(_series(config))
     return service
 
 
-def _check(upstream: Upstream) -> Callable[[], Awaitable[object]]:
+def _series(config: Config) -> list[tuple[str, str]]:
+    return [
+        (route.prefix, method)
+        for route in config.routes
+        for method in _METHODS
+        if not route.methods or method in route.methods
+    ]
+
+
+def _check(gateway: Gateway, name: str) -> Callable[[], Awaitable[object]]:
+    """Whether a service has a target that is well, as the probes have found."""
+
     async def check() -> None:
-        answer = await upstream.request("GET", "/health/live", timeout=0.8)
-        if answer.status != 200:  # noqa: PLR2004
-            raise UpstreamError(f"it answers {answer.status}")
+        group = gateway.snapshot.groups.get(name)
+        if group is not None and not any(member.wellness.state == "up" for member in group.members):
+            raise NoneIsUp(f"no target of {name} is up")
 
     return check

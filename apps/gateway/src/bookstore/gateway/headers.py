@@ -1,6 +1,6 @@
 """Headers on their way through: what belongs to one connection stays there, and nobody speaks in our name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bookstore.service.upstream import Header
 
@@ -29,6 +29,8 @@ _REQUEST_DROPS = _ONE_CONNECTION | {
     b"forwarded",
     b"x-real-ip",
     b"x-deadline-ms",
+    # What the gateway itself has looked at.
+    b"x-api-key",
 }
 _REQUEST_DROPPED_PREFIXES = (b"x-forwarded-", b"x-user-", b"x-gateway-")
 _ANSWER_DROPS = _ONE_CONNECTION | {b"server"}
@@ -37,7 +39,8 @@ _ANSWER_DROPS = _ONE_CONNECTION | {b"server"}
 def to_service(headers: Iterable[Header], *, client: str, scheme: str) -> list[Header]:
     """A request's headers as the service gets them; names come in lower case, as ASGI has them.
 
-    Names with an underscore are dropped: some servers take `x_user_id` for `x-user-id`.
+    Names with an underscore are dropped: some servers take `x_user_id` for `x-user-id`. So are the words with
+    which our services prove to each other what they are: nobody outside has any use for them.
     """
     headers = list(headers)
     named = _named_by_connection(headers)
@@ -51,6 +54,7 @@ def to_service(headers: Iterable[Header], *, client: str, scheme: str) -> list[H
             or name in named
             or b"_" in name
             or name.startswith(_REQUEST_DROPPED_PREFIXES)
+            or (name == b"authorization" and value[:8].lower() == b"service ")
         ):
             continue
         kept.append((name, value))
@@ -58,15 +62,24 @@ def to_service(headers: Iterable[Header], *, client: str, scheme: str) -> list[H
     kept.append((b"x-forwarded-proto", scheme.encode()))
     if host is not None:
         kept.append((b"x-forwarded-host", host))
+    kept.append((b"forwarded", _forwarded(client, scheme, host)))
     return kept
 
 
-def to_client(headers: Iterable[Header], *, base_url: bytes) -> list[Header]:
-    """An answer's headers as the client gets them; a redirect into the service becomes relative."""
+def to_client(
+    headers: Iterable[Header], *, base_url: bytes, outward: Callable[[bytes], bytes] | None = None
+) -> list[Header]:
+    """An answer's headers as the client gets them.
+
+    Args:
+        headers: The service's.
+        base_url: Where it was asked: a redirect to there becomes relative.
+        outward: How the client has to name a path of the service; as the service does, if None.
+    """
     headers = list(headers)
     named = _named_by_connection(headers)
     return [
-        (name, _relative(value, base_url) if name == b"location" else value)
+        (name, _location(value, base_url, outward) if name == b"location" else value)
         for name, value in headers
         if name not in _ANSWER_DROPS and name not in named
     ]
@@ -82,10 +95,19 @@ def _named_by_connection(headers: list[Header]) -> frozenset[bytes]:
     }
 
 
-def _relative(location: bytes, base_url: bytes) -> bytes:
-    if not location.startswith(base_url):
+def _forwarded(client: str, scheme: str, host: bytes | None) -> bytes:
+    """RFC 7239. The client's word for the host is only passed on if it needs no quoting of quotes."""
+    address = f'"[{client}]"' if ":" in client else client
+    told = f"for={address};proto={scheme}".encode()
+    return told if host is None or b'"' in host or b"\\" in host else told + b';host="' + host + b'"'
+
+
+def _location(location: bytes, base_url: bytes, outward: Callable[[bytes], bytes] | None) -> bytes:
+    if location.startswith(base_url):
+        rest = location[len(base_url) :]
+        if rest[:1] not in (b"", b"/"):
+            return location  # another port that begins with the same digits
+        location = rest or b"/"
+    if outward is None or not location.startswith(b"/") or location.startswith(b"//"):
         return location
-    rest = location[len(base_url) :]
-    if rest[:1] not in (b"", b"/"):
-        return location  # another port that begins with the same digits
-    return rest or b"/"
+    return outward(location)

@@ -44,6 +44,32 @@ def normalised(path: bytes) -> bytes:
     return spelled
 
 
+def within(path: bytes, prefix: bytes) -> bool:
+    """Whether a path begins with this prefix, which ends where a segment ends."""
+    return path.startswith(prefix) and (path[len(prefix) : len(prefix) + 1] in (b"", b"/") or prefix == b"/")
+
+
+def inward(path: bytes, prefix: bytes, mode: str) -> bytes:
+    """The path as the service gets it: kept, without the prefix, or with another path in its place."""
+    if mode == "keep":
+        return path
+    rest = path[len(prefix) :] if prefix != b"/" else path
+    if mode == "strip":
+        return rest or b"/"
+    return (mode.encode().rstrip(b"/") + rest) or b"/"
+
+
+def outward(path: bytes, prefix: bytes, mode: str) -> bytes:
+    """A path that the service names, as the client has to ask for it."""
+    if mode == "keep" or prefix == b"/":
+        return path
+    if mode == "strip":
+        return prefix + path
+    inside = mode.encode()
+    target, mark, query = path.partition(b"?")
+    return prefix + target[len(inside.rstrip(b"/")) :] + mark + query if within(target, inside) else path
+
+
 def _respell(escape: re.Match[bytes]) -> bytes:
     if escape[1] is None:
         raise BadPath("the path holds a bad percent escape")

@@ -1,29 +1,44 @@
-"""What the gateway can be told."""
+"""What the gateway can be told, beside its file."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
-from bookstore.service.settings import HttpUrl, Port, Settings
+from bookstore.service.settings import Port, Settings
 
-Timeout = Annotated[float, Meta(gt=0, le=300)]
+HttpUrls: TypeAlias = Annotated[
+    str, Meta(pattern=r"^(https?://[^\s/:@,]+(:\d{1,5})?(,https?://[^\s/:@,]+(:\d{1,5})?)*)?$")
+]
+"""One address, several with commas between them, or none."""
 
 
 class GatewaySettings(Settings, frozen=True, kw_only=True):
     """Settings of the gateway."""
 
     port: Port = 8080
-    accounts_service_url: HttpUrl = "http://127.0.0.1:8003"
-    """Where the accounts service answers."""
-    books_service_url: HttpUrl = "http://127.0.0.1:8001"
-    """Where the books service answers."""
-    orders_service_url: HttpUrl = "http://127.0.0.1:8082"
-    """Where the orders service answers."""
-    connect_timeout: Timeout = 0.5
-    """Seconds for opening a connection to a service."""
-    answer_timeout: Timeout = 2.5
-    """Seconds to the first byte of an answer: more than the 2 s in which a service says no itself."""
-    idle_timeout: Timeout = 30.0
-    """Seconds that a body may stand still, on either side."""
-    upstream_connections: Annotated[int, Meta(ge=1, le=1000)] = 256
-    """Connections to each service, fewer than its backlog of 1024; further requests wait for a free one."""
+    admin_port: Port = 9080
+    """Where operators look and change things: on this machine only."""
+    gateway_config: str = ""
+    """The file with routes, services and limits; empty for the one that comes along."""
+    gateway_replicas: Annotated[int, Meta(ge=1, le=1000)] = 1
+    """How many gateways there are: while Redis is away each lets its share through."""
+    redis_url: Annotated[str, Meta(pattern=r"^(rediss?|unix)://\S+$|^$")] = ""
+    """The Redis on which all gateways count together; empty to count in this process."""
+    accounts_service_url: HttpUrls = "http://127.0.0.1:8003"
+    books_service_url: HttpUrls = "http://127.0.0.1:8001"
+    monitor_service_url: HttpUrls = ""
+    orders_service_url: HttpUrls = "http://127.0.0.1:8082"
+    playground_service_url: HttpUrls = ""
+
+    @property
+    def urls(self) -> Mapping[str, tuple[str, ...]]:
+        """The addresses that stand behind the names in braces."""
+        given = {
+            "accounts": self.accounts_service_url,
+            "books": self.books_service_url,
+            "monitor": self.monitor_service_url,
+            "orders": self.orders_service_url,
+            "playground": self.playground_service_url,
+        }
+        return {name: tuple(url for url in urls.split(",") if url) for name, urls in given.items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import commands
+from bookstore.lab.system.topology import SYSTEM
 
 DESCRIPTION = "Starts the whole bookstore on this machine, watches it, shows it."
 EPILOG = """\
@@ -19,6 +20,7 @@ DATABASE_URL (an administrator's) and REDIS_URL name servers of your own, used i
 """
 LOWEST_PORT = 1024
 HIGHEST_BASE = 65_000
+MOST_REPLICAS = 16
 
 
 def _port_base(text: str) -> int:
@@ -26,6 +28,16 @@ def _port_base(text: str) -> int:
     if not LOWEST_PORT <= number <= HIGHEST_BASE:
         raise argparse.ArgumentTypeError(f"{text!r} isn't a number from {LOWEST_PORT} to {HIGHEST_BASE}")
     return number
+
+
+def _replicas(text: str) -> tuple[str, int]:
+    name, _, count = text.partition("=")
+    apps = [service.name for service in SYSTEM.services if service.kind == "app"]
+    if name not in apps:
+        raise argparse.ArgumentTypeError(f"{text!r} doesn't begin with one of {', '.join(apps)}")
+    if not count.isdecimal() or not 1 <= int(count) <= MOST_REPLICAS:
+        raise argparse.ArgumentTypeError(f"{text!r} doesn't end with a number from 1 to {MOST_REPLICAS}")
+    return name, int(count)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--port-base", type=_port_base, metavar="N", help="fixed ports: gateway N, books N+1, ..."
     )
+    up.add_argument(
+        "--replicas",
+        type=_replicas,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="so many processes of a service (books=2); for several services say it several times",
+    )
     verb("down", "end everything, leftovers of a killed start too")
     status = verb("status", "show what runs and how it is")
     status.add_argument("--json", action="store_true", help="for scripts, with the stores' passwords")
@@ -73,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WORDS",
         help="create-user --email E --role ops|staff, keys list, keys rotate; --help after them tells more",
     )
+    gateway = verb("gateway", "the gateway's own command: see whether a file of routes is fine")
+    gateway.add_argument("words", nargs=argparse.REMAINDER, metavar="WORDS", help="check FILE")
     demo = verb("demo", "a guided story: browse, register, order, an outage, recovery")
     demo.add_argument("--yes", action="store_true", help="run it through without pauses")
     demo.add_argument(

@@ -182,6 +182,11 @@ class Balancer:
         return tuple(target.name for target in self.ejector.out)
 
     @property
+    def usable(self) -> tuple[str, ...]:
+        """Those that may be picked right now."""
+        return tuple(target.name for target in self.ejector.usable(self.clock.now()))
+
+    @property
     def in_flight(self) -> dict[str, int]:
         """Calls that run, by target."""
         return {name: target.in_flight for name, target in self._targets.items()}
@@ -245,7 +250,8 @@ class Balancer:
 
     def _weight(self, target: Target, now: float) -> float:
         """The weight of a target, of which a cold one has only a part."""
-        if now >= target.joined + self._slow_start:
+        # It may have come back since `now` was read.
+        if not self._slow_start or now >= target.joined + self._slow_start:
             return target.weight
         return target.weight * max(_COLD, (now - target.joined) / self._slow_start)
 

@@ -42,6 +42,8 @@ class Service:
         lifespan: Context managers to hold open while serving; entered in order, left in reverse.
         access: Tells who asks, for the hooks of `bookstore.service.tokens.callers`.
         front: Wraps the router in a plain ASGI app that sees each request first.
+        header_timeout: Seconds in which a request's head has to be there, and for which a connection may be
+            idle between two requests; longer than clients of ours keep theirs.
         alive: Whether what the process does beside serving goes on; else `/health/live` says 503.
         queue: The work that is owed, for `/health`.
         port_setting: The setting with the port to serve on, for an app that has several.
@@ -59,10 +61,12 @@ class Service:
         lifespan: Sequence[Lifespan] = (),
         access: Access | None = None,
         front: "Callable[[ASGIApp], ASGIApp] | None" = None,
+        header_timeout: float = 30.0,
         alive: Callable[[], bool] = lambda: True,
         queue: Callable[[], QueueHealth] | None = None,
         port_setting: str = "PORT",
     ) -> None:
+        self.header_timeout = header_timeout
         self.name = name
         self.version = version
         self.settings = settings

@@ -6,6 +6,8 @@ from contextvars import ContextVar
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_MOST = 512
+"""Bytes of `tracestate` that anybody has to pass on."""
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
 
@@ -40,7 +42,9 @@ def begin(
             context.trace_id = os.urandom(16).hex()
         else:
             context.trace_id, context.flags = parent
-            context.tracestate = tracestate.decode("latin-1") if tracestate else ""
+            context.tracestate = (
+                tracestate.decode("latin-1") if tracestate and len(tracestate) <= _MOST else ""
+            )
     return context
 
 

@@ -10,8 +10,11 @@ import gc
 import logging
 import signal
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from bookstore.service.app import Service
@@ -38,16 +41,7 @@ async def serve(service: Service) -> None:
     _require_free(service.port_setting, settings.host, service.port)
     leaving, hurry = _stop_signals()
     async with service.running():
-        server = Server(
-            service.asgi,
-            address=settings.host,
-            port=service.port,
-            interface=Interfaces.ASGINL,
-            http=HTTPModes.http1,
-            websockets=False,
-            backlog=1024,
-            log_enabled=False,
-        )
+        server = _server(service)
         serving = asyncio.create_task(server.serve())
         gc.freeze()
         logger.info(
@@ -65,6 +59,41 @@ async def serve(service: Service) -> None:
     if not serving.done():
         logger.warning("left while requests were still running")
     logger.info("stopped")
+
+
+@asynccontextmanager
+async def beside(service: Service) -> AsyncGenerator[None]:
+    """Serve another service in this process, on a port of its own, for as long as the block lasts.
+
+    It hears no signals: whoever holds the block decides when it ends.
+
+    Raises:
+        PortUnavailable: if the address is taken or not ours to use.
+    """
+    settings = service.settings
+    _require_free(service.port_setting, settings.host, service.port)
+    async with service.running():
+        server = _server(service)
+        serving = asyncio.create_task(server.serve())
+        try:
+            yield
+        finally:
+            server.stop()
+            await _first(serving, patience=settings.drain_finish)
+
+
+def _server(service: Service) -> Server:
+    return Server(
+        service.asgi,
+        address=service.settings.host,
+        port=service.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=round(service.header_timeout * 1000)),
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+    )
 
 
 def _stop_signals() -> "tuple[asyncio.Future[None], asyncio.Future[None]]":

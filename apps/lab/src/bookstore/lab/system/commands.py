@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from bookstore.lab.system.members import run_command
 from bookstore.lab.system.plan import accounts_command
 from bookstore.lab.system.status import take_status
 from bookstore.lab.system.table import table
+from bookstore.lab.system.topology import SYSTEM
 
 if TYPE_CHECKING:
     import argparse
@@ -46,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         "reset": _reset,
         "doctor": _doctor,
         "accounts": _accounts,
+        "gateway": _gateway,
         "demo": _demo,
         "orders": _orders,
     }
@@ -66,7 +69,7 @@ def _show(folder: StateFolder) -> None:
 
 
 def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
-    start = Start(folder=folder, port_base=arguments.port_base)
+    start = Start(folder=folder, port_base=arguments.port_base, replicas=dict(arguments.replicas))
     began = time.monotonic()
 
     def ready() -> None:
@@ -169,6 +172,15 @@ def _accounts(arguments: argparse.Namespace, folder: StateFolder) -> int:
         if POSTGRES not in addresses:
             raise LabError("The system is just ending.", "Try again in a moment.", Exit.NOT_RUNNING)
         return run_command(accounts_command(start.topology, folder, addresses, start.caller), arguments.words)
+
+
+def _gateway(arguments: argparse.Namespace, _: StateFolder) -> int:
+    if arguments.words[:1] != ["check"]:
+        raise LabError(
+            "It isn't said what the gateway should do.", "Try `bookstore gateway check FILE`.", Exit.USAGE
+        )
+    gateway = [sys.executable, "-P", *SYSTEM.service("gateway").run]
+    return subprocess.run([*gateway, *arguments.words], check=False).returncode  # noqa: S603 - our own program
 
 
 def _complain(line: str) -> None:

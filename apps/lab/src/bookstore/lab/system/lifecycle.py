@@ -10,6 +10,7 @@ import time
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 from bookstore.lab.failures import Exit, LabError
@@ -43,6 +44,8 @@ class Start:
     folder: StateFolder
     port_base: int | None = None
     topology: Topology = SYSTEM
+    replicas: Mapping[str, int] = field(default_factory=lambda: MappingProxyType[str, int]({}))
+    """How many instances of a service there are, where that isn't what the topology says."""
     caller: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
@@ -211,7 +214,11 @@ def _prepared(start: Start) -> tuple[Lock, Plan]:
         log = Log(start.folder.log(SUPERVISOR_LOG))
         sweep(start.folder, log.line)
         plan = make_plan(
-            start.topology, start.folder, Claims(), port_base=start.port_base, caller=start.caller
+            start.topology.with_replicas(start.replicas),
+            start.folder,
+            Claims(),
+            port_base=start.port_base,
+            caller=start.caller,
         )
     except StoreError as error:
         raise LabError(error.cause, error.advice, Exit.STORE) from error

@@ -134,11 +134,12 @@ def make_plan(
     plan.members_made = frozenset(credentials.accounts_made)
     addresses[names.SERVICES] = secret[names.SERVICES]
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
-    addresses |= {
-        service.name: f"http://127.0.0.1:{ports[service.instances()[0]]}"
-        for service in topology.services
-        if service.kind == "app"
-    }
+    for service in topology.services:
+        if service.kind == "app":
+            urls = [f"http://127.0.0.1:{ports[instance]}" for instance in service.instances()]
+            addresses[service.name] = urls[0]
+            addresses[f"{service.name}_all"] = ",".join(urls)
+            addresses[f"{service.name}_replicas"] = str(len(urls))
     for service in topology.services:
         if service.name in outside:
             plan.elsewhere.append(_row_elsewhere(service, outside[service.name]))

@@ -1,14 +1,15 @@
 """What the system is made of: one table, a row a service. To add a service, add its row.
 
-Settings are written with the addresses of others in braces: `{books}` is the URL of the service books,
-`{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner,
+Settings are written with the addresses of others in braces: `{books}` is the URL of the service books (of its
+first instance), `{books_all}` are those of all with commas between them, `{books_replicas}` is how many there
+are, `{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner,
 `{services}` is the secret that services show each other, and `{folder}` is an instance's own folder for what
 it keeps in files.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -89,6 +90,13 @@ class Topology:
     databases: Mapping[str, str]
     members: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
 
+    def with_replicas(self, counts: Mapping[str, int]) -> Topology:
+        """The same with so many instances of each service that is named."""
+        services = (
+            replace(service, replicas=counts.get(service.name, service.replicas)) for service in self.services
+        )
+        return replace(self, services=tuple(services))
+
     def service(self, name: str) -> Service:
         """The row of that name."""
         return next(service for service in self.services if service.name == name)
@@ -158,10 +166,13 @@ SYSTEM = Topology(
             offset=0,
             run=("-m", "bookstore.gateway"),
             settings={
-                "ACCOUNTS_SERVICE_URL": "{accounts}",
-                "BOOKS_SERVICE_URL": "{books}",
-                "ORDERS_SERVICE_URL": "{orders}",
+                "ACCOUNTS_SERVICE_URL": "{accounts_all}",
+                "BOOKS_SERVICE_URL": "{books_all}",
+                "ORDERS_SERVICE_URL": "{orders_all}",
+                "REDIS_URL": "{redis}",
+                "GATEWAY_REPLICAS": "{gateway_replicas}",
             },
+            doors=(Door(name="gateway-admin", setting="ADMIN_PORT", port=9080, offset=15),),
         ),
     ),
     databases={"accounts_db": "accounts_user", "books_db": "books_user", "orders_db": "orders_user"},

@@ -23,6 +23,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     user_id: int | None
     customer_id: int | None
     roles: frozenset[str]
+    scopes: frozenset[str] = frozenset()
+    """What the token was asked for beside that (RFC 6749, 3.3)."""
 
     def is_any(self, *roles: str) -> bool:
         """Whether the caller has one of these roles."""
@@ -95,7 +97,12 @@ class Access:
         if not _USER.fullmatch(claims.sub):
             raise TokenRefused("its subject is no user")
         roles = frozenset(claims.roles) - SERVICE.roles
-        return Caller(user_id=int(claims.sub), customer_id=claims.customer_id, roles=roles)
+        return Caller(
+            user_id=int(claims.sub),
+            customer_id=claims.customer_id,
+            roles=roles,
+            scopes=frozenset(claims.scope.split()),
+        )
 
     def _service(self, secret: bytes) -> Caller:
         if not self._service_secret or not hmac.compare_digest(secret, self._service_secret):

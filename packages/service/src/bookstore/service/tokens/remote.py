@@ -20,6 +20,7 @@ class RemoteKeys:
 
     Args:
         url: Where the issuer answers, `http://host:port`.
+        path: Where its key set is.
         refresh: Seconds between two looks at the key set; less than the time for which a new key is published
             before it signs.
         again: Seconds between two extra looks for the sake of unknown keys: whoever sends made-up names of
@@ -33,11 +34,13 @@ class RemoteKeys:
         self,
         url: str,
         *,
+        path: str = PATH,
         refresh: float = 300.0,
         again: float = 10.0,
         patience: float = 2.0,
         at_start: bool = True,
     ) -> None:
+        self._path = path
         self._issuer = Upstream(url, timeout=patience, max_answer=LONGEST, max_connections=2)
         self._refresh = refresh
         self._again = again
@@ -99,7 +102,7 @@ class RemoteKeys:
 
     async def _fetch(self) -> bool:
         try:
-            answer = await self._issuer.request("GET", PATH)
+            answer = await self._issuer.request("GET", self._path)
             keys = read_keys(answer.body) if answer.status == _OK else {}
             cause = "" if keys else f"it answers {answer.status}, and no key that we can use"
         except (UpstreamError, ValueError) as error:

@@ -33,6 +33,7 @@ class Claims(msgspec.Struct, frozen=True):
     exp: int
     roles: list[str]
     customer_id: int | None = None
+    scope: str = ""
 
 
 class KeySource(Protocol):

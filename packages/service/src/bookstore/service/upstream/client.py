@@ -123,10 +123,13 @@ class Upstream:
         body: Body = None,
         length: int | None = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        idle_timeout: float | None = None,
     ) -> "StreamedAnswer":
         """Like `request`, for `async with`: gives the answer as soon as its head is there.
 
         Leaving the block before the answer's end closes the connection, so that the other side can stop.
+        Each of the three times stands in for the client's own.
         """
         target = target.encode() if isinstance(target, str) else target
         if isinstance(body, bytes):
@@ -142,7 +145,8 @@ class Upstream:
             bodiless=method == "HEAD",
             repeatable=body is None and method in _REPEATABLE,
             timeout=self.timeout if timeout is None else timeout,
-            idle_timeout=self.idle_timeout,
+            connect_timeout=connect_timeout,
+            idle_timeout=self.idle_timeout if idle_timeout is None else idle_timeout,
         )
 
     async def aclose(self) -> None:
@@ -172,6 +176,7 @@ class StreamedAnswer:
         bodiless: bool,
         repeatable: bool,
         timeout: float,
+        connect_timeout: float | None,
         idle_timeout: float,
     ) -> None:
         self._pool = pool
@@ -181,6 +186,7 @@ class StreamedAnswer:
         self._bodiless = bodiless
         self._repeatable = repeatable
         self._timeout = timeout
+        self._connect_timeout = connect_timeout
         self._idle = idle_timeout
         self._connection: Connection
         self._upload: asyncio.Task[None] | None = None
@@ -221,7 +227,7 @@ class StreamedAnswer:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._timeout
-        connection = self._pool.idle() or await self._pool.acquire(self._timeout)
+        connection = self._pool.idle() or await self._pool.acquire(self._timeout, self._connect_timeout)
         reused = connection.answers > 0
         try:
             await self._exchange(connection, until - loop.time())
@@ -231,7 +237,7 @@ class StreamedAnswer:
             if not (reused and self._repeatable) or connection.heard:
                 raise
             self._pool.drop_idle()
-            connection = await self._pool.acquire(until - loop.time())
+            connection = await self._pool.acquire(until - loop.time(), self._connect_timeout)
             await self._exchange(connection, until - loop.time())
         self._connection = connection
         self.status, self.headers = connection.status, connection.headers

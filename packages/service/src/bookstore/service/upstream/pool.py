@@ -45,7 +45,11 @@ class Pool:
             connection.abort()
         return None
 
-    async def acquire(self, timeout: float) -> Connection:  # noqa: ASYNC109 - the limit of the whole call
+    async def acquire(
+        self,
+        timeout: float,  # noqa: ASYNC109 - the limit of the whole call
+        connect_timeout: float | None = None,
+    ) -> Connection:
         """A connection for one request, within `timeout` seconds.
 
         Raises:
@@ -58,7 +62,7 @@ class Pool:
             return connection
         if self._taken < self._size:
             self._taken += 1
-            return await self._connect(timeout)
+            return await self._connect(timeout, connect_timeout)
         waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         started = asyncio.get_running_loop().time()
@@ -73,7 +77,7 @@ class Pool:
             self._give_back(waiter)
             raise
         spent = asyncio.get_running_loop().time() - started
-        return connection or await self._connect(timeout - spent)
+        return connection or await self._connect(timeout - spent, connect_timeout)
 
     def release(self, connection: Connection) -> None:
         """Take a connection back; one that can't be used again is closed."""
@@ -109,9 +113,9 @@ class Pool:
                 self._closed.set_result(None)
         await asyncio.shield(self._closed)
 
-    async def _connect(self, timeout: float) -> Connection:  # noqa: ASYNC109
+    async def _connect(self, timeout: float, connect_timeout: float | None) -> Connection:  # noqa: ASYNC109
         # The caller has a place already: it is given up again if no connection comes of it.
-        limit = max(0.0, min(timeout, self._connect_timeout))
+        limit = max(0.0, min(timeout, connect_timeout or self._connect_timeout))
         try:
             async with asyncio.timeout(limit):
                 _, connection = await asyncio.get_running_loop().create_connection(

@@ -1,0 +1,1 @@
+"""Where operators look at a running gateway, and change it."""

@@ -1,0 +1,147 @@
+"""How many requests each may send: counted on the Redis that all gateways share, or here while it is away.
+
+A small quota is exact: its log is asked for each request. A large one is spent in small change: one round
+trip fetches room for several requests, of which at most so many can come at the wrong time.
+"""
+
+import logging
+from contextlib import AbstractAsyncContextManager
+from math import ceil
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from bookstore.gateway.config import model
+from bookstore.resilience import Decision, Event, Local, Quota, RateLimit
+from bookstore.resilience.events import Sinks
+from bookstore.resilience.policy import Scope
+from bookstore.resilience.redis import RedisLimits
+from bookstore.service.problem import Problem
+from bookstore.service.redis import connect
+from bookstore.service.upstream import Header
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_PATIENCE = 0.025
+"""Seconds that Redis may take: a request waits so long once, and then not at all until it is back."""
+_LEASE = 20
+_SURELY = 0.95
+"""The share of a period after which a request may be forgotten here: two clocks are never at one."""
+
+logger = logging.getLogger(__name__)
+
+
+class Counter(AbstractAsyncContextManager[Any]):
+    """Where limits are counted.
+
+    Args:
+        redis_url: The Redis of all gateways; empty to count in this process alone.
+        replicas: How many gateways there are: the share of one is so much less.
+    """
+
+    def __init__(self, redis_url: str, replicas: int) -> None:
+        self._replicas = replicas
+        self._redis: Redis | None = None
+        self._stores: tuple[RedisLimits, RedisLimits] | None = None
+        if redis_url:
+            self._redis = connect(redis_url)
+            how: dict[str, Any] = {"instances": replicas, "timeout": _PATIENCE, "prefix": "gateway"}
+            self._stores = RedisLimits(self._redis, **how), RedisLimits(self._redis, lease=_LEASE, **how)
+            for store in self._stores:
+                store.link.join(Scope("limits", sinks=Sinks((_tell,))))
+        self._local = Local()
+
+    def limit(self, name: str, rule: model.Limit) -> "Limit":
+        """A limit that is counted here. The same one, made again, goes on counting where it was."""
+        exact = rule.exact
+        if self._stores is None:
+            mine = max(1, rule.quota // self._replicas)
+            rate = RateLimit(_quota(mine, rule.per, exact=exact), store=self._local, name=name)
+            return Limit(name, rule, rate, shared=False, seen=None)
+        quota = _quota(rule.quota, rule.per, exact=exact)
+        seen = _quota(rule.quota, rule.per * _SURELY, exact=True) if exact else None
+        return Limit(
+            name,
+            rule,
+            RateLimit(quota, store=self._stores[not exact], name=name),
+            True,
+            seen and RateLimit(seen, store=self._local, name=name),
+        )
+
+    async def warm(self) -> None:
+        """Connect, so that the first request needn't."""
+        for limit in (
+            model.Limit(quota=quota, per=1.0, key="caller") for quota in (1, model.EXACT_UP_TO + 1)
+        ):
+            await self.limit("warm", limit).rate.decide("")
+
+    async def __aenter__(self) -> Self:
+        await self.warm()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stores is not None:
+            for store in self._stores:
+                await store.aclose()
+        if self._redis is not None:
+            await self._redis.aclose()
+
+
+def _tell(event: Event) -> None:
+    if event.kind == "transition" and event.detail["to"] == "open":
+        logger.warning("Redis is away: each gateway counts its own share of the limits")
+    elif event.kind == "transition" and event.detail["to"] == "closed":
+        logger.info("Redis is back: the limits are shared again")
+
+
+def _quota(limit: int, per: float, *, exact: bool) -> Quota:
+    return Quota(limit, per=per, algorithm="sliding_log" if exact else "gcra")
+
+
+class Limit(NamedTuple):
+    """One limit of the file, ready to be asked."""
+
+    name: str
+    rule: model.Limit
+    rate: RateLimit[Any]
+    shared: bool
+    """Whether all gateways count together."""
+    seen: RateLimit[Decision] | None
+    """What this process has let through by itself, whoever counted: more than the quota it never does."""
+
+    async def ask(self, prefix: str, who: str) -> Decision:
+        """Whether this one may send one more request to the routes of this prefix."""
+        key = f"{prefix}|{who}"
+        decision = await self.rate.decide(key)
+        if self.seen is None or not decision.allowed:
+            return decision
+        # Redis doesn't know what went through while it was away, be it for a moment.
+        own = self.seen.try_acquire(key)
+        return decision if own.allowed else own._replace(degraded=True)
+
+    def fields(self, decision: Decision) -> list[Header]:
+        """What the client is told of it: in the words of the IETF, and in the older ones."""
+        after = ceil(decision.reset_after if decision.allowed else decision.retry_after)
+        quota, left = self.rule.quota, decision.remaining
+        told = [
+            (b"ratelimit-policy", f'"{self.name}";q={quota};w={ceil(self.rule.per)}'.encode()),
+            (b"ratelimit", f'"{self.name}";r={left};t={after}'.encode()),
+            (b"x-ratelimit-limit", b"%d" % quota),
+            (b"x-ratelimit-remaining", b"%d" % left),
+            (b"x-ratelimit-reset", b"%d" % after),
+        ]
+        if decision.degraded or not self.shared:
+            told.append((b"x-ratelimit-mode", b"local"))
+        return told
+
+
+def refusal(decision: Decision) -> Problem:
+    """What one is answered who has sent too many."""
+    return Problem(
+        429,
+        "rate-limit-exceeded",
+        "API rate limit exceeded",
+        headers={"Retry-After": str(max(1, ceil(decision.retry_after)))},
+    )
