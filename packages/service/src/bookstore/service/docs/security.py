@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from bookstore.service.tokens.callers import Together, identified, logged_in, services_only, staff_only
+from bookstore.service.tokens.callers import (
+    Together,
+    identified,
+    logged_in,
+    ops_only,
+    services_only,
+    staff_only,
+)
 
 if TYPE_CHECKING:
     from bookstore.service.tokens import Access
@@ -24,8 +31,20 @@ _SCHEMES = {
         "description": "For services: the secret that they share.",
     },
 }
-_ADMITS = {identified: "bearer", staff_only: "bearer", logged_in: "bearer", services_only: "service"}
-_REFUSES = {identified: (401,), staff_only: (401, 403), logged_in: (401,), services_only: (401, 403)}
+_ADMITS = {
+    identified: "bearer",
+    logged_in: "bearer",
+    staff_only: "bearer",
+    ops_only: "bearer",
+    services_only: "service",
+}
+_REFUSES = {
+    identified: (401,),
+    logged_in: (401,),
+    staff_only: (401, 403),
+    ops_only: (401, 403),
+    services_only: (401, 403),
+}
 
 
 def refusals(app: Litestar) -> dict[tuple[str, str], tuple[int, ...]]:
