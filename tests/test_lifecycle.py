@@ -69,13 +69,14 @@ def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eve
 
 def test_an_order_survives_the_kill_of_everything(bookstore, client, eventually):
     url = bookstore.url("gateway-1")
-    book = client.get(f"{url}/v1/books?limit=1").json()[0]
+    new = {"title": "Survivors", "author": "A. Visitor", "price": "9.99", "stock": 5}
+    book = client.post(f"{bookstore.url('books-1')}/v2/books", json=new).json()
     somebody = {"email": "survivor@example.com", "password": "a long enough secret"}
     client.post(f"{url}/auth/register", json={**somebody, "name": "Somebody"}).raise_for_status()
     token = client.post(f"{url}/auth/login", json=somebody).json()["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
     order = client.post(f"{url}/v1/orders", json={"book_id": book["id"], "quantity": 2})
-    assert order.status_code == 201
+    assert order.status_code == 201, order.text
     everything = family(bookstore)
     os.kill(everything[0].pid, signal.SIGKILL)
     eventually(lambda: not any(member.alive for member in everything))
