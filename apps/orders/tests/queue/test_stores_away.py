@@ -9,6 +9,8 @@ import pytest
 from bookstore.service.migrate import upgrade
 from bookstore.stores.provision import Database, provision
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def lonely_redis(redis_server):

@@ -8,6 +8,8 @@ import pytest
 
 from bookstore.orders.queue.failpoint import Step
 
+pytestmark = pytest.mark.long
+
 STEPS = [step for step in get_args(Step) if step != "commit"]
 
 
