@@ -4,6 +4,7 @@ A guard hands out a `Permit`, which is settled exactly once with `ok`, `fail` or
 the call, a cancellation at any await included.
 """
 
+from abc import ABC, abstractmethod
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
@@ -46,16 +47,16 @@ def release(policy: "Policy") -> Any:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Guard(Policy):
+class Guard(Policy, ABC):
     """A policy that can also stand alone, as `async with guard:`, or `with guard:` where it never waits."""
 
     async def admit(self) -> Permit:
         """Take a permit, waiting for it where the policy allows waiting. Raises a `Rejected`."""
         return self.acquire()
 
+    @abstractmethod
     def acquire(self) -> Permit:
         """Take a permit now, or raise a `Rejected`."""
-        raise NotImplementedError
 
     def verdict(self, permit: Any, error: BaseException | None) -> Verdict:  # noqa: ARG002 - some measure by it
         """What the end of an `async with` block means."""

@@ -8,6 +8,7 @@ One thing differs from the originals: a failure lowers the limit and says nothin
 that refuses within a millisecond would otherwise pass for a fast one, and be sent more.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, log10
@@ -27,7 +28,7 @@ else:
 
 
 @dataclass(kw_only=True, eq=False)
-class Limit:
+class Limit(ABC):
     """A limit that learns, and stays from `min` to `max`."""
 
     initial: int = 20
@@ -75,11 +76,13 @@ class Limit:
         estimate = self._failed() if verdict == "fail" else self._succeeded(rtt, inflight)
         self._estimate = max(float(self.min), min(float(self.max), estimate))
 
+    @abstractmethod
     def _failed(self) -> float:
-        raise NotImplementedError
+        """The estimate after a call that failed."""
 
+    @abstractmethod
     def _succeeded(self, rtt: float, inflight: int) -> float:
-        raise NotImplementedError
+        """The estimate after a call that took `rtt` seconds."""
 
 
 def _check_curve(name: str, curve: object) -> None:
