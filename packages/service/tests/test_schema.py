@@ -1,6 +1,7 @@
 """The schema comes to the revision that the code needs, whoever is at it and however often it fails."""
 
 import asyncio
+import os
 import sys
 
 import psycopg
@@ -10,6 +11,18 @@ from bookstore.service.database import Database
 from bookstore.service.schema import Schema, SchemaBehind, head
 
 ENV = "from bookstore.service.migrate import run\n\nrun()\n"
+ENDLESS = """
+import os
+import time
+
+revision, down_revision = "0003", "0002"
+
+
+def upgrade():
+    with open({path!r}, "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(300)
+"""
 STEP = """
 from alembic import op
 
@@ -130,3 +143,14 @@ async def test_a_step_that_fails_leaves_nothing_of_it_behind(package, postgres_d
         broken.write_text(STEP.format(revision="0003", before="0002", sql="SELECT 1"))
         await schema.prepare()
         await schema.check()
+
+
+async def test_a_service_that_closes_takes_the_step_under_way_with_it(package, postgres_database, tmp_path):
+    step, told = tmp_path / "shelves" / "migrations" / "versions" / "0003_step.py", tmp_path / "pid"
+    step.write_text(ENDLESS.format(path=str(told)))
+    async with Database(postgres_database) as database:
+        async with Schema(database, package, postgres_database).preparing():
+            while not (told.exists() and told.read_text()):  # noqa: ASYNC110 - another process does
+                await asyncio.sleep(0.05)
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(told.read_text()), 0)

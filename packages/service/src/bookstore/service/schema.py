@@ -88,6 +88,7 @@ class Schema:
             yield
         finally:
             task.cancel()
+            await asyncio.wait([task])
 
     async def _upgrade_if_behind(self) -> None:
         try:
@@ -100,5 +101,15 @@ class Schema:
                 self._package,
                 stdin=asyncio.subprocess.PIPE,
             )
-            await process.communicate(self._url.encode())
+            try:
+                await process.communicate(self._url.encode())
+            finally:
+                await _end(process)
             await self._check_revision()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """See the child off. One that still works when its service closes is killed: PostgreSQL rolls it back."""
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
