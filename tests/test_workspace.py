@@ -27,11 +27,7 @@ every_member = pytest.mark.parametrize("member", MEMBERS, ids=lambda member: mem
 every_service = pytest.mark.parametrize("member", SERVICES, ids=lambda member: member.name)
 
 LONG = 400
-ALLOWED_LONG = {
-    "uv.lock": "written by uv",
-    "apps/gateway/tests/test_proxy.py": "one gateway between two real sockets: what it promises, in one list",
-    "packages/service/tests/test_upstream.py": "one server, one script a case: cases to read side by side",
-}
+ALLOWED_LONG = {"uv.lock": "written by uv"}
 
 
 def tracked():
