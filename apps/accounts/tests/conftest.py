@@ -12,8 +12,8 @@ import pytest
 
 from bookstore.accounts.app import create_app
 from bookstore.accounts.settings import AccountsSettings
+from bookstore.service import testing
 from bookstore.service.migrate import upgrade
-from bookstore.service.testing import serving
 from bookstore.stores.provision import Database, provision
 
 CHEAP = {"argon2_memory": 8, "argon2_passes": 1}
@@ -30,7 +30,7 @@ def _accounts(database_url, until=("/health", "keys"), **settings):
     def create():
         return create_app(AccountsSettings(database_url=database_url, **given))
 
-    with serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
+    with testing.serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
         # The tables and the first key are made after the start.
         path, dependency = until
         while client.get(path).json()["services"][dependency] != "healthy":
@@ -201,27 +201,7 @@ def claims_of():
 
 @pytest.fixture
 def check_problem():
-    """Assert that an answer is a whole problem of this status; gives its body."""
-
-    def check(answer, status, slug=None):
-        assert answer.status_code == status, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
-        problem = answer.json()
-        told = {"type", "title", "status", "detail", "instance", "request_id", "trace_id"}
-        assert told <= problem.keys() <= told | {"errors"}
-        assert problem["status"] == status
-        assert problem["type"].startswith("urn:bookstore:problem:")
-        assert slug is None or problem["type"].removeprefix("urn:bookstore:problem:") == slug
-        assert problem["request_id"] == answer.headers["x-request-id"]
-        for secret in ("Traceback", "psycopg", "SELECT", "INSERT", "UPDATE", "argon2"):
-            assert secret not in answer.text
-        if status in (429, 503):
-            assert int(answer.headers["retry-after"]) >= 1
-        if status == 401:
-            assert answer.headers["www-authenticate"].startswith("Bearer")
-        return problem
-
-    return check
+    return testing.check_problem
 
 
 @pytest.fixture

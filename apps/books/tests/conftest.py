@@ -7,8 +7,8 @@ import pytest
 
 from bookstore.books.app import create_app
 from bookstore.books.settings import BooksSettings
+from bookstore.service import testing
 from bookstore.service.migrate import upgrade
-from bookstore.service.testing import serving
 
 JSON = {"Content-Type": "application/json"}
 
@@ -21,7 +21,7 @@ def _books(database_url, **settings):
         given = {"port": 0, "access_log": False, **settings}
         return create_app(BooksSettings(database_url=database_url, **given))
 
-    with serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
+    with testing.serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
         yield client
 
 
@@ -69,24 +69,4 @@ def add(shared):
 
 @pytest.fixture
 def check_problem():
-    """Assert that an answer is a whole problem of this status; gives its body."""
-
-    def check(answer, status, slug=None):
-        assert answer.status_code == status, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
-        problem = answer.json()
-        told = {"type", "title", "status", "detail", "instance", "request_id", "trace_id"}
-        assert told <= problem.keys() <= told | {"errors"}
-        assert problem["status"] == status
-        assert problem["type"].startswith("urn:bookstore:problem:")
-        assert slug is None or problem["type"].removeprefix("urn:bookstore:problem:") == slug
-        assert problem["instance"] == answer.request.url.path.rstrip("/") or "/"
-        assert problem["request_id"] == answer.headers["x-request-id"]
-        assert problem["trace_id"] == answer.headers["x-trace-id"]
-        for secret in ("Traceback", "psycopg", "SELECT", "INSERT", "UPDATE"):
-            assert secret not in answer.text
-        if status == 503:
-            assert int(answer.headers["retry-after"]) >= 1
-        return problem
-
-    return check
+    return testing.check_problem

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import socket
-import struct
 import threading
 import time
 from contextlib import contextmanager
@@ -63,7 +61,7 @@ MODES = {
 }
 
 
-class Books:
+class Books(testing.Peer):
     """Answers as books does, or as one of MODES says: for a book (`modes`), reservations, or all.
 
     `asked` are the paths and headers that it was sent. Of a book without a `stock` there is no end.
@@ -83,17 +81,7 @@ class Books:
         """What mode `held` waits for."""
         self.arrived = threading.Event()
         """Set at every request."""
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._tasks = set()
-        self._server = None
-        self.port = 0
-        self.open()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        super().__init__()
 
     def sell(self, book_id, price="9.49", title="Emma", author="Jane Austen"):
         self.catalogue[book_id] = {
@@ -114,52 +102,9 @@ class Books:
     def asked_for(self, part):
         return [path for path, _ in self.asked if part in path]
 
-    def open(self):
-        async def start():
-            return await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-
-        self._server = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def refuse(self):
-        """Close the port: whoever connects is refused from now on."""
-
-        async def stop():
-            self._server.close()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
-
     def close(self):
         self.hold.set()
-        self.refuse()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self, reader, writer):
-        # The loop holds its tasks weakly, and one that hangs is held by nobody else.
-        self._tasks.add(task := asyncio.current_task())
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                request, *lines = head.split("\r\n")
-                method, path, _ = request.split(" ")
-                headers = {
-                    line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in lines if line
-                }
-                sent = await reader.readexactly(int(headers.get("content-length", 0)))
-                self.asked.append((path, headers))
-                self.arrived.set()
-                await self._answer(method, path, sent, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
+        super().close()
 
     def _found(self, method, path, sent):
         """How to answer a request: a mode, a status, and a body (None for a problem)."""
@@ -190,8 +135,10 @@ class Books:
         self.reservations[name] = ("held", wanted)
         return 201, {"reservation_id": name}
 
-    async def _answer(self, method, path, sent, writer):
-        mode, status, found = self._found(method, path, sent)
+    async def respond(self, request, writer):
+        self.asked.append((request.target, request.headers))
+        self.arrived.set()
+        mode, status, found = self._found(request.method, request.target, request.body)
         body = json.dumps(found or {"type": "about:blank", "status": status, "detail": "no"}).encode()
         well = whole(status, body)
         answer, end = MODES[mode]
@@ -208,9 +155,7 @@ class Books:
                     await writer.drain()
                     await asyncio.sleep(0.02)
             case "reset":
-                option = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
-                raise ConnectionResetError
+                testing.reset(writer)
             case "closed":
                 raise ConnectionResetError
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from bookstore.service.migrate import upgrade
+from bookstore.service.testing import Loopback
 from bookstore.stores.provision import Database, provision
 
 PROMISE = 2.0
@@ -134,7 +135,7 @@ def test_a_restarted_database_and_cut_connections_are_not_noticed_by_readers(pos
     assert fragile_orders.post("/v1/orders", json=ONE).status_code == 201
 
 
-class Proxy:
+class Proxy(Loopback):
     """Stands between the service and PostgreSQL; once `armed`, it cuts the line at the next order."""
 
     def __init__(self, port):
@@ -142,12 +143,13 @@ class Proxy:
         self.armed = None
         """`before`: the server never sees what is marked. `after`: it does, and its answer is lost."""
         self.mark = b"INSERT INTO orders"
+        super().__init__()
 
     async def serve(self, reader, writer):
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
         except OSError:
-            return
+            return  # the server is away
         back = asyncio.create_task(self._pass(far_reader, writer))
         try:
             while data := await reader.read(65_536):
@@ -160,8 +162,6 @@ class Proxy:
                         await far_reader.read(65_536)  # the answer: what it tells of is committed
                     break
                 far_writer.write(data)
-        except ConnectionError:
-            pass  # the server was killed, or the service hung up
         finally:
             far_writer.transport.abort()
             await _cancelled(back)
@@ -180,35 +180,10 @@ async def _cancelled(task):
 
 @contextmanager
 def _proxied(url):
-    parts = urlsplit(url)
-    proxy, loop = Proxy(parts.port), asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    serving = set()
-
-    async def start():
-        return await asyncio.start_server(accept, "127.0.0.1", 0)
-
-    def accept(reader, writer):
-        # Our own task: the one that asyncio makes for a coroutine function complains when it is cancelled.
-        task = asyncio.create_task(proxy.serve(reader, writer))
-        serving.add(task)
-        task.add_done_callback(lambda done: (serving.discard(done), writer.transport.abort()))
-
-    async def stop():
-        server.close()
-        for task in [*serving]:
-            await _cancelled(task)
-        await asyncio.sleep(0)  # an aborted transport closes its socket in the next turn
-
-    server = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    port = server.sockets[0].getsockname()[1]
-    yield proxy, url.replace(f":{parts.port}/", f":{port}/")
-    asyncio.run_coroutine_threadsafe(stop(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    port = urlsplit(url).port
+    proxy = Proxy(port)
+    yield proxy, url.replace(f":{port}/", f":{proxy.port}/")
+    proxy.close()
 
 
 @pytest.mark.parametrize(("cut", "kept"), [("before", 0), ("after", 1)])

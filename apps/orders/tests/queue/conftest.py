@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import socket
-import struct
 import threading
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -18,7 +16,7 @@ import redis as redis_client
 from bookstore.orders.life import Change, change
 from bookstore.orders.queue.app import STREAMS, create_app
 from bookstore.orders.queue.settings import WorkerSettings
-from bookstore.service.testing import serving
+from bookstore.service.testing import Peer, reset, serving
 
 PATIENCE = 30.0
 QUICK = {"worker_lease": 1.0, "ledger_republish": 1.0}
@@ -45,7 +43,7 @@ MODES = {
 }
 
 
-class Outside:
+class Outside(Peer):
     """What a worker calls: the supplier, and the reservations of books.
 
     `modes` says how the supplier takes an order, `mode` how it takes one in `every` of the others.
@@ -69,76 +67,30 @@ class Outside:
         self.gate.set()
         self.arrived = threading.Event()
         self.most_at_once = self._at_once = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._tasks = set()
-        self._server = None
-        self.port = 0
-        self.open()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    def open(self):
-        async def start():
-            return await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
-
-        self._server = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def refuse(self):
-        """Close the port: whoever connects is refused from now on."""
-
-        async def stop():
-            self._server.close()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
+        super().__init__()
 
     def close(self):
         self.gate.set()
-        self.refuse()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        super().close()
 
-    async def _serve(self, reader, writer):
-        self._tasks.add(task := asyncio.current_task())
+    async def respond(self, request, writer):
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
         try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                request, *lines = head.split("\r\n")
-                headers = {
-                    line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in lines if line
-                }
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                method, target, _ = request.split(" ")
-                self._at_once += 1
-                self.most_at_once = max(self.most_at_once, self._at_once)
-                try:
-                    answer = await self._answer(method, urlsplit(target), headers, body)
-                finally:
-                    self._at_once -= 1
-                await self._send(writer, answer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
+            answer = await self._answer(request)
         finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
+            self._at_once -= 1
+        await self._send(writer, answer)
 
-    async def _answer(self, method, target, headers, body):
+    async def _answer(self, request):
         self.arrived.set()
+        target = urlsplit(request.target)
         if target.path != "/validate":
-            return self._books(method, target)
-        self.headers.append(headers)
-        question = json.loads(body)
+            return self._books(request.method, target)
+        self.headers.append(request.headers)
+        question = json.loads(request.body)
         order_id = question["order_id"]
-        assert headers["idempotency-key"] == str(order_id)
+        assert request.headers["idempotency-key"] == str(order_id)
         self.questions[order_id] = question
         self.calls[order_id] += 1
         named = self.modes.get(order_id)
@@ -187,9 +139,7 @@ class Outside:
 
     async def _send(self, writer, answer):
         if answer == "reset":
-            option = struct.pack("ii", 1, 0)
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
-            raise ConnectionResetError
+            reset(writer)
         half = answer[0] == "half"
         status, body, extra = answer[1] if half else answer
         head = b"HTTP/1.1 %d X\r\n%bcontent-length: %d\r\n\r\n" % (status, extra, len(body))

@@ -2,8 +2,6 @@
 
 # ruff: noqa: PLR0917 - fixtures
 
-import time
-
 import pytest
 
 from bookstore.service.migrate import upgrade
@@ -64,13 +62,13 @@ def test_a_verdict_survives_the_database(
 ):
     """The supplier has answered; what it said is kept until it can be written, or asked for again."""
     book = lonely_book()
-    with run_worker(database_url=book.url):
+    with run_worker(database_url=book.url) as worker:
         outside.gate.clear()
         book.place(30)
         eventually(lambda: len(outside.calls) == 30)
         getattr(postgres_server, fault)()
         outside.gate.set()
-        time.sleep(2.5)  # longer than a statement waits, and than a lease
+        eventually(lambda: worker.http.get("/health").json()["services"]["database"] == "unhealthy")
         postgres_server.resume() if fault == "freeze" else postgres_server.start()
         book = lonely_book()
         book.settled()

@@ -1,9 +1,22 @@
-"""For tests of services: one on a socket or as a process, an issuer of tokens, and what strangers send."""
+"""For tests of services: one that runs, those whom it calls, an issuer of tokens, and what strangers send."""
 
 from bookstore.service.testing.forgeries import forgeries
 from bookstore.service.testing.issuer import Issuer
+from bookstore.service.testing.peer import Loopback, Peer, Request, reset
 from bookstore.service.testing.problems import check_problem
 from bookstore.service.testing.process import environment, started, wait_until_ready
 from bookstore.service.testing.serving import serving
 
-__all__ = ["Issuer", "check_problem", "environment", "forgeries", "serving", "started", "wait_until_ready"]
+__all__ = [
+    "Issuer",
+    "Loopback",
+    "Peer",
+    "Request",
+    "check_problem",
+    "environment",
+    "forgeries",
+    "reset",
+    "serving",
+    "started",
+    "wait_until_ready",
+]
