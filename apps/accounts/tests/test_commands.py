@@ -282,11 +282,11 @@ def test_the_program_serves_and_leaves_in_order(database_url, eventually):
 
 
 @pytest.mark.parametrize(("role", "scope"), [("ops", "ops load"), ("staff", "staff")])
-def test_a_token_from_the_command_line(accounts, run_accounts, database_url, claims_of, role, scope):
+def test_a_token_from_the_command_line(accounts, house, claims_of, role, scope):
     """Only ops are let off the limits, and a wrong password counts here as it does over HTTP."""
     accounts(*CREATE, "--role", role, "--password-stdin", typed=Terminal(f"{PASSWORD}\n"))
     ask = ("token", "--email", "ops@bookstore.local", "--password-stdin", "--scope", "load admin")
-    with run_accounts(database_url) as client:
+    with house.run() as client:
         code, said, complained = accounts(*ask, typed=Terminal(f"{PASSWORD}\n"))
         assert (code, complained) == (0, "")
         assert claims_of(said.strip())["scope"] == scope

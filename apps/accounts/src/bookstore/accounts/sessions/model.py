@@ -125,7 +125,7 @@ def digest(token: str) -> bytes:
 
 
 def granted(role: str, asked: str) -> str:
-    """The scope of a token: the role, and what its holder may ask for beside it; what he may not is left out."""
+    """The scope of a token: the role, and what was asked for of that which the role may ask for."""
     return " ".join([role, *sorted(set(asked.split()) & _TO_ASK_FOR.get(role, frozenset()))])
 
 
