@@ -115,7 +115,7 @@ def test_operators_with_the_scope_for_it_have_no_limit(client, base, bookstore):
 
 @pytest.mark.long
 def test_replicas(client, private_bookstore):
-    """The first guide's step 1, requests spread over replicas; and step 3 at two gateways that count together."""
+    """The first guide's step 1, requests over replicas; step 3 at two gateways that count together."""
     private_bookstore.up("--replicas", "books=2", "--replicas", "gateway=2")
     services = private_bookstore.services()
     gateways = [services[name]["url"] for name in ("gateway-1", "gateway-2")]
