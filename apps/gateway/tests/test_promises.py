@@ -5,6 +5,7 @@ import contextlib
 from time import monotonic
 
 import pytest
+
 from .raw import CHUNKED, answers
 
 HALF_A_HEAD = b"GET /v1/books HTTP/1.1\r\nHost: x\r\nX-Slow: "
