@@ -3,7 +3,7 @@
     uv run python bench/gateway.py [--seconds 5] [--rounds 3] [--connections 32] [--without fastapi]
 
 The gateway does all that it does in earnest: it verifies a token, counts on a shared Redis, asks breaker and
-bulkhead, balances over two targets, and makes ids of traces. nginx and FastAPI pass on, and nothing else. The
+bulkhead, balances over two targets, and records one trace in ten. nginx and FastAPI pass on, and nothing else. The
 peers are measured in turns; the table shows medians. Needs `wrk`. nginx is Debian's; without it that line is
 left out, and the service behind is Granian. FastAPI and httpx are fetched by uv for the measurement alone.
 """
@@ -189,6 +189,9 @@ def main() -> int:
             "GATEWAY_CONFIG": str(gateway(folder, behind)),
             "REDIS_URL": redis.url,
             "DRAIN_ANNOUNCE": "0",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{behind[0]}",
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": "0.1",
         }
         peer("gateway", port, sys.executable, "-m", "bookstore.gateway", **settings)
         if shutil.which("nginx") and "nginx" not in options.without:
