@@ -78,8 +78,8 @@ async def test_a_key_always_has_a_time_to_live(redis, algorithm, limits):
     for n in range(150):
         await limiter.try_acquire()
         if n % 10 == 0:
-            (key,) = await redis.keys("*")
-            assert await redis.pttl(key) in {-2, *range(1101)}  # -2: over by now; -1 would be for ever
+            for key in await redis.keys("*"):
+                assert await redis.pttl(key) in {-2, *range(1101)}  # -2: over by now; -1 would be for ever
     while await redis.keys("*"):
         pass
 
@@ -89,6 +89,26 @@ async def test_a_burst_far_below_the_rate_still_limits(limits):
     start = SYSTEM.now()
     allowed = sum([(await limiter.try_acquire()).allowed for _ in range(30)])
     assert 10 <= allowed <= 11 + 100 * (SYSTEM.now() - start)
+
+
+async def test_a_key_that_outlived_its_time_is_worth_no_more_than_a_rest(redis, limits):
+    limiter = RateLimit(Quota(5, per=1000.0), store=limits())
+    await limiter.try_acquire()
+    (key,) = await redis.keys("*")
+    seconds, _ = await redis.time()
+    await redis.set(key, (seconds - 3600) * 1_000_000)
+    answer = await limiter.try_acquire()
+    assert (answer.remaining, round(answer.reset_after)) == (4, 200)
+
+
+async def test_a_whole_burst_is_granted_at_once_whatever_the_fractions(limits):
+    store = limits()
+    for limit in range(2, 40):
+        desk = RateLimit(Quota(limit, per=1000.0), store=store)._desk
+        grant = await desk._ask("", 1, limit, 0.0)
+        assert (grant.units, grant.decision.remaining) == (limit, 0)
+        spent = await desk._ask("other", limit - 1, limit - 1, 0.0)
+        assert (spent.units, spent.decision.remaining) == (limit - 1, 1)
 
 
 async def test_keys_are_tagged_and_quotas_apart(redis, limits):
