@@ -102,3 +102,13 @@ async def test_sliding_log(redis, ages, question, answer, after):
     assert [round((now - at) / SECOND, -1) for at in instants] == after
     if after:
         assert 0 < await redis.pttl(counter.key) <= answer[3] * 1000 + 1
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "answer"), [("gcra", (0, 0, 600, 1400, 0)), ("sliding_log", (0, 0, 1000, 2000, 1000))]
+)
+async def test_how_long_somebody_may_wait_is_remembered(redis, algorithm, answer):
+    counter = Counter(redis, algorithm)
+    assert (await counter.ask(5, 5, 0))[0] == 5
+    assert (await counter.ask(2, 2, 2000))[0] == 2
+    assert await counter.ask(1, 1, 0) == answer  # behind those who wait
