@@ -39,6 +39,7 @@ def test_calls_in_flight_are_told_by_target(clock):
     balancer = Balancer("abc", pick="round_robin", clock=clock)
     first, *_ = [balancer.pick() for _ in range(4)]
     assert balancer.in_flight == {"a": 2, "b": 1, "c": 1}
+    assert balancer.usable == ("a", "b", "c")
     first.ok()
     first.drop()  # settled once
     assert balancer.in_flight == {"a": 1, "b": 1, "c": 1}
