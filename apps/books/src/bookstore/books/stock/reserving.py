@@ -106,7 +106,7 @@ async def _hold(
         " free AS MATERIALIZED ("
         "  SELECT id, on_hand - reserved AS free, title, author, price FROM books"
         "  WHERE id = ANY(ARRAY(SELECT book_id FROM fresh)) AND active"
-        f" ORDER BY id FOR NO KEY UPDATE {skip}),"
+        f"  ORDER BY id FOR NO KEY UPDATE {skip}),"  # noqa: S608 - a word of ours
         " enough AS ("
         "  SELECT book_id FROM fresh JOIN free ON free.id = book_id"
         "  GROUP BY book_id, free.free HAVING sum(quantity) <= free.free),"
