@@ -6,8 +6,8 @@ Starts a PostgreSQL with durable commits, books and orders (one process each) on
 of one book, chosen at random among 200: its copies are reserved, which tells its price, and it is committed
 with its line, its event, its job and its hold. With `--keys` each has an Idempotency-Key of its own. The raw
 rate is pgbench's, one INSERT of one row a transaction, at the same number of connections; rounds of both take
-turns. Prints a table of medians; and what an order and a raw commit cost of the processor, the figures to compare
-when others use the machine too. Exits 1 if there was an error, or less than 0.15 of the raw rate.
+turns. Prints a table of medians, and what an order and a raw commit cost of the processor: the figures to
+compare when others use the machine too. Exits 1 if there was an error, or less than 0.15 of the raw rate.
 """
 
 import argparse

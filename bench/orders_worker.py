@@ -175,6 +175,19 @@ def cpu(one):
     return sum(each.user + each.system for each in times) + times[0].children_user + times[0].children_system
 
 
+def bloat(database):
+    """What the tables that the worker writes to are made of, after all that was done to them."""
+    database.execute("SELECT pg_stat_force_next_flush()")
+    rows = database.execute(
+        "SELECT relname, n_live_tup, n_dead_tup, 100 * n_tup_hot_upd / greatest(n_tup_upd, 1), autovacuum_count,"
+        " pg_relation_size(relid) / 1024, pg_indexes_size(relid) / 1024 FROM pg_stat_user_tables"
+        " WHERE relname IN ('ledger', 'orders', 'order_events') ORDER BY relname"
+    ).fetchall()
+    print(f"{'table':14}{'rows':>9}{'dead':>9}{'HOT %':>7}{'vacuums':>9}{'kB':>9}{'indexes kB':>12}")
+    for row in rows:
+        print("{:14}{:>9}{:>9}{:>7}{:>9}{:>9}{:>12}".format(*row))
+
+
 def by_rq(redis_url, port, count):
     """Jobs a second of RQ's SimpleWorker, the quickest that it has."""
     from rq import Queue, SimpleWorker  # noqa: PLC0415 - only with --rq
@@ -240,6 +253,7 @@ def main():
         if arguments.rq:
             peer = by_rq(redis.url, outside, 2000)
             print(f"RQ SimpleWorker: {peer:.0f} jobs/s; {rate / peer:.1f} times as many here")
+        bloat(database)
         placed = 500 + arguments.orders * arguments.rounds
         return verdict(database, redis.url, placed, outside)
 
