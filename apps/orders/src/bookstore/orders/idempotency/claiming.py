@@ -19,7 +19,8 @@ from bookstore.service.problem import Problem
 ABANDONED: Final = 3.0
 """Seconds after which nobody works on a request any more: it was answered before, well or not."""
 
-_PATIENCE = 0.5
+_PATIENCE = 0.8
+"""Longer than a lock is waited for, so that what is locked is told from what is frozen."""
 _ACQUIRE = 0.3
 _LINGER = 0.003
 """Seconds that a statement right after another waits for more keys."""
