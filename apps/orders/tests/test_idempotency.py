@@ -182,7 +182,7 @@ def test_a_claim_of_a_process_that_died_is_respected_and_then_taken_over(orders,
 
 @asynccontextmanager
 async def _stores(url, kept=86_400.0):
-    async with Database(url) as database:
+    async with Database(url, acquire=20.0) as database:
         yield OrderStore(database), KeyStore(database, kept=kept)
 
 
