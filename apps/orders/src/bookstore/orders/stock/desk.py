@@ -1,7 +1,8 @@
 """The stock of a book: asked for, and remembered for when it can't be."""
 
 from bookstore.contracts.orders import StockCheck
-from bookstore.orders.books import Books, BooksUnavailable
+from bookstore.orders.books import Books
+from bookstore.orders.holding import BooksUnavailable
 from bookstore.orders.stock.memory import StockMemory
 from bookstore.service.problem import Problem
 
