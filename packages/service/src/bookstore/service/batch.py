@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from bookstore.service.context import current, recording
+from bookstore.service.tracing.span import Recording, shared
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -29,6 +32,7 @@ class Batch(Generic[K, V]):
         self._width = width
         self._most = most
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._recorded: list[Recording] = []
         self._running: set[asyncio.Task[None]] = set()
 
     async def load(self, key: K) -> V | None:
@@ -42,6 +46,8 @@ class Batch(Generic[K, V]):
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
             if len(self._running) < self._width:
                 self._start()
+        if span := recording():
+            self._recorded.append(span)
         # One reader that gives up must not take the answer away from the others.
         async with asyncio.timeout(self._patience):
             return await asyncio.shield(future)
@@ -58,6 +64,8 @@ class Batch(Generic[K, V]):
 
     async def _run(self) -> None:
         # The task starts one turn of the loop later: all that arrived in this turn travels along.
+        spans, self._recorded = self._recorded, []
+        current.set(shared(spans))
         keys = list(self._waiting)[: self._most]
         if not keys:
             return

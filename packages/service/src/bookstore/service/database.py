@@ -16,11 +16,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString, Self, TypeAlias
 
 import psycopg
-from psycopg.abc import Params
+from psycopg.abc import Params, Query
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from bookstore.service.problem import Problem
+from bookstore.service.tracing import sql
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,21 @@ class _Severing(psycopg.AsyncConnection[TupleRow]):
         """What psycopg calls to cancel a running query."""
         del timeout
         _shut(self)
+
+    async def execute(
+        self, query: Query, params: Params | None = None, *, prepare: bool | None = None, binary: bool = False
+    ) -> psycopg.AsyncCursor[TupleRow]:
+        """As psycopg's own; it shows in the trace of the request that asks."""
+        span = sql.asking(query, self.info.dbname) if isinstance(query, str) else None
+        if span is None:
+            return await super().execute(query, params, prepare=prepare, binary=binary)
+        try:
+            return await super().execute(query, params, prepare=prepare, binary=binary)
+        except BaseException as error:
+            sql.failed(span, error)
+            raise
+        finally:
+            span.end()
 
 
 class DatabaseUnavailable(Problem):
