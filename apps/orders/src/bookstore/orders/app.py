@@ -29,6 +29,7 @@ from bookstore.service.health import Dependency
 from bookstore.service.redis import connect
 from bookstore.service.schema import Schema
 from bookstore.service.tokens import RemoteKeys, access_with, service_headers
+from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Upstream
 
 _REDIS_PATIENCE = 0.15
@@ -46,7 +47,7 @@ def create_app(settings: OrdersSettings) -> Service:
 
     calls = CollectorRegistry()
     sink = PrometheusSink(calls, prefix="bookstore_resilience")
-    pipelines = BooksPipelines(settings, sinks=[sink])
+    pipelines = BooksPipelines(settings, sinks=[sink, span_events])
     upstream = Upstream(
         settings.books_service_url,
         timeout=settings.books_timeout,
@@ -57,7 +58,7 @@ def create_app(settings: OrdersSettings) -> Service:
     backlog = Backlog(database, calls, most=settings.orders_max_unfinished)
     placing = Placing(orders, idempotency, books, backlog.admits)
     redis = connect(settings.redis_url, patience=_REDIS_PATIENCE) if settings.redis_url else None
-    memory = StockMemory(redis, sinks=[sink])
+    memory = StockMemory(redis, sinks=[sink, span_events])
     for pipeline in (*pipelines.all, memory.pipeline):
         sink.watch(pipeline)
 

@@ -96,7 +96,8 @@ def parse(traceparent: bytes | None) -> tuple[str, str, str] | None:
 
 def _sane_baggage(baggage: bytes) -> str:
     pairs = baggage[:_LONGEST_BAGGAGE].decode("latin-1").split(",")
-    kept = dict(match.groups() for pair in pairs if (match := _BAGGAGE.fullmatch(pair.strip())))
+    found = (_BAGGAGE.fullmatch(pair.strip()) for pair in pairs)
+    kept = {str(match[1]): str(match[2]) for match in found if match}
     return ",".join(f"{key}={value}" for key, value in kept.items())
 
 

@@ -11,12 +11,12 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, LiteralString, Self, TypeAlias
+from typing import Any, Final, LiteralString, Self, TypeAlias, cast
 
 import psycopg
-from psycopg.abc import Params, Query
+from psycopg.abc import Params
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
@@ -56,15 +56,14 @@ class _Severing(psycopg.AsyncConnection[TupleRow]):
         del timeout
         _shut(self)
 
-    async def execute(
-        self, query: Query, params: Params | None = None, *, prepare: bool | None = None, binary: bool = False
-    ) -> psycopg.AsyncCursor[TupleRow]:
+    async def execute(self, query: Any, *how: Any, **more: Any) -> psycopg.AsyncCursor[TupleRow]:
         """As psycopg's own; it shows in the trace of the request that asks."""
+        execute = cast("Callable[..., Awaitable[psycopg.AsyncCursor[TupleRow]]]", super().execute)
         span = sql.asking(query, self.info.dbname) if isinstance(query, str) else None
         if span is None:
-            return await super().execute(query, params, prepare=prepare, binary=binary)
+            return await execute(query, *how, **more)
         try:
-            return await super().execute(query, params, prepare=prepare, binary=binary)
+            return await execute(query, *how, **more)
         except BaseException as error:
             sql.failed(span, error)
             raise

@@ -29,6 +29,7 @@ from bookstore.service.database import Database
 from bookstore.service.health import Dependency
 from bookstore.service.schema import Schema
 from bookstore.service.tokens import service_headers
+from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Upstream
 
 NAME = "orders-worker"
@@ -49,7 +50,7 @@ def create_app(settings: WorkerSettings) -> Service:
     def link(name: str, url: str, concurrency: int, timeout: float) -> tuple[Upstream, Link]:
         # The pipeline's own limit comes first: a try that runs into it is one that the circuit learns of.
         upstream = Upstream(url, timeout=timeout * 2, idle_timeout=timeout * 2, max_connections=concurrency)
-        made = Link(name, upstream, concurrency=concurrency, timeout=timeout, sinks=[sink])
+        made = Link(name, upstream, concurrency=concurrency, timeout=timeout, sinks=[sink, span_events])
         sink.watch(made.pipeline)
         return upstream, made
 

@@ -89,21 +89,21 @@ def _spans(body: bytes) -> Iterator[ReceivedSpan]:
 
 
 def _span(body: bytes, resource: Attributes) -> ReceivedSpan:
-    one = dict(_fields(body))  # the last of each: all that is asked for here comes once
-    status = dict(_fields(one.get(15, b"")))
+    one: dict[int, Any] = dict(_fields(body))  # the last of each: all that is asked for here comes once
+    status: dict[int, Any] = dict(_fields(one.get(15, b"")))
     return ReceivedSpan(
         trace_id=one.get(1, b"").hex(),
         span_id=one.get(2, b"").hex(),
         tracestate=one.get(3, b"").decode(),
         parent_id=one.get(4, b"").hex(),
         name=one.get(5, b"").decode(),
-        kind=KINDS[one.get(6, 0)],
+        kind=KINDS[int(one.get(6, 0))],
         started=one.get(7, 0),
         ended=one.get(8, 0),
         attributes=_attributes(body, 9),
         events=[_event(each) for each in _all(body, 11)],
         links=[_link(each) for each in _all(body, 13)],
-        status=_STATUSES[status.get(3, 0)],
+        status=_STATUSES[int(status.get(3, 0))],
         resource=resource,
     )
 
