@@ -66,6 +66,8 @@ class Telemetry:
             await send(message)
 
         token = context.current.set(request)
+        if self._metrics and not quiet:
+            self._metrics.active += 1
         try:
             await self._app(scope, receive, send_with_ids)
         finally:
@@ -85,7 +87,8 @@ class Telemetry:
                     span.end()
                 seconds = (ended or perf_counter()) - started
                 if self._metrics:
-                    self._metrics.observe(handler, method, status, seconds)
+                    self._metrics.active -= 1
+                    self._metrics.observe(handler, method, status, seconds, span and span.exemplar)
                 if self._access_log:
                     self._access_log.write(
                         request,

@@ -64,6 +64,11 @@ class Span:
         """What a call made in this span carries."""
         return f"00-{self.trace_id}-{self.span_id}-01"
 
+    @property
+    def exemplar(self) -> dict[str, str]:
+        """By what a metric leads to its trace."""
+        return {"trace_id": self.trace_id}
+
     def child(self, name: str, kind: int) -> "Span":
         """A span within this one; it may outlast it."""
         return Span(
