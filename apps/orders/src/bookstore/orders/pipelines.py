@@ -56,7 +56,7 @@ async def promised(headers: Mapping[str, str]) -> AsyncGenerator[None]:
 
 
 class BooksPipelines:
-    """How books is called. There is one circuit: prices and stock come from the same processes.
+    """How books is called. There is one circuit: reservations and stock come from the same processes.
 
     Retries are for what was lost on the way, and only where asking twice does nothing twice: reading is such,
     and so is a reservation, which has a name of its own. A call that ran out of time isn't repeated: there is
@@ -73,10 +73,9 @@ class BooksPipelines:
             again = Retry(attempts=3, delay=backoff(0.05, cap=0.2, jitter="full"), on=(ConnectFailed, Broken))
             return Pipeline(name, *outer, again, self.breaker, places, Timeout(seconds), sinks=sinks)
 
-        self.prices = pipeline("books.prices", settings.books_timeout)
-        self.reservations = pipeline("books.reservations", settings.books_reserve_timeout)
+        self.reservations = pipeline("books.reservations", settings.books_timeout)
         self.stock = pipeline("books.stock", 0.5, Deadline(1.0))
-        self.all = (self.prices, self.reservations, self.stock)
+        self.all = (self.reservations, self.stock)
 
 
 def _verdict(outcome: Outcome[object]) -> Verdict:

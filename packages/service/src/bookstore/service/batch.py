@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from bookstore.service.context import current, recording
-from bookstore.service.tracing.span import Recording, shared
+from bookstore.service.context import RequestContext, current
+from bookstore.service.tracing.span import together
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -32,7 +32,7 @@ class Batch(Generic[K, V]):
         self._width = width
         self._most = most
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
-        self._recorded: list[Recording] = []
+        self._asking: list[RequestContext] = []
         self._running: set[asyncio.Task[None]] = set()
 
     async def load(self, key: K) -> V | None:
@@ -46,8 +46,8 @@ class Batch(Generic[K, V]):
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
             if len(self._running) < self._width:
                 self._start()
-        if span := recording():
-            self._recorded.append(span)
+        if request := current.get():
+            self._asking.append(request)
         # One reader that gives up must not take the answer away from the others.
         async with asyncio.timeout(self._patience):
             return await asyncio.shield(future)
@@ -64,8 +64,8 @@ class Batch(Generic[K, V]):
 
     async def _run(self) -> None:
         # The task starts one turn of the loop later: all that arrived in this turn travels along.
-        spans, self._recorded = self._recorded, []
-        current.set(shared(spans))
+        asking, self._asking = self._asking, []
+        current.set(together(asking))
         keys = list(self._waiting)[: self._most]
         if not keys:
             return

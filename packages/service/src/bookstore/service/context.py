@@ -26,7 +26,6 @@ class RequestContext:
 
     def __init__(self, request_id: str, trace_id: str = "", span_id: str = "", flags: str = "01") -> None:
         self.request_id = request_id
-        """Empty for work that is done for several requests at once."""
         self.trace_id = trace_id
         self.span_id = span_id
         self.parent_id = ""
@@ -104,7 +103,7 @@ def _sane_baggage(baggage: bytes) -> str:
 def outgoing_headers() -> list[tuple[str, str]]:
     """What a call to another service carries, so that both ends tell the same story."""
     context = current.get()
-    if context is None or not context.request_id:
+    if context is None:
         return []
     headers = [("x-request-id", context.request_id)]
     if context.trace_id:

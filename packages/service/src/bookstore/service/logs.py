@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         context = current.get()
-        if context is not None and context.request_id:
+        if context is not None:
             line["request_id"] = context.request_id
             if context.trace_id:
                 line["trace_id"] = context.trace_id

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 from bookstore.service import context
 from bookstore.service.access import AccessLog
 from bookstore.service.metrics import UNMATCHED, Metrics
-from bookstore.service.tracing import Tracer
+from bookstore.service.tracing import Span, Tracer
 from bookstore.service.tracing.http import safe_path, served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 _SERVER_ERROR = 500
 _ENDLESS = b"text/event-stream"
@@ -46,9 +46,9 @@ class Telemetry:
         started = perf_counter()
         tracer = self._tracer
         request = _begin(scope["headers"], traced=tracer is not None)
-        method: str = scope["method"]
         quiet = _is_quiet(scope["path"])
-        span = serving(tracer, request, method) if tracer and not quiet else None
+        if tracer and not quiet:
+            serving(tracer, request, scope["method"])
         own_headers = [(b"x-request-id", request.request_id.encode())]
         if request.trace_id:
             own_headers.append((b"x-trace-id", request.trace_id.encode()))
@@ -72,33 +72,37 @@ class Telemetry:
             await self._app(scope, receive, send_with_ids)
         finally:
             if not quiet:
-                route = cast("dict[str, Any]", scope).get("path_template") or ""
-                handler = route or UNMATCHED
-                if span:
-                    served(
-                        span,
-                        method,
-                        route=route,
-                        path=scope["path"],
-                        scheme=scope["scheme"],
-                        version=scope["http_version"],
-                        status=status,
-                    )
-                    span.end()
-                seconds = (ended or perf_counter()) - started
-                if self._metrics:
-                    self._metrics.active -= 1
-                    self._metrics.observe(handler, method, status, seconds, span and span.exemplar)
-                if self._access_log:
-                    self._access_log.write(
-                        request,
-                        method=method,
-                        handler=handler,
-                        path=safe_path(scope["path"]),
-                        status=status,
-                        seconds=seconds,
-                    )
+                self._tell(scope, request, status, (ended or perf_counter()) - started)
             context.current.reset(token)
+
+    def _tell(self, scope: "HTTPScope", request: context.RequestContext, status: int, seconds: float) -> None:
+        method, path = scope["method"], scope["path"]
+        route = cast("dict[str, Any]", scope).get("path_template") or ""
+        span = cast("Span | None", request.span)
+        if span:
+            served(
+                span,
+                method,
+                path=path,
+                scheme=scope["scheme"],
+                version=scope["http_version"],
+                route=route,
+                status=status,
+            )
+            span.end()
+        handler = route or UNMATCHED
+        if self._metrics:
+            self._metrics.active -= 1
+            self._metrics.observe(handler, method, status, seconds, span and span.exemplar)
+        if self._access_log:
+            self._access_log.write(
+                request,
+                method=method,
+                handler=handler,
+                path=safe_path(path),
+                status=status,
+                seconds=seconds,
+            )
 
 
 def _begin(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context.RequestContext:

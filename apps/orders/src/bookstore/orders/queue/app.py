@@ -16,7 +16,7 @@ from bookstore.orders.queue.lane import Lane, Work
 from bookstore.orders.queue.ledger import Ledger
 from bookstore.orders.queue.link import Link
 from bookstore.orders.queue.metrics import WorkerMetrics
-from bookstore.orders.queue.model import Job, Kind, Outcome
+from bookstore.orders.queue.model import STREAMS, Job, Kind, Outcome
 from bookstore.orders.queue.reconciliation import Reconciliation
 from bookstore.orders.queue.relay import Relay
 from bookstore.orders.queue.settings import WorkerSettings
@@ -33,7 +33,6 @@ from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Upstream
 
 NAME = "orders-worker"
-STREAMS: dict[Kind, str] = {"validate": "bookstore:validations", "settle": "bookstore:settlements"}
 _LATE_EVERY = 1.0
 _RECONCILE_EVERY = 5.0
 

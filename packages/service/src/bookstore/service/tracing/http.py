@@ -50,9 +50,9 @@ def served(span: Span, method: str, *, path: str, scheme: str, version: str, rou
         span.fail(str(status))
 
 
-def serving(tracer: Tracer, request: RequestContext, method: str) -> Span | None:
-    """Begin the span of a request that is served."""
-    return tracer.begin(request, method, SERVER)
+def serving(tracer: Tracer, request: RequestContext, method: str) -> None:
+    """Begin the span of a request that is served, if it is to be recorded."""
+    tracer.begin(request, method, SERVER)
 
 
 def calling(method: str, target: bytes, base_url: str, route: str | None, resends: int) -> Recording | None:

@@ -4,6 +4,8 @@ The span in which a message is made is the parent of its sending and of its firs
 it as well. Later deliveries are traces of their own, linked to the first: a trace doesn't last for days.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bookstore.service import context
@@ -19,14 +21,17 @@ if TYPE_CHECKING:
 _SYSTEM: Final = "redis"
 
 
-def making(queue: str) -> Recording | None:
-    """Begin the span in which a message is made; what is kept with the message is its `traceparent`."""
-    parent = context.recording()
-    if parent is None:
-        return None
-    span = parent.child(f"create {queue}", PRODUCER)
-    _describe(span, queue, "create")
-    return span
+@contextmanager
+def making(queue: str) -> Generator[str | None]:
+    """A block in which a message is made; gives the `traceparent` to keep with it, if there is one."""
+    request, parent = context.current.get(), context.recording()
+    if request is None or parent is None:
+        traced = request is not None and request.trace_id
+        yield dict(context.outgoing_headers())["traceparent"] if traced else None
+        return
+    with parent.child(f"create {queue}", PRODUCER) as span:
+        _describe(span, queue, "create")
+        yield span.traceparent
 
 
 def sent(queue: str, message_id: int, made_in: str | None, *, together: int) -> None:

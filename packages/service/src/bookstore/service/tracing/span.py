@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from time import time_ns
 from typing import Final, Self, TypeAlias
 
@@ -10,6 +11,7 @@ from bookstore.service.otlp import encode
 from bookstore.service.otlp.encode import Value
 
 _MOST_EVENTS: Final = 32
+_SEVERAL: Final = 2
 _NOTHING: Final[Mapping[str, Value]] = {}
 
 
@@ -195,15 +197,23 @@ class Shared:
         for span in self._spans:
             span.end()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        for span in self._spans:
+            span.__exit__(kind, error, trace)
+
 
 Recording: TypeAlias = Span | Shared
 """What a request may have if it is recorded."""
 
 
-def shared(spans: Sequence[Recording]) -> RequestContext | None:
-    """What work is done in that is done for all of these at once."""
-    if not spans:
-        return None
-    request = RequestContext(request_id="")
-    request.span = spans[0] if len(spans) == 1 else Shared(spans)
-    return request
+def together(requests: Sequence[RequestContext]) -> RequestContext | None:
+    """Whose work it is that is done for all of these at once: the first's by name, and recorded in each."""
+    if len(requests) < _SEVERAL:
+        return next(iter(requests), None)
+    first = copy(requests[0])
+    spans = [request.span for request in requests if request.span]
+    first.span = Shared(spans) if spans else None
+    return first
