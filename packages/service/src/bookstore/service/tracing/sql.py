@@ -17,6 +17,7 @@ _WRITES: Final = re.compile(
 )
 _READS: Final = re.compile(r"\bFROM\s+(\w+)", re.IGNORECASE)
 _NAMED: Final = re.compile(r"(\w+)(?:\s*\([^()]*\))?\s+AS\s+(?:MATERIALIZED\s+)?\(", re.IGNORECASE)
+_LITERALS: Final = re.compile(r"'[^']*'")
 _NO_TABLES: Final = frozenset({"unnest", "lateral", "select", "of", "skip", "nowait", "set"})
 _MOST_TABLES: Final = 6
 
@@ -59,6 +60,7 @@ def _told(query: str, database: str) -> tuple[str, bytes]:
 
 def summary(query: str) -> tuple[str, tuple[str, ...]]:
     """What a statement does, and to which tables: what it writes, else what it reads."""
+    query = _LITERALS.sub("''", query)
     named = {match[1].lower() for match in _NAMED.finditer(query)}
     writes = [tuple(part for part in match.groups() if part) for match in _WRITES.finditer(query)]
     writes = [(verb.upper(), table) for verb, table in writes if table.lower() not in _NO_TABLES | named]
