@@ -34,11 +34,12 @@ class Bookstore:
         """The command line, with this very interpreter."""
         return [sys.executable, "-m", "bookstore.lab", *words]
 
-    def run(self, *words):
+    def run(self, *words, typed=None):
         """Run a verb to its end."""
         return subprocess.run(
             self.command(*words),
             env=self.environment,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=100,

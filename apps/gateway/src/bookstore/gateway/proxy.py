@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 
-from bookstore.gateway.client import Client, ClientGone
+from bookstore.gateway.client import Client, ClientGone, Watch
 from bookstore.gateway.gateway import Gateway
 from bookstore.gateway.head import Head, read_head
 from bookstore.gateway.headers import to_client, to_service
@@ -46,6 +46,7 @@ class Proxy:
         self._own = own
         self._gateway = gateway
         self._leaving = leaving
+        self._watch = Watch()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one request: find its route, ask whether it may, pass it on."""
@@ -98,7 +99,7 @@ class Proxy:
             if not decision.allowed:
                 raise refusal(decision)
         method: str = request["method"]
-        client = Client(receive, head.length, rule.max_body, rule.timeout.idle)
+        client = Client(receive, head.length, rule.max_body, rule.timeout.idle, self._watch)
         may_repeat = repeatable(method, keyed=head.keyed)
         body = await client.body(keep=REPLAYABLE if may_repeat else 0)
         query: bytes = request["query_string"]

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -17,6 +18,9 @@ MAX_HEAD = 65_536
 HIGH_WATER, LOW_WATER = 262_144, 65_536
 """Bytes of a body that wait here unread before the socket is left alone, and until it is read again."""
 
+_TICK = 0.001
+"""Seconds by which a timer may ring early."""
+
 
 class Connection(asyncio.Protocol):
     """Writes requests, takes answers apart. Whoever waits does so on `head`, `chunk` or `drained`."""
@@ -30,6 +34,9 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._drain: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings = 0.0
+        self._due = inf
+        self._overdue = ""
         self._error: BaseException | None = None
         self.closed = False
         self.idle_since = 0.0
@@ -100,10 +107,18 @@ class Connection(asyncio.Protocol):
         return chunk
 
     def limit(self, seconds: float | None, what: str = "did not answer") -> None:
-        """Fail with `TimedOut` after `seconds`; None takes the limit off."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None if seconds is None else self._loop.call_later(seconds, self._expire, what)
+        """Fail with `TimedOut` after `seconds`; None takes the limit off.
+
+        A timer costs more than a look at the clock, so one that is set already is left to ring, and then finds
+        out whether there is still a reason for it.
+        """
+        if seconds is None:
+            self._due = inf
+            return
+        self._due = due = self._loop.time() + seconds
+        self._overdue = what
+        if self._timer is None or self._rings > due:
+            self._set_timer(seconds)
 
     def fail(self, error: BaseException) -> None:
         """Close at once; whoever waits gets `error`."""
@@ -147,6 +162,20 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _set_timer(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings = self._due
+        self._timer = self._loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        left = self._due - self._loop.time()
+        if left <= _TICK:
+            self._expire(self._overdue)
+        elif left < inf:
+            self._set_timer(left)
+
     def _expire(self, what: str) -> None:
         self.fail(TimedOut(f"{self._name} {what} in time"))
 
@@ -189,7 +218,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is closed, with or without an error."""
         self.closed = True
-        self.limit(None)
+        if self._timer is not None:
+            self._timer.cancel()
         if not self.complete:
             if self.started and not self._framed and exc is None and self._error is None:
                 self.complete = True  # a body without a length ends with its connection
