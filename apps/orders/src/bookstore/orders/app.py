@@ -12,8 +12,9 @@ from bookstore.orders.events.feed import Feed
 from bookstore.orders.events.store import EventStore
 from bookstore.orders.idempotency.store import KeyStore
 from bookstore.orders.idempotency.sweep import sweeping
-from bookstore.orders.pipelines import BooksPipelines, onward
+from bookstore.orders.pipelines import ANSWER, BooksPipelines, onward
 from bookstore.orders.placing import Placing
+from bookstore.orders.promise import promising
 from bookstore.orders.queue import api as queue_api
 from bookstore.orders.queue.backlog import Backlog
 from bookstore.orders.queue.desk import Desk
@@ -91,6 +92,7 @@ def create_app(settings: OrdersSettings) -> Service:
             lambda: placing,
         ],
         access=access_with(settings, keys),
+        front=promising(ANSWER),
         queue=backlog.health,
     )
     service.metrics.registry.register(numbers)

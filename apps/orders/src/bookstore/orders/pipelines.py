@@ -31,6 +31,9 @@ from bookstore.service.upstream import Broken, ConnectFailed
 PROMISE = Deadline(1.7, name="promise")
 """All that a request does; what is left up to two seconds is for a busy machine and the way back."""
 
+ANSWER = 1.8
+"""Seconds in which the answer to any request begins, whatever its route adds up."""
+
 _SERVER_ERROR = 500
 
 

@@ -16,7 +16,15 @@ class Batch(Generic[K, V]):
 
     A read never joins a query that was sent before it arrived, so what it sees is at least as new as its
     own call. The first read of a quiet moment goes out at once; those that come while `width` queries
-    are under way wait for the next. No timer is involved: the batch is as large as the load makes it.
+    are under way wait for the next. The batch is as large as the load makes it.
+
+    Args:
+        fetch: Asks for all of these keys, and gives the values of those that there are.
+        width: How many queries may be under way.
+        most: How many reads may travel in one.
+        patience: Seconds that one read may take.
+        linger: Seconds that a query which follows another waits for company: worth it where a query costs
+            far more than a read's part in it.
     """
 
     def __init__(
@@ -26,11 +34,13 @@ class Batch(Generic[K, V]):
         width: int = 2,
         most: int = 100,
         patience: float = 1.8,
+        linger: float = 0.0,
     ) -> None:
         self._fetch = fetch
         self._patience = patience
         self._width = width
         self._most = most
+        self._linger = linger
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
         self._asking: list[RequestContext] = []
         self._running: set[asyncio.Task[None]] = set()
@@ -52,17 +62,19 @@ class Batch(Generic[K, V]):
         async with asyncio.timeout(self._patience):
             return await asyncio.shield(future)
 
-    def _start(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._run())
+    def _start(self, linger: float = 0.0) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(linger))
         self._running.add(task)
         task.add_done_callback(self._next)
 
     def _next(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
         if self._waiting:
-            self._start()
+            self._start(self._linger)
 
-    async def _run(self) -> None:
+    async def _run(self, linger: float) -> None:
+        if linger:
+            await asyncio.sleep(linger)
         # The task starts one turn of the loop later: all that arrived in this turn travels along.
         asking, self._asking = self._asking, []
         current.set(together(asking))

@@ -99,14 +99,14 @@ async def _hold(
     """
     lines = [(name, *line) for name, asked in wanted.items() for line in asked.items()]
     cursor = await connection.execute(
-        "WITH line AS MATERIALIZED ("
+        "WITH line AS MATERIALIZED ("  # noqa: S608 - `skip` is a word of ours
         "  SELECT * FROM unnest(%s::text[], %s::bigint[], %s::integer[]) AS l (name, book_id, quantity)),"
         " fresh AS MATERIALIZED ("
         "  SELECT * FROM line WHERE NOT EXISTS (SELECT FROM reservations r WHERE r.id = line.name)),"
         " free AS MATERIALIZED ("
         "  SELECT id, on_hand - reserved AS free, title, author, price FROM books"
         "  WHERE id = ANY(ARRAY(SELECT book_id FROM fresh)) AND active"
-        f" ORDER BY id FOR NO KEY UPDATE {skip}),"
+        f"  ORDER BY id FOR NO KEY UPDATE {skip}),"
         " enough AS ("
         "  SELECT book_id FROM fresh JOIN free ON free.id = book_id"
         "  GROUP BY book_id, free.free HAVING sum(quantity) <= free.free),"
