@@ -1,7 +1,7 @@
 """The tools that look on: Prometheus, Jaeger and Grafana, if they are installed. Nothing waits for them.
 
-They are other people's programs, found on the machine and started with what `bookstore.lab.observe` says, with
-the ports that this system has got. One that doesn't start is told of, and the system goes on without it.
+They are other people's programs, found on the machine and started with what `bookstore.lab.observe` says, and
+with the ports that this system has got. One that doesn't start is told of, and the system goes on without it.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Service:
         return self.named(self.name)
 
     def named(self, name: str) -> list[str]:
-        """What instances of it, or of a door of it, are called. A store or a tool is alone, and has no number."""
+        """What instances of it, or of a door of it, are called. A store or a tool is alone: no number."""
         return numbered(name, self.replicas) if self.kind == "app" else [name]
 
 

@@ -126,17 +126,14 @@ RESILIENCE = Board(
         ),
         Panel(
             title="Cache of books",
-            says="The share of reads that the cache had an answer for.",
-            queries=(
+            says="Reads a second: answered by it, not in it, and past it because it was away.",
+            queries=tuple(
                 Query(
-                    f"sum by (kind) (rate(bookstore_cache_hits_total[{RATE}])) / ("
-                    f"sum by (kind) (rate(bookstore_cache_hits_total[{RATE}]))"
-                    f" + sum by (kind) (rate(bookstore_cache_misses_total[{RATE}]))"
-                    f" + sum by (kind) (rate(bookstore_cache_bypasses_total[{RATE}])))",
-                    "{{kind}}",
-                ),
+                    f"sum by (kind) (rate(bookstore_cache_{result}_total[{RATE}]))", f"{{{{kind}}}} {result}"
+                )
+                for result in ("hits", "misses", "bypasses")
             ),
-            unit="percentunit",
+            unit="ops",
         ),
     ),
 )
