@@ -28,8 +28,8 @@ EXPRESSIONS = [
     *(each.ratio("5m") for each in slo.SLOS),
 ]
 WORDS = {
-    "and", "avg_over_time", "by", "changes", "count", "histogram_quantile", "increase", "max", "min", "on", "or",
-    "rate", "sum", "time", "topk", "vector", "without",
+    "and", "avg_over_time", "by", "changes", "clamp_min", "count", "histogram_quantile", "increase", "max",
+    "min", "on", "or", "rate", "sum", "time", "topk", "vector", "without",
 }  # fmt: skip
 """Of PromQL, as far as it is used."""
 

@@ -67,11 +67,11 @@ class Slo:
         return f'{{sloth_id="{self.id}"}}'
 
     def ratio(self, window: str) -> str:
-        """The share of bad events over a time."""
+        """The share of bad events over a time; nothing where nothing happened: an average needs numbers."""
         total = f"sum(rate({self.total}[{window}]))"
         if self.bad:
-            return f"sum(rate({self.bad}[{window}])) / {total}"
-        return f"1 - sum(rate({self.good}[{window}])) / {total}"
+            return f"sum(rate({self.bad}[{window}])) / {total} >= 0"
+        return f"clamp_min(1 - sum(rate({self.good}[{window}])) / {total}, 0) >= 0"
 
 
 def _availability(service: str, objective: str) -> Slo:
