@@ -35,6 +35,9 @@ ELSEWHERE = {
     "uv run pytest tests/test_workspace.py tests/test_imports.py": "part of this very run",
     "uv run ruff check --fix": "changes files; a plain .ci/run runs it without --fix",
     "uv run ruff format": "changes files; a plain .ci/run runs it with --check",
+    "uv run python -m bookstore.lab.observe otel": "changes files; tests/test_observe.py compares them",
+    "uv run python -m bookstore.lab.observe otel docs/metrics.md": "as above, the table too",
+    ".ci/run observe": "a job of the workflow; needs a Prometheus",
     "uv lock": "changes a file; tests/test_workspace.py runs it with --check",
 }
 """Commands that aren't run here, each with the reason."""

@@ -59,7 +59,7 @@ class GatewayCollector(Collector):
         retries = {(name, outcome): 0 for name in groups for outcome in ("sent", "over_budget")}
         yield _counter(
             "bookstore_retry_attempts",
-            "Requests that were to be sent again.",
+            "Calls that were to be tried again.",
             ("dependency", "outcome"),
             {**retries, **tally.retries},
         )
@@ -71,7 +71,7 @@ class GatewayCollector(Collector):
         )
         yield _counter(
             "bookstore_bulkhead_rejected",
-            "Requests refused because a service had as many as it may.",
+            "Calls refused because all places were taken.",
             ("dependency",),
             {(name,): tally.full[name] for name in groups},
         )
@@ -90,13 +90,13 @@ class GatewayCollector(Collector):
 
     def _services(self) -> Iterable[Metric]:
         state = GaugeMetricFamily(
-            "bookstore_breaker_state", "1 for the state of a circuit.", labels=("dependency", "state")
+            "bookstore_breaker_state", "1 for the state that a circuit is in.", labels=("dependency", "state")
         )
         rejected = CounterMetricFamily(
-            "bookstore_breaker_rejected", "Requests refused by an open circuit.", labels=("dependency",)
+            "bookstore_breaker_rejected", "Calls refused by an open circuit.", labels=("dependency",)
         )
         running = GaugeMetricFamily(
-            "bookstore_bulkhead_in_flight", "Requests under way.", labels=("dependency",)
+            "bookstore_bulkhead_in_flight", "Calls under way.", labels=("dependency",)
         )
         for name, group in self._gateway.snapshot.groups.items():
             now = group.breaker.snapshot()
