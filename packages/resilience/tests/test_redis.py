@@ -1,8 +1,6 @@
-"""Limits in a real Redis, by several processes at once, in real time."""
+"""Limits in a real Redis, in real time."""
 
 import asyncio
-import sys
-from collections import Counter
 
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -81,7 +79,7 @@ async def test_a_key_always_has_a_time_to_live(redis, algorithm, limits):
         await limiter.try_acquire()
         if n % 10 == 0:
             (key,) = await redis.keys("*")
-            assert 1 <= await redis.pttl(key) <= 1100
+            assert await redis.pttl(key) in {-2, *range(1101)}  # -2: over by now; -1 would be for ever
     while await redis.keys("*"):
         pass
 
@@ -299,63 +297,6 @@ async def test_an_idle_lease_is_over_in_time(limits):
     await asyncio.sleep(0.15)
     assert (await limiter.try_acquire()).remaining == 8  # a new lease: the ten left of the first are gone
     await store.aclose()
-
-
-WORKER = """
-import asyncio, sys, time
-from redis.asyncio import Redis
-from bookstore.resilience.quota import Quota
-from bookstore.resilience.ratelimit import RateLimit
-from bookstore.resilience.redis import RedisLimits
-
-async def main(url, seconds, tasks, lease, algorithm):
-    redis = Redis.from_url(url)
-    store = RedisLimits(redis, lease=lease, timeout=5.0)
-    limiter = RateLimit(Quota(100, per=1.0, burst=100, algorithm=algorithm), store=store)
-    await redis.ping()
-    print("ready", flush=True)
-    begin = float(sys.stdin.readline())
-    await asyncio.sleep(begin - time.time())
-    allowed = asked = 0
-
-    async def ask():
-        nonlocal allowed, asked
-        while time.time() < begin + seconds:
-            decision = await limiter.try_acquire("shared")
-            asked += 1
-            allowed += decision.allowed
-            await asyncio.sleep(0.02 if decision.allowed else min(0.05, decision.retry_after + 0.002))
-
-    await asyncio.gather(*(ask() for _ in range(tasks)))
-    print(allowed, asked)
-    await store.aclose()
-    await redis.aclose()
-
-url, seconds, tasks, lease, algorithm = sys.argv[1:]
-asyncio.run(main(url, float(seconds), int(tasks), int(lease), algorithm))
-"""
-
-
-@pytest.mark.parametrize(
-    ("lease", "algorithm", "most"), [(0, "gcra", 300), (0, "sliding_log", 200), (10, "gcra", 300 + 40)]
-)
-@pytest.mark.usefixtures("redis")
-async def test_several_processes_share_one_quota(redis_url, lease, algorithm, most):
-    pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-c", WORKER, redis_url, "2", "20", str(lease), algorithm]
-    workers = [await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe) for _ in range(4)]
-    for worker in workers:
-        assert await worker.stdout.readline() == b"ready\n"
-    begin = f"{SYSTEM.wall() + 0.2}\n".encode()
-    printed = [(await worker.communicate(begin))[0].split() for worker in workers]
-    counts = Counter()
-    for allowed, asked in printed:
-        counts["allowed"] += int(allowed)
-        counts["asked"] += int(asked)
-    assert counts["asked"] > counts["allowed"]
-    assert (
-        most - 100 - 4 * lease <= counts["allowed"] <= most + 3
-    )  # the last ones began within the two seconds
 
 
 async def test_algorithms_and_near_quotas_never_share_a_key(limits):
