@@ -1,4 +1,4 @@
-"""What traces cost: books and the gateway with traces off, at 10 % and 100 %, and with a receiver that is away.
+"""What traces cost books and the gateway: off, at 10 %, at 100 %, and with a receiver that is away.
 
     uv run python bench/telemetry.py [--seconds 4] [--rounds 5] [--connections 32] [--only books|gateway|span]
 

@@ -98,6 +98,17 @@ async def test_what_ends_badly(traced, told, asked, name, ending):
     assert "secret detail" not in str(span)
 
 
+async def test_what_became_of_spans_is_counted(traced, told):
+    await _told(told, 1, (await traced.get("/whoami")).headers["x-trace-id"])
+    for _ in range(100):
+        text = (await traced.get("/metrics")).text
+        if 'bookstore_spans_total{outcome="sent"} 1.0' in text:  # it is counted after it was taken
+            break
+        await asyncio.sleep(0.05)
+    assert 'bookstore_spans_total{outcome="sent"} 1.0' in text
+    assert 'bookstore_spans_total{outcome="dropped"} 0.0' in text
+
+
 @pytest.mark.parametrize("quiet", ["/health", "/health/live", "/health/ready", "/metrics"])
 async def test_who_only_looks_leaves_no_trace(traced, told, receiver, quiet):
     trace_id = (await traced.get(quiet)).headers["x-trace-id"]

@@ -23,6 +23,7 @@ from bookstore.service.settings import Settings
 from bookstore.service.telemetry import Telemetry
 from bookstore.service.tokens import Access
 from bookstore.service.tracing import Tracer
+from bookstore.service.tracing.metrics import SpanMetrics
 from bookstore.service.unread import closing_unread
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Service:
         self.tracer = (
             None if settings.otel_sdk_disabled else Tracer(name, version, self.instance, settings.otel)
         )
+        self.metrics.registry.register(SpanMetrics(self.tracer))
         self._lifespan = lifespan
 
         card = WhoAmI(

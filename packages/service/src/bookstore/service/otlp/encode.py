@@ -27,7 +27,6 @@ _FLAGS_OF_A_CALLER: Final = b"\x85\x01\x01\x03\x00\x00"
 _TIMES: Final = struct.Struct("<BQBQ").pack
 _TIME: Final = struct.Struct("<BQ").pack
 _DOUBLE: Final = struct.Struct("<Bd").pack
-_ONE_BYTE: Final = 0x80
 
 
 def span(
@@ -63,7 +62,7 @@ def span(
         status,
         _FLAGS_OF_A_CALLER if of_caller else _FLAGS_OF_OURS,
     ))  # fmt: skip
-    return b"\x12" + _varint(len(body)) + body
+    return _field(b"\x12", body)
 
 
 @lru_cache(maxsize=4096, typed=True)
@@ -127,15 +126,21 @@ _named = lru_cache(maxsize=2048)(_text)
 
 
 def _field(field: bytes, body: bytes) -> bytes:
-    return field + _varint(len(body)) + body
+    size = len(body)
+    return field + (_SHORT[size] if size < _SHORT_ENDS else _varint(size)) + body
 
 
 def _varint(number: int) -> bytes:
-    if number < _ONE_BYTE:
-        return number.to_bytes(1, "little")
     parts = bytearray()
-    while number >= _ONE_BYTE:
-        parts.append(number & 0x7F | 0x80)
+    while number >= _MORE:
+        parts.append(number & 0x7F | _MORE)
         number >>= 7
     parts.append(number)
     return bytes(parts)
+
+
+_MORE: Final = 0x80
+"""Says that the number goes on."""
+_SHORT_ENDS: Final = 2048
+_SHORT: Final = tuple(_varint(number) for number in range(_SHORT_ENDS))
+"""The lengths that nearly everything has."""

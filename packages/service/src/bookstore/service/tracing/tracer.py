@@ -17,7 +17,8 @@ from bookstore.service.tracing.span import Span
 
 logger = logging.getLogger(__name__)
 
-_SAMPLED: Final = 1
+_ODD: Final = "13579bdf"
+"""The digits in which the flag "sampled" is set."""
 _SCOPE: Final = "bookstore.service"
 _MOST_TOLD: Final = 20
 
@@ -59,10 +60,10 @@ class Tracer:
 
         What has a parent, or links to what was before it, goes by what was decided there.
         """
-        flags = int(request.flags, 16)
-        decided = bool(flags & _SAMPLED) if request.parent_id or links else None
+        decided = request.flags[-1] in _ODD if request.parent_id or links else None
         sampled = self._sampler(request.trace_id, decided)
-        request.flags = f"{flags | _SAMPLED if sampled else flags & ~_SAMPLED:02x}"
+        if sampled is not decided:
+            request.flags = "01" if sampled else "00"
         if not sampled or self.exporter is None:
             return None
         span = Span(
