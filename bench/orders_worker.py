@@ -179,8 +179,9 @@ def bloat(database):
     """What the tables that the worker writes to are made of, after all that was done to them."""
     database.execute("SELECT pg_stat_force_next_flush()")
     rows = database.execute(
-        "SELECT relname, n_live_tup, n_dead_tup, 100 * n_tup_hot_upd / greatest(n_tup_upd, 1), autovacuum_count,"
-        " pg_relation_size(relid) / 1024, pg_indexes_size(relid) / 1024 FROM pg_stat_user_tables"
+        "SELECT relname, n_live_tup, n_dead_tup, 100 * n_tup_hot_upd / greatest(n_tup_upd, 1),"
+        " autovacuum_count, pg_relation_size(relid) / 1024, pg_indexes_size(relid) / 1024"
+        " FROM pg_stat_user_tables"
         " WHERE relname IN ('ledger', 'orders', 'order_events') ORDER BY relname"
     ).fetchall()
     print(f"{'table':14}{'rows':>9}{'dead':>9}{'HOT %':>7}{'vacuums':>9}{'kB':>9}{'indexes kB':>12}")
