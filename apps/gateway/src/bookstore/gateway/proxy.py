@@ -18,7 +18,7 @@ from bookstore.gateway.upstreams import Call, Delivery, NoTarget
 from bookstore.gateway.upstreams.retry import REPLAYABLE, repeatable
 from bookstore.resilience import BulkheadFull, CircuitOpen
 from bookstore.service.problem import Problem, send_problem
-from bookstore.service.upstream import ConnectFailed, Header, TimedOut, UpstreamError
+from bookstore.service.upstream import ConnectFailed, Header, StreamedAnswer, TimedOut, UpstreamError
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
@@ -130,12 +130,9 @@ async def _pass(entry: Entry, call: Call, client: Client, send: "Send", told: li
             )
             started = True
             await send({"type": "http.response.start", "status": answer.status, "headers": [*headers, *told]})
-            last = b""
-            async for chunk in answer:
-                if answer.ended:
-                    last = chunk
-                    break
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            last = answer.whole()
+            if last is None:
+                last = await _all_but_the_last(answer, send)
             await send({"type": "http.response.body", "body": last, "more_body": False})
     except asyncio.CancelledError:
         if not client.gone:
@@ -149,6 +146,15 @@ async def _pass(entry: Entry, call: Call, client: Client, send: "Send", told: li
         raise error if isinstance(error, Problem) else _problem(entry.group.name, error) from error
     finally:
         client.leave()
+
+
+async def _all_but_the_last(answer: StreamedAnswer, send: "Send") -> bytes:
+    """Send the pieces as they come; gives the one that ends the answer."""
+    async for chunk in answer:
+        if answer.ended:
+            return chunk
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    return b""
 
 
 class _Answered(Exception):

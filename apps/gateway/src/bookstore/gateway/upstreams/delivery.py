@@ -42,11 +42,11 @@ class Call:
     route: str = ""
     """What it is called in traces."""
     started: float = field(default_factory=monotonic)
+    streams: bool = field(init=False)
+    """Whether its body still comes."""
 
-    @property
-    def streams(self) -> bool:
-        """Whether its body still comes."""
-        return not (self.body is None or isinstance(self.body, bytes))
+    def __post_init__(self) -> None:
+        self.streams = not (self.body is None or isinstance(self.body, bytes))
 
 
 class Delivery:

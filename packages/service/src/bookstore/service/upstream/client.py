@@ -206,6 +206,10 @@ class StreamedAnswer:
         """The first header of that (lower-case) name."""
         return _first(self.headers, name)
 
+    def whole(self) -> bytes | None:
+        """What is left of the body, if it is there already and in one piece: most answers are short."""
+        return self._connection.whole()
+
     @property
     def ended(self) -> bool:
         """Whether all of the body has been given."""

@@ -106,10 +106,18 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return chunk
 
+    def whole(self) -> bytes | None:
+        """What is left of the body, if all of it is there and in one piece; else None."""
+        if not self.complete or self._paused or len(self._chunks) > 1:
+            return None
+        chunk = self._chunks.popleft() if self._chunks else b""
+        self._held = 0
+        return chunk
+
     def limit(self, seconds: float | None, what: str = "did not answer") -> None:
         """Fail with `TimedOut` after `seconds`; None takes the limit off.
 
-        A timer costs more than a look at the clock, so one that is set already is left to ring, and then finds
+        A timer costs more than a look at the clock: one that is set already is left to ring, and then finds
         out whether there is still a reason for it.
         """
         if seconds is None:
@@ -201,8 +209,12 @@ class Connection(asyncio.Protocol):
             self._sound = False
             if not self.complete:
                 self.fail(Broken(f"{self._name} sent what is no HTTP answer: {error}"))
+            else:
+                self._wake()
             return
-        if not self.started and self._came > MAX_HEAD:
+        if self.started:
+            self._wake()
+        elif self._came > MAX_HEAD:
             self.fail(Broken(f"{self._name} sent a head of more than {MAX_HEAD} bytes"))
 
     def pause_writing(self) -> None:
@@ -259,7 +271,6 @@ class Connection(asyncio.Protocol):
             self._end(self._parser.should_keep_alive())
             # The parser would wait for the body that a HEAD's answer announces.
             self._parser = httptools.HttpResponseParser(self)
-        self._wake()
 
     def on_body(self, body: bytes) -> None:
         """llhttp: a piece of the body, without its framing."""
@@ -271,7 +282,6 @@ class Connection(asyncio.Protocol):
         if self._held >= HIGH_WATER and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
 
     def on_message_begin(self) -> None:
         """llhttp: an answer begins."""
@@ -286,7 +296,6 @@ class Connection(asyncio.Protocol):
             self.headers = []  # 1xx: the answer itself is still to come
             return
         self._end(self._parser.should_keep_alive())
-        self._wake()
 
     def _end(self, sound: bool) -> None:  # noqa: FBT001
         self.complete = True
