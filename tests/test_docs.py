@@ -22,7 +22,9 @@ from bookstore.stores.ports import any_free
 from bookstore.supplier.settings import SupplierSettings
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md")})
+DOCUMENTS = sorted(
+    {*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md"), ROOT / "otel/README.md"}
+)
 BLOCK = re.compile(r"^```(sh|bash|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 ELSEWHERE = {
