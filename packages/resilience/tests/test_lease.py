@@ -89,6 +89,14 @@ async def test_who_is_cancelled_after_it_was_its_turn_leaves_it_to_the_others(li
     assert (second.cancelled(), pool.held(10.0)) == (True, 3)
 
 
+async def test_who_was_cancelled_needs_no_answer_when_there_is_none(line):
+    pool, (first, second, third) = line
+    second.cancel()
+    await asyncio.sleep(0)
+    pool.fail()
+    assert (await first, await third, pool.waiting) == (None, None, 0)
+
+
 @pytest.mark.parametrize("answered", [False, True])
 async def test_who_is_cancelled_after_a_refusal_leaves_nothing(line, answered):
     pool, (first, second, third) = line
