@@ -26,6 +26,7 @@ _REQUEST_DROPS = _ONE_CONNECTION | {
     b"x-trace-id",
     b"traceparent",
     b"tracestate",
+    b"baggage",
     # Only we say who asks and how long there is.
     b"forwarded",
     b"x-real-ip",

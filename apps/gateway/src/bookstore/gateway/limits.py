@@ -18,6 +18,7 @@ from bookstore.resilience.policy import Scope
 from bookstore.resilience.redis import RedisLimits
 from bookstore.service.problem import Problem
 from bookstore.service.redis import connect
+from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Header
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ def _standing(name: str, quota: int, seconds: int) -> tuple[Header, ...]:
 
 def refusal(decision: Decision) -> Problem:
     """What one is answered who has sent too many."""
+    span_events(Event("rejected", "ratelimit", "limits", detail={"retry_after": decision.retry_after}))
     return Problem(
         429,
         "rate-limit-exceeded",

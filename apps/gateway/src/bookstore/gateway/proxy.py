@@ -113,6 +113,7 @@ class Proxy:
             timeout=rule.timeout,
             retry=rule.retry,
             repeatable=may_repeat,
+            route=rule.prefix,
         )
         await _pass(entry, call, client, send, told)
 

@@ -39,6 +39,8 @@ class Call:
     retry: model.Retry
     repeatable: bool
     """Whether sending it twice does what sending it once does."""
+    route: str = ""
+    """What it is called in traces."""
     started: float = field(default_factory=monotonic)
     streams: bool = field(init=False)
     """Whether its body still comes."""
@@ -157,6 +159,8 @@ class Delivery:
                 timeout=min(call.timeout.attempt, left),
                 connect_timeout=call.timeout.connect,
                 idle_timeout=call.timeout.idle,
+                route=call.route,
+                resends=self.attempts - 1,
             )
             answer = await self._exchange.__aenter__()
         except UpstreamError as error:
