@@ -3,9 +3,10 @@
     uv run python bench/gateway.py [--seconds 5] [--rounds 3] [--connections 32] [--without fastapi]
 
 The gateway does all that it does in earnest: it verifies a token, counts on a shared Redis, asks breaker and
-bulkhead, balances over two targets, and records one trace in ten. nginx and FastAPI pass on, and nothing else.
-The peers are measured in turns; the table shows medians. Needs `wrk`. nginx is Debian's; without it that line is
-left out, and the service behind is Granian. FastAPI and httpx are fetched by uv for the measurement alone.
+bulkhead, balances over two targets, and records one trace in ten. nginx and FastAPI pass on, and nothing
+else. The peers are measured in turns; the table shows medians. Needs `wrk`. nginx is Debian's; without it
+that line is left out, and the service behind is Granian. FastAPI and httpx are fetched by uv for the
+measurement alone.
 """
 
 import argparse
