@@ -15,7 +15,6 @@ from bookstore.contracts.problems import NAMESPACE
 from bookstore.contracts.values import Price, Text, decoder
 from bookstore.orders.model import Book
 from bookstore.resilience.deadline import current_deadline, forget_deadline
-from bookstore.service import context
 from bookstore.service.batch import Batch
 from bookstore.service.problem import RETRY_AFTER, Problem
 from bookstore.service.upstream import Header, Upstream
@@ -54,8 +53,6 @@ class _Asked(msgspec.Struct, eq=False):
     wanted: Mapping[int, int]
     until: float
     """When nobody waits for it any more, in the loop's time."""
-    request: context.RequestContext | None
-    """The request that it is part of; a call goes out in the name of its first."""
 
 
 class _Item(msgspec.Struct):
@@ -127,7 +124,7 @@ class Holding:
         now = asyncio.get_running_loop().time()
         deadline = current_deadline()
         left = min(self._upstream.timeout, deadline.remaining()) if deadline else self._upstream.timeout
-        asked = _Asked(reservation_id, wanted, now + left, context.current.get())
+        asked = _Asked(reservation_id, wanted, now + left)
         try:
             outcome = await self._calls.load(asked)
         finally:
@@ -144,7 +141,6 @@ class Holding:
         asked = [each for each in waiting if each.until > now]
         if not asked:
             return {}
-        context.current.set(asked[0].request)
         left = max(each.until for each in asked) - now
         question = _Question(
             [_Wanted(each.reservation_id, [_Item(*item) for item in each.wanted.items()]) for each in asked]

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from bookstore.service.context import RequestContext, current
+from bookstore.service.tracing.span import together
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -39,6 +42,7 @@ class Batch(Generic[K, V]):
         self._most = most
         self._linger = linger
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._asking: list[RequestContext] = []
         self._running: set[asyncio.Task[None]] = set()
 
     async def load(self, key: K) -> V | None:
@@ -52,6 +56,8 @@ class Batch(Generic[K, V]):
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
             if len(self._running) < self._width:
                 self._start()
+        if request := current.get():
+            self._asking.append(request)
         # One reader that gives up must not take the answer away from the others.
         async with asyncio.timeout(self._patience):
             return await asyncio.shield(future)
@@ -70,6 +76,8 @@ class Batch(Generic[K, V]):
         if linger:
             await asyncio.sleep(linger)
         # The task starts one turn of the loop later: all that arrived in this turn travels along.
+        asking, self._asking = self._asking, []
+        current.set(together(asking))
         keys = list(self._waiting)[: self._most]
         if not keys:
             return
