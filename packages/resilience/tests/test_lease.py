@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bookstore.resilience.lease import Grant, Pool
+from bookstore.resilience.quota import Quota
 from bookstore.resilience.store import Decision
 
 from .far import Redis, close, limiter_of
@@ -132,4 +133,20 @@ async def test_one_caller_in_a_loop_does_not_take_what_others_wait_for(clock):
     assert [args[3] for _, args in redis.asked] == [9] * trips  # four who wait, and a lease
     assert min(spent.values()) >= trips - 1
     assert sum(spent.values()) <= 9 * trips
+    await close(store, clock)
+
+
+async def test_a_cost_of_a_whole_lease_is_leased_and_who_only_asks_reserves_nothing(clock):
+    redis = Redis(clock)
+    limiter, store = limiter_of(redis, clock, Quota(10, burst=5), lease=5)
+    asking = asyncio.create_task(limiter.try_acquire(cost=5))
+    await clock.advance(0.01)
+    assert asking.result().allowed
+    assert redis.asked[0][1][2:4] == (5, 10)
+    await close(store, clock)
+    redis.error = OSError("gone")
+    alone, store = limiter_of(redis, clock, Quota(10, burst=1))
+    first, second = (asyncio.create_task(alone.try_acquire()) for _ in range(2))
+    await clock.advance(0.05)
+    assert (first.result().allowed, second.result().allowed) == (True, False)
     await close(store, clock)
