@@ -17,7 +17,7 @@ from bookstore.lab.system.members import Member
 from bookstore.lab.system.ports import Claims, choose_ports
 from bookstore.lab.system.probe import ELSEWHERE, POSTGRES_PORT, probe
 from bookstore.lab.system.record import Row
-from bookstore.lab.system.topology import ACCOUNTS
+from bookstore.lab.system.topology import ACCOUNTS, numbered
 from bookstore.stores.account import unprivileged
 from bookstore.stores.postgres import Postgres
 from bookstore.stores.process import Program
@@ -134,12 +134,16 @@ def make_plan(
     plan.members_made = frozenset(credentials.accounts_made)
     addresses[names.SERVICES] = secret[names.SERVICES]
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
+    addresses |= {f"{name}_place": _place(addresses[name]) for name in (*stores, *outside)}
     for service in topology.services:
         if service.kind == "app":
             urls = [f"http://127.0.0.1:{ports[instance]}" for instance in service.instances()]
             addresses[service.name] = urls[0]
             addresses[f"{service.name}_all"] = ",".join(urls)
             addresses[f"{service.name}_replicas"] = str(len(urls))
+        for door in service.doors:
+            doors = numbered(door.name, service.replicas)
+            addresses[f"{door.name}_all"] = ",".join(f"http://127.0.0.1:{ports[each]}" for each in doors)
     for service in topology.services:
         if service.name in outside:
             plan.elsewhere.append(_row_elsewhere(service, outside[service.name]))
@@ -236,6 +240,14 @@ def _row_elsewhere(service: Service, url: str) -> Row:
         port=urlsplit(url).port or default,
         note=ELSEWHERE,
     )
+
+
+def _place(url: str) -> str:
+    """Where a store is, and nothing that opens it."""
+    parts = urlsplit(url)
+    default = REDIS_PORT if parts.scheme.startswith("redis") else POSTGRES_PORT
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{parts.port or default}"
 
 
 def _checked(variable: str, url: str) -> str:
