@@ -2,13 +2,19 @@
 
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
+from bookstore.contracts.monitor import Picture
+from bookstore.monitor.events import api as events_api
+from bookstore.monitor.events.feed import Feed
 from bookstore.monitor.health import api as health_api
 from bookstore.monitor.health.metrics import WatchMetrics
 from bookstore.monitor.health.targets import BadTargets, read_targets
 from bookstore.monitor.health.watch import Watch
 from bookstore.monitor.settings import MonitorSettings
+from bookstore.monitor.survey import api as survey_api
+from bookstore.monitor.survey.picture import Painter
+from bookstore.monitor.survey.survey import Survey
 from bookstore.service.app import Service
 from bookstore.service.settings import SettingsError
 from bookstore.service.tokens import RemoteKeys, access_with
@@ -33,14 +39,26 @@ def create_app(settings: MonitorSettings) -> Service:
         patience=settings.probe_patience,
         seen=WatchMetrics(numbers, targets).seen,
     )
+    survey = Survey(targets)
+    painter = Painter(watch, survey)
+
+    def paint() -> Picture:
+        survey.want()
+        return painter.picture()
+
+    feed = Feed(paint, most=settings.event_readers)
+    watch.listen(feed.change)
     service = Service(
         "monitor",
         version("bookstore-monitor"),
         settings,
-        handlers=[*health_api.handlers],
-        provide={"watch": watch},
-        lifespan=[lambda: keys, lambda: watch],
+        handlers=[*health_api.handlers, *survey_api.handlers, *events_api.handlers],
+        provide={"watch": watch, "survey": survey, "painter": painter, "feed": feed},
+        lifespan=[lambda: keys, lambda: watch, lambda: survey, lambda: feed],
         access=access_with(settings, keys),
     )
     service.metrics.registry.register(numbers)
+    Gauge("bookstore_monitor_readers", "Who reads the events.", registry=numbers).set_function(
+        lambda: feed.reading
+    )
     return service

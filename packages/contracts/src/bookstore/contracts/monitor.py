@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from bookstore.contracts.base import Wire
+from bookstore.contracts.health import QueueHealth
 
 Wellbeing = Literal["HEALTHY", "DEGRADED", "UNHEALTHY", "DOWN"]
 """Well; late, or without something it can do without; answering errors, or nothing; not to be reached."""
@@ -57,3 +58,96 @@ class Changes(Wire, frozen=True, kw_only=True):
     """What GET /v2/monitor/history answers, the newest first."""
 
     data: list[Change]
+
+
+class Node(Wire, frozen=True, kw_only=True):
+    """A service on the map. What isn't known, or not any more, is None."""
+
+    service: str
+    status: Wellbeing | None
+    instances: int
+    requests_per_second: float | None
+    error_share: float | None
+    """Which share of the answers were errors of its own (5xx)."""
+    p95_ms: float | None
+
+
+class Edge(Wire, frozen=True, kw_only=True):
+    """Calls from one service to another."""
+
+    source: str
+    target: str
+    calls_per_second: float | None
+    success_share: float | None
+    p95_ms: float | None
+    circuit: str | None
+    """The worst state of a circuit on the way; None where there is none."""
+
+
+class Fault(Wire, frozen=True, kw_only=True):
+    """A failure that somebody has switched on."""
+
+    service: str
+    mode: str
+    since: datetime
+    ends_at: datetime | None
+
+
+class Topology(Wire, frozen=True, kw_only=True):
+    """What GET /v2/monitor/topology answers: the map, as of now."""
+
+    at: datetime
+    services: list[Node]
+    edges: list[Edge]
+    orders_per_second: float | None
+    queue: QueueHealth | None
+    faults: list[Fault]
+
+
+class Circuit(Wire, frozen=True, kw_only=True):
+    """How one process protects itself from one that it depends on. Counts are since that process began."""
+
+    service: str
+    instance: str
+    dependency: str
+    state: str | None
+    opened: int
+    rejected: int
+    in_flight: int | None
+    waiting: int | None
+    turned_away: int
+    """Calls refused because all places were taken."""
+    retries: int
+    retries_over_budget: int
+    timeouts: int
+    failures: int
+    last_failure_at: datetime | None
+    """When the monitor last saw the number of failures grow."""
+
+
+class Limiter(Wire, frozen=True, kw_only=True):
+    """What a limit has said since its process began."""
+
+    service: str
+    instance: str
+    scope: str
+    allowed: int
+    refused: int
+    degraded: int
+    """Decisions without the store that all processes share."""
+
+
+class Policies(Wire, frozen=True, kw_only=True):
+    """What GET /v2/monitor/circuits answers."""
+
+    at: datetime
+    circuits: list[Circuit]
+    limiters: list[Limiter]
+
+
+class Picture(Wire, frozen=True, kw_only=True):
+    """An event of type `picture`: all that the console shows at a glance."""
+
+    instances: list[InstanceHealth]
+    topology: Topology
+    policies: Policies

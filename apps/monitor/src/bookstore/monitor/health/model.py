@@ -1,8 +1,8 @@
 """What an answer, or the lack of one, says of a target. Rules only: nothing here waits or asks.
 
 `DOWN`: nobody takes the connection. `UNHEALTHY`: it is taken, and what comes is an error, a part of an
-answer, or nothing at all. `DEGRADED`: a good answer that is late, or one that names something missing. `HEALTHY`: a
-good answer in time.
+answer, or nothing at all. `DEGRADED`: a good answer that is late, or one that names something missing.
+`HEALTHY`: a good answer in time.
 """
 
 from collections.abc import Sequence
