@@ -1,1 +1,1 @@
-"""The playground."""
+"""The playground: a client with every protection, to play with."""

@@ -105,7 +105,8 @@ class Topology:
 WATCHED = (
     "gateway={gateway_all} gateway-admin={gateway-admin_all} books={books_all} orders={orders_all}"
     " accounts={accounts_all} supplier={supplier_all} supplier-control={supplier-control_all}"
-    " orders-worker={orders-worker_all} postgres={postgres_place} redis={redis_place}"
+    " orders-worker={orders-worker_all} playground={playground_all}"
+    " postgres={postgres_place} redis={redis_place}"
 )
 """Whom the monitor looks at."""
 
@@ -176,6 +177,7 @@ SYSTEM = Topology(
                 "ACCOUNTS_SERVICE_URL": "{accounts_all}",
                 "BOOKS_SERVICE_URL": "{books_all}",
                 "MONITOR_SERVICE_URL": "{monitor_all}",
+                "PLAYGROUND_SERVICE_URL": "{playground_all}",
                 "ORDERS_SERVICE_URL": "{orders_all}",
                 "REDIS_URL": "{redis}",
                 "GATEWAY_REPLICAS": "{gateway_replicas}",
@@ -193,6 +195,13 @@ SYSTEM = Topology(
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
                 "SERVICE_SECRET": "{services}",
             },
+        ),
+        Service(
+            name="playground",
+            port=8090,
+            offset=6,
+            run=("-m", "bookstore.playground"),
+            settings={"SUPPLIER_SERVICE_URL": "{supplier}", "ACCOUNTS_SERVICE_URL": "{accounts}"},
         ),
     ),
     databases={"accounts_db": "accounts_user", "books_db": "books_user", "orders_db": "orders_user"},

@@ -9,7 +9,6 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Coroutine
 from typing import Any, NamedTuple, NoReturn
 
-
 _TURNS = 5
 """Turns of the loop within which a connection that is just being taken has its task, and can be ended."""
 
