@@ -47,6 +47,16 @@ def played(url, **settings):
         yield client
 
 
+@pytest.fixture(scope="module")
+def shared():
+    """A playground for those who leave no trace there."""
+    service = Outside()
+    with played(service.url) as client:
+        yield client
+    assert service.asked == []
+    service.close()
+
+
 @pytest.fixture
 def play(outside):
     """A client of a playground with these settings."""
