@@ -88,6 +88,15 @@ def private_bookstore(tmp_path):
     made.run("down")
 
 
+@pytest.fixture(scope="module")
+def observed_bookstore(tmp_path_factory):
+    """A system for one file of tests, with the tools that are found here looking on."""
+    made = Bookstore(tmp_path_factory.mktemp("observed") / "state")
+    made.up("--observe")
+    yield made
+    made.run("down")
+
+
 @pytest.fixture
 def client():
     """An HTTP client that waits as long as a patient user would."""

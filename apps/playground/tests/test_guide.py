@@ -128,5 +128,5 @@ def test_the_switch_is_no_get_and_needs_ops_where_tokens_are_required(play, shar
 def test_what_every_service_answers(shared):
     for path in ("health", "health/live", "health/ready", "whoami", "metrics", "openapi.json", "docs"):
         assert shared.get(f"/{path}").status_code == 200, path
-    series = 'bookstore_resilience_circuit_state{pipeline="supplier",policy="breaker"} 0.0'
+    series = 'bookstore_breaker_state{dependency="supplier",state="closed"} 1.0'
     assert series in shared.get("/metrics").text

@@ -22,7 +22,7 @@ from bookstore.orders.stock import api as stock_api
 from bookstore.orders.stock.desk import StockDesk
 from bookstore.orders.stock.memory import StockMemory
 from bookstore.orders.store import OrderStore
-from bookstore.resilience.prometheus import PrometheusSink
+from bookstore.resilience.collector import DependencyMetrics
 from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
@@ -44,9 +44,9 @@ def create_app(settings: OrdersSettings) -> Service:
     events = EventStore(database)
     feed = Feed(events.changes, most=settings.event_streams)
 
-    calls = CollectorRegistry()
-    sink = PrometheusSink(calls, prefix="bookstore_resilience")
-    pipelines = BooksPipelines(settings, sinks=[sink])
+    numbers = CollectorRegistry()
+    calls = DependencyMetrics(numbers, prefix="bookstore")
+    pipelines = BooksPipelines(settings, sinks=[calls])
     upstream = Upstream(
         settings.books_service_url,
         timeout=settings.books_timeout,
@@ -54,12 +54,12 @@ def create_app(settings: OrdersSettings) -> Service:
         context=onward,
     )
     books = Books(upstream, pipelines, identity=service_headers(settings))
-    backlog = Backlog(database, calls, most=settings.orders_max_unfinished)
+    backlog = Backlog(database, numbers, most=settings.orders_max_unfinished)
     placing = Placing(orders, idempotency, books, backlog.admits)
     redis = connect(settings.redis_url, patience=_REDIS_PATIENCE) if settings.redis_url else None
-    memory = StockMemory(redis, sinks=[sink])
-    for pipeline in (*pipelines.all, memory.pipeline):
-        sink.watch(pipeline)
+    memory = StockMemory(redis, sinks=[calls])
+    calls.watch("books", *pipelines.all)
+    calls.watch("redis", memory.pipeline)
 
     service = Service(
         "orders",
@@ -71,7 +71,7 @@ def create_app(settings: OrdersSettings) -> Service:
             "placing": placing,
             "events": events,
             "feed": feed,
-            "stock": StockDesk(books, memory),
+            "stock": StockDesk(books, memory, numbers),
             "desk": Desk(database),
         },
         dependencies=[
@@ -92,7 +92,7 @@ def create_app(settings: OrdersSettings) -> Service:
         access=access_with(settings, keys),
         queue=backlog.health,
     )
-    service.metrics.registry.register(calls)
+    service.metrics.registry.register(numbers)
     watched = Gauge("bookstore_watched_orders", "Event streams open.", registry=service.metrics.registry)
     watched.set_function(lambda: feed.watching)
     return service

@@ -9,7 +9,7 @@ from bookstore.playground.client import PLACES, ResilientClient
 from bookstore.playground.journal import Journal
 from bookstore.playground.play import Playground
 from bookstore.playground.settings import PlaygroundSettings
-from bookstore.resilience.prometheus import PrometheusSink
+from bookstore.resilience.collector import DependencyMetrics
 from bookstore.service.app import Service
 from bookstore.service.tokens import RemoteKeys, access_with
 from bookstore.service.upstream import Upstream
@@ -24,11 +24,11 @@ def create_app(settings: PlaygroundSettings) -> Service:
     """The playground with these settings; nothing is opened yet."""
     keys = RemoteKeys(settings.accounts_service_url, at_start=settings.auth_required)
     numbers = CollectorRegistry()
-    sink = PrometheusSink(numbers, prefix="bookstore_resilience")
+    calls = DependencyMetrics(numbers, prefix="bookstore")
     journal = Journal()
     upstream = way_to(settings.supplier_service_url)
-    client = ResilientClient(settings.supplier_service_url, upstream, journal, sinks=[sink])
-    sink.watch(client.pipeline)
+    client = ResilientClient(settings.supplier_service_url, upstream, journal, sinks=[calls])
+    calls.watch("supplier", client.pipeline)
     service = Service(
         "playground",
         version("bookstore-playground"),

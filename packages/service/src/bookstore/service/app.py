@@ -18,6 +18,7 @@ from bookstore.service.metrics import Metrics
 from bookstore.service.options import options_for
 from bookstore.service.problem import handlers as problem_handlers
 from bookstore.service.provide import constant
+from bookstore.service.pulse import pulse
 from bookstore.service.settings import Settings
 from bookstore.service.telemetry import Telemetry
 from bookstore.service.tokens import Access
@@ -132,6 +133,8 @@ class Service:
             for part in self._lifespan:
                 await stack.enter_async_context(part())
             await stack.enter_async_context(self.router.lifespan())
+            if self.settings.metrics_enabled:
+                await stack.enter_async_context(pulse(self.metrics.loop_delay.observe))
             yield
         if self._access_log:
             self._access_log.flush()

@@ -61,14 +61,18 @@ class Telemetry:
 
         method: str = scope["method"]
         token = context.current.set(request)
+        quiet = _is_quiet(scope["path"])
+        if self._metrics and not quiet:
+            self._metrics.active += 1
         try:
             await self._app(scope, receive, send_with_ids)
         finally:
-            if not _is_quiet(scope["path"]):
+            if not quiet:
                 handler = cast("dict[str, Any]", scope).get("path_template") or UNMATCHED
                 seconds = (ended or perf_counter()) - started
                 if self._metrics:
-                    self._metrics.observe(handler, method, status, seconds)
+                    self._metrics.active -= 1
+                    self._metrics.observe(handler, method, status, seconds, _exemplar(request))
                 if self._access_log:
                     self._access_log.write(
                         request,
@@ -79,6 +83,12 @@ class Telemetry:
                         seconds=seconds,
                     )
             context.current.reset(token)
+
+
+def _exemplar(request: context.RequestContext) -> dict[str, str] | None:
+    """The trace of a request, if it is one that is kept: an exemplar must lead somewhere."""
+    kept = request.trace_id and int(request.flags, 16) & 1
+    return {"trace_id": request.trace_id} if kept else None
 
 
 def _begin(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context.RequestContext:

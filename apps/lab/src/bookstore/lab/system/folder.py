@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Everything that we ever make in there, and so everything that `reset` removes.
-OUR_NAMES = ("postgres", "postgres.new", "redis", "apps", "logs", "credentials.json", "record.json")
+OUR_NAMES = (
+    "postgres",
+    "postgres.new",
+    "redis",
+    "apps",
+    "observe",
+    "logs",
+    "credentials.json",
+    "record.json",
+)
 ROOM_NEEDED = 200 * 2**20
 
 
@@ -105,6 +114,11 @@ class StateFolder:
     def kept(self, instance: str) -> Path:
         """The folder of one app instance, for what it keeps in files; the app makes it."""
         return self.path / "apps" / instance
+
+    @property
+    def observe(self) -> Path:
+        """What the tools that look on are told, and what they keep."""
+        return self.path / "observe"
 
     @property
     def exists(self) -> bool:

@@ -23,7 +23,7 @@ from bookstore.orders.queue.settings import WorkerSettings
 from bookstore.orders.queue.settlement import Stock
 from bookstore.orders.queue.supplier import Supplier
 from bookstore.orders.queue.worker import Round, Worker
-from bookstore.resilience.prometheus import PrometheusSink
+from bookstore.resilience.collector import DependencyMetrics
 from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
@@ -44,13 +44,13 @@ def create_app(settings: WorkerSettings) -> Service:
     numbers = CollectorRegistry()
     metrics = WorkerMetrics(numbers)
     backlog = Backlog(database, numbers)
-    sink = PrometheusSink(numbers, prefix="bookstore_resilience")
+    calls = DependencyMetrics(numbers, prefix="bookstore")
 
     def link(name: str, url: str, concurrency: int, timeout: float) -> tuple[Upstream, Link]:
         # The pipeline's own limit comes first: a try that runs into it is one that the circuit learns of.
         upstream = Upstream(url, timeout=timeout * 2, idle_timeout=timeout * 2, max_connections=concurrency)
-        made = Link(name, upstream, concurrency=concurrency, timeout=timeout, sinks=[sink])
-        sink.watch(made.pipeline)
+        made = Link(name, upstream, concurrency=concurrency, timeout=timeout, sinks=[calls])
+        calls.watch(name, made.pipeline)
         return upstream, made
 
     many, few = settings.worker_concurrency, max(1, settings.worker_concurrency // 2)
