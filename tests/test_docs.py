@@ -15,7 +15,9 @@ import pytest
 from bookstore.accounts.settings import AccountsSettings
 from bookstore.books.settings import BooksSettings
 from bookstore.lab.system.topology import SYSTEM
+from bookstore.monitor.settings import MonitorSettings
 from bookstore.orders.settings import OrdersSettings
+from bookstore.playground.settings import PlaygroundSettings
 from bookstore.service.settings import Settings
 from bookstore.stores.ports import any_free
 from bookstore.supplier.settings import SupplierSettings
@@ -38,7 +40,7 @@ ELSEWHERE = {
 }
 """Commands that aren't run here, each with the reason."""
 
-SERVER = re.compile(r"uv run (books|orders|orders-worker|gateway|supplier)$")
+SERVER = re.compile(r"uv run (books|orders|orders-worker|gateway|supplier|monitor|playground)$")
 
 PORTS = [*SYSTEM.services, *(door for service in SYSTEM.services for door in service.doors)]
 """Whatever has a port and a row of its own."""
@@ -200,8 +202,10 @@ def test_each_service_tells_how_to_start_it_alone():
     assert {SERVER.search(command)[1] for _, command in SERVERS} == {
         "books",
         "gateway",
+        "monitor",
         "orders",
         "orders-worker",
+        "playground",
         "supplier",
     }
 
@@ -222,7 +226,9 @@ def test_the_readme_names_every_service_and_its_port():
     [
         ("accounts", AccountsSettings),
         ("books", BooksSettings),
+        ("monitor", MonitorSettings),
         ("orders", OrdersSettings),
+        ("playground", PlaygroundSettings),
         ("supplier", SupplierSettings),
     ],
 )
