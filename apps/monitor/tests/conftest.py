@@ -56,6 +56,15 @@ def watching(targets, **settings):
         yield client
 
 
+@pytest.fixture(scope="module")
+def shared():
+    """A monitor for those who don't care whom it watches."""
+    target = Stand()
+    with watching({"books": target}) as client:
+        yield client
+    target.close()
+
+
 @pytest.fixture
 def watched():
     """Starts a monitor of targets by name."""

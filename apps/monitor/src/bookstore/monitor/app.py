@@ -15,6 +15,8 @@ from bookstore.monitor.settings import MonitorSettings
 from bookstore.monitor.survey import api as survey_api
 from bookstore.monitor.survey.picture import Painter
 from bookstore.monitor.survey.survey import Survey
+from bookstore.monitor.traces import api as traces_api
+from bookstore.monitor.traces.memory import TraceMemory
 from bookstore.service.app import Service
 from bookstore.service.settings import SettingsError
 from bookstore.service.tokens import RemoteKeys, access_with
@@ -40,6 +42,7 @@ def create_app(settings: MonitorSettings) -> Service:
         seen=WatchMetrics(numbers, targets).seen,
     )
     survey = Survey(targets)
+    traces = TraceMemory(settings.trace_bytes)
     painter = Painter(watch, survey)
 
     def paint() -> Picture:
@@ -52,8 +55,8 @@ def create_app(settings: MonitorSettings) -> Service:
         "monitor",
         version("bookstore-monitor"),
         settings,
-        handlers=[*health_api.handlers, *survey_api.handlers, *events_api.handlers],
-        provide={"watch": watch, "survey": survey, "painter": painter, "feed": feed},
+        handlers=[*health_api.handlers, *survey_api.handlers, *events_api.handlers, *traces_api.handlers],
+        provide={"watch": watch, "survey": survey, "painter": painter, "feed": feed, "traces": traces},
         lifespan=[lambda: keys, lambda: watch, lambda: survey, lambda: feed],
         access=access_with(settings, keys),
     )

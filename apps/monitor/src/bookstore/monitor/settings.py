@@ -27,3 +27,5 @@ class MonitorSettings(TokenSettings, frozen=True, kw_only=True):
     """Seconds after which none is expected any more."""
     event_readers: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """How many may read the events at a time."""
+    trace_bytes: Annotated[int, Meta(ge=1_000_000, le=1_000_000_000)] = 16_000_000
+    """How much memory the last traces may take."""

@@ -151,3 +151,62 @@ class Picture(Wire, frozen=True, kw_only=True):
     instances: list[InstanceHealth]
     topology: Topology
     policies: Policies
+
+
+class TraceSummary(Wire, frozen=True, kw_only=True):
+    """A trace in a list."""
+
+    trace_id: str
+    name: str
+    """Of its root; of the earliest span that is here, while the root isn't."""
+    service: str
+    started_at: datetime
+    duration_ms: float
+    spans: int
+    services: list[str]
+    errors: int
+
+
+class Traces(Wire, frozen=True, kw_only=True):
+    """What GET /v2/monitor/traces answers, the newest first."""
+
+    data: list[TraceSummary]
+    kept: int
+    """Traces that are in memory."""
+    bytes: int
+    dropped_spans: int
+    """Spans that were refused or had no room, since the monitor began."""
+
+
+class TraceEvent(Wire, frozen=True, kw_only=True):
+    """What happened in the course of a span."""
+
+    name: str
+    offset_ms: float
+    attributes: dict[str, str]
+
+
+class TraceSpan(Wire, frozen=True, kw_only=True):
+    """One span of a waterfall."""
+
+    span_id: str
+    parent_id: str
+    name: str
+    kind: str
+    service: str
+    started_at: datetime
+    offset_ms: float
+    """Since the trace began."""
+    duration_ms: float
+    error: bool
+    attributes: dict[str, str]
+    events: list[TraceEvent]
+    links: list[str]
+    """Traces that this one has to do with."""
+
+
+class Trace(Wire, frozen=True, kw_only=True):
+    """What GET /v2/monitor/traces/{trace_id} answers: the waterfall, in the order of time."""
+
+    summary: TraceSummary
+    spans: list[TraceSpan]
