@@ -147,7 +147,7 @@ def test_the_lab_tells_of_every_verb_and_of_no_other():
     helped = subprocess.run(
         [sys.executable, "-m", "bookstore.lab", "--help"], capture_output=True, text=True, check=True
     ).stdout
-    verbs = set(re.findall(r"^    (\w+) {2,}", helped, re.MULTILINE))
+    verbs = set(re.findall(r"^    (\w+)(?: {2,}|$)", helped, re.MULTILINE))
     told = re.findall(r"^bookstore (\w+)", (ROOT / "apps/lab/README.md").read_text(), re.MULTILINE)
     assert set(told) == verbs
 
@@ -178,7 +178,13 @@ def test_a_service_starts_alone(document, command, postgres_database, client, ev
         ["bash", "-c", f"exec env {command}"],
         cwd=document.parent,
         env=os.environ
-        | {"PORT": str(port), "CONTROL_PORT": str(any_free()), "DRAIN_ANNOUNCE": "0", "UV_NO_SYNC": "1"},
+        | {
+            "PORT": str(port),
+            "CONTROL_PORT": str(any_free()),
+            "ADMIN_PORT": str(any_free()),
+            "DRAIN_ANNOUNCE": "0",
+            "UV_NO_SYNC": "1",
+        },
         stdout=subprocess.DEVNULL,
     )
 
