@@ -149,6 +149,7 @@ def test_the_map_and_the_circuits(monkeypatch, stand, watched):
         "p95_ms": None,
     }
     [fault] = shown["faults"]
+    assert monitor.get("/v2/monitor/faults").json() == {"data": [fault]}
     assert (fault["service"], fault["mode"]) == ("supplier", "slow")
     circuits = monitor.get("/v2/monitor/circuits").json()["circuits"]
     assert circuits[0]["last_failure_at"] is not None
@@ -189,7 +190,9 @@ def test_a_service_that_gives_no_metrics_delays_nobody(stand, watched):
     assert [edge["source"] for edge in shown["edges"]] == ["books"]
 
 
-@pytest.mark.parametrize("path", ["instances", "history", "topology", "circuits", "events"])
+@pytest.mark.parametrize(
+    "path", ["instances", "history", "topology", "circuits", "faults", "queue", "traces", "events"]
+)
 def test_with_tokens_required_internals_are_for_ops(stand, watched, path):
     monitor = watched(
         {"auth_required": True}, books=stand(**{".well-known/jwks.json": answer(200, b'{"keys":[]}')})

@@ -11,6 +11,8 @@ from bookstore.monitor.health import api as health_api
 from bookstore.monitor.health.metrics import WatchMetrics
 from bookstore.monitor.health.targets import BadTargets, read_targets
 from bookstore.monitor.health.watch import Watch
+from bookstore.monitor.queue import api as queue_api
+from bookstore.monitor.queue.desk import QueueDesk
 from bookstore.monitor.settings import MonitorSettings
 from bookstore.monitor.survey import api as survey_api
 from bookstore.monitor.survey.picture import Painter
@@ -42,6 +44,7 @@ def create_app(settings: MonitorSettings) -> Service:
         seen=WatchMetrics(numbers, targets).seen,
     )
     survey = Survey(targets)
+    desk = QueueDesk([target for target in targets if target.service == "orders"], watch)
     traces = TraceMemory(settings.trace_bytes)
     painter = Painter(watch, survey)
 
@@ -55,9 +58,22 @@ def create_app(settings: MonitorSettings) -> Service:
         "monitor",
         version("bookstore-monitor"),
         settings,
-        handlers=[*health_api.handlers, *survey_api.handlers, *events_api.handlers, *traces_api.handlers],
-        provide={"watch": watch, "survey": survey, "painter": painter, "feed": feed, "traces": traces},
-        lifespan=[lambda: keys, lambda: watch, lambda: survey, lambda: feed],
+        handlers=[
+            *health_api.handlers,
+            *survey_api.handlers,
+            *events_api.handlers,
+            *traces_api.handlers,
+            *queue_api.handlers,
+        ],
+        provide={
+            "watch": watch,
+            "survey": survey,
+            "painter": painter,
+            "feed": feed,
+            "traces": traces,
+            "queue_desk": desk,
+        },
+        lifespan=[lambda: keys, lambda: watch, lambda: survey, lambda: feed, lambda: desk],
         access=access_with(settings, keys),
     )
     service.metrics.registry.register(numbers)

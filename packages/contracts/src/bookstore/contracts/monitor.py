@@ -5,6 +5,7 @@ from typing import Literal
 
 from bookstore.contracts.base import Wire
 from bookstore.contracts.health import QueueHealth
+from bookstore.contracts.queue import DeadJobs, QueueStatus
 
 Wellbeing = Literal["HEALTHY", "DEGRADED", "UNHEALTHY", "DOWN"]
 """Well; late, or without something it can do without; answering errors, or nothing; not to be reached."""
@@ -210,3 +211,18 @@ class Trace(Wire, frozen=True, kw_only=True):
 
     summary: TraceSummary
     spans: list[TraceSpan]
+
+
+class Queue(Wire, frozen=True, kw_only=True):
+    """What GET /v2/monitor/queue answers. What orders doesn't tell at the moment is None."""
+
+    known: QueueHealth | None
+    """As orders, or its worker, told last."""
+    status: QueueStatus | None
+    dead: DeadJobs | None
+
+
+class Faults(Wire, frozen=True, kw_only=True):
+    """What GET /v2/monitor/faults answers: the failures that are switched on."""
+
+    data: list[Fault]

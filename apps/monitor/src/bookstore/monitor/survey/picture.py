@@ -38,17 +38,21 @@ class Painter:
     def topology(self) -> Topology:
         """The map, and what goes over it."""
         flows = self._survey.flows()
-        mode = self._survey.mode()
         return Topology(
             at=datetime.now(UTC),
             services=self._nodes(flows),
             edges=[edge for service, by_instance in flows.items() for edge in _edges(service, by_instance)],
             orders_per_second=rate(flows["orders"].values(), "orders") if "orders" in flows else None,
             queue=self._watch.queue(),
-            faults=[]
-            if mode is None
-            else [Fault(service=CONTROLLED, mode=mode.mode, since=mode.since, ends_at=mode.ends_at)],
+            faults=self.faults(),
         )
+
+    def faults(self) -> list[Fault]:
+        """Failures that somebody has switched on."""
+        mode = self._survey.mode()
+        if mode is None:
+            return []
+        return [Fault(service=CONTROLLED, mode=mode.mode, since=mode.since, ends_at=mode.ends_at)]
 
     def policies(self) -> Policies:
         """Circuits, places, retries and limits of every process."""
