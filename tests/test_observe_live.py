@@ -106,7 +106,8 @@ def test_every_question_of_the_page_has_an_answer(expr, ask, eventually):
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
 def test_every_panel_shows_something_after_the_demo(board, ask, eventually):
     for query in board.queries():
-        expr = query.replace("$__rate_interval", "1m").replace("$job", ".+")
+        # However slow the machine is, the demo was within that time.
+        expr = query.replace("$__rate_interval", "15m").replace("$job", ".+")
         assert eventually(lambda expr=expr: ask(expr)), query
 
 

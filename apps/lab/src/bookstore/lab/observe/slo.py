@@ -149,12 +149,12 @@ def rules(slo: Slo) -> dict[str, Any]:
                     _recorded(
                         slo,
                         "slo:current_burn_rate:ratio",
-                        f"slo:sli_error:ratio_rate5m{slo.selector} / {_decimal(slo.budget)}",
+                        f"{_anyhow(f'slo:sli_error:ratio_rate5m{slo.selector}')} / {_decimal(slo.budget)}",
                     ),
                     _recorded(
                         slo,
                         "slo:period_error_budget_remaining:ratio",
-                        f"1 - avg_over_time(slo:sli_error:ratio_rate5m{slo.selector}[{DAYS}d])"
+                        f"1 - {_anyhow(f'avg_over_time(slo:sli_error:ratio_rate5m{slo.selector}[{DAYS}d])')}"
                         f" / {_decimal(slo.budget)}",
                     ),
                 ],
@@ -199,14 +199,18 @@ def alerts(slo: Slo) -> tuple[Alert, Alert]:
 def _burning(slo: Slo, burns: tuple[_Burn, ...]) -> str:
     pairs = [
         "\n    and ".join(
-            f"max without (sloth_window) (slo:sli_error:ratio_rate{window}{slo.selector}"
-            f" > {_decimal(burn.rate * slo.budget)})"
+            _anyhow(f"slo:sli_error:ratio_rate{window}{slo.selector} > {_decimal(burn.rate * slo.budget)}")
             for window in (burn.long, burn.short)
         )
         for burn in burns
     ]
     either = " or ".join(f"(\n    {pair}\n  )" for pair in pairs)
     return f"({either})\n  and on () sum(rate({slo.total}[1h])) > {TRAFFIC}"
+
+
+def _anyhow(expr: str) -> str:
+    """Without the window that it is about."""
+    return f"max without (sloth_window) ({expr})"
 
 
 def _recorded(slo: Slo, name: str, expr: str, window: str = "") -> dict[str, Any]:
