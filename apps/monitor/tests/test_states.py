@@ -144,7 +144,11 @@ def test_stores_are_asked_without_a_password(watched, redis_server, postgres_ser
     monitor.sees(redis="HEALTHY", postgres="HEALTHY")
 
 
-@pytest.mark.parametrize("words", [b"-LOADING Redis is loading the dataset\r\n", b"+OK\r\n", b"x" * 10_000])
+@pytest.mark.parametrize(
+    "words",
+    [b"-LOADING Redis is loading the dataset\r\n", b"+OK\r\n", b"x" * 10_000],
+    ids=["loading", "wrong", "endless"],
+)
 @pytest.mark.parametrize("scheme", ["redis", "postgresql"])
 def test_a_store_that_answers_nonsense_is_unhealthy(watched, scheme, words):
     class Store(Stand):

@@ -90,6 +90,18 @@ def test_of_nothing_nothing_is_known():
         "bookstore_breaker_state{" + 'a="b",' * 10_000,
         "\x00\xff",
     ],
+    ids=[
+        "markup",
+        "long",
+        "quotes",
+        "no labels",
+        "NaN",
+        "Inf",
+        "a long number",
+        "braces",
+        "many labels",
+        "bytes",
+    ],
 )
 def test_what_is_not_understood_is_passed_over(hostile):
     reading = read(f"{hostile}\n{text(1, 2, 3)}", 0.0)
