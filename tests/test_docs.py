@@ -14,6 +14,7 @@ import pytest
 
 from bookstore.accounts.settings import AccountsSettings
 from bookstore.books.settings import BooksSettings
+from bookstore.gateway.settings import GatewaySettings
 from bookstore.lab.system.topology import SYSTEM
 from bookstore.monitor.settings import MonitorSettings
 from bookstore.orders.settings import OrdersSettings
@@ -237,6 +238,7 @@ def test_the_readme_names_every_service_and_its_port():
     [
         ("accounts", AccountsSettings),
         ("books", BooksSettings),
+        ("gateway", GatewaySettings),
         ("monitor", MonitorSettings),
         ("orders", OrdersSettings),
         ("playground", PlaygroundSettings),

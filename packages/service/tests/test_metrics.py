@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from bookstore.service.metrics import Metrics
 from bookstore.service.pulse import pulse
-from bookstore.service.testing.serving import serving
+from bookstore.service.testing.serving import free_port, serving
 from bookstore.service.upstream import Upstream
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -129,10 +129,14 @@ TRACE = 32 * "a"
 
 
 @pytest.mark.parametrize(("flags", "kept"), [("01", True), ("00", False), ("03", True)])
-async def test_a_duration_leads_to_its_trace_if_that_was_kept(client, flags, kept):
+@pytest.mark.parametrize("sent", [True, False])
+async def test_a_duration_leads_to_its_trace_if_that_was_kept(make_service, connect, flags, kept, sent):
+    otel = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"} if sent else {}
+    kept = kept and sent
     traced = {"traceparent": f"00-{TRACE}-{16 * 'c'}-{flags}"}
-    await client.get("/v2/things/7", headers=traced)
-    samples = (await _scraped(client)).values()
+    async with connect(make_service(otel=otel)) as client:
+        await client.get("/v2/things/7", headers=traced)
+        samples = (await _scraped(client)).values()
     exemplars = [sample.exemplar for sample in samples if sample.exemplar]
     assert [each.labels for each in exemplars] == ([{"trace_id": TRACE}] if kept else [])
 

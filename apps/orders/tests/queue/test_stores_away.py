@@ -85,10 +85,8 @@ def test_a_supplier_that_was_down_gets_all_orders_and_no_stampede(run_worker, bo
         eventually(lambda: worker.metric("bookstore_breaker_transitions_total", **opened) >= 2)
         assert set(book.states(*ids)) == {"Processing"}
         health = worker.http.get("/health").json()
-        assert (health["status"], health["services"]["supplier"]) in {
-            ("degraded", "unhealthy"),
-            ("healthy", "healthy"),
-        }
+        # Half open, it is called healthy; and books may be away by now, which is the same peer.
+        assert (health["status"] == "degraded") == ("unhealthy" in health["services"].values())
         assert book.ask("SELECT max(attempts) FROM ledger")[0][0] <= 1
         outside.open()
         book.settled()

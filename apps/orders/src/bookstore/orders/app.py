@@ -12,8 +12,9 @@ from bookstore.orders.events.feed import Feed
 from bookstore.orders.events.store import EventStore
 from bookstore.orders.idempotency.store import KeyStore
 from bookstore.orders.idempotency.sweep import sweeping
-from bookstore.orders.pipelines import BooksPipelines, onward
+from bookstore.orders.pipelines import ANSWER, BooksPipelines, onward
 from bookstore.orders.placing import Placing
+from bookstore.orders.promise import promising
 from bookstore.orders.queue import api as queue_api
 from bookstore.orders.queue.backlog import Backlog
 from bookstore.orders.queue.desk import Desk
@@ -29,6 +30,7 @@ from bookstore.service.health import Dependency
 from bookstore.service.redis import connect
 from bookstore.service.schema import Schema
 from bookstore.service.tokens import RemoteKeys, access_with, service_headers
+from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Upstream
 
 _REDIS_PATIENCE = 0.15
@@ -46,7 +48,7 @@ def create_app(settings: OrdersSettings) -> Service:
 
     numbers = CollectorRegistry()
     calls = DependencyMetrics(numbers, prefix="bookstore")
-    pipelines = BooksPipelines(settings, sinks=[calls])
+    pipelines = BooksPipelines(settings, sinks=[calls, span_events])
     upstream = Upstream(
         settings.books_service_url,
         timeout=settings.books_timeout,
@@ -57,7 +59,7 @@ def create_app(settings: OrdersSettings) -> Service:
     backlog = Backlog(database, numbers, most=settings.orders_max_unfinished)
     placing = Placing(orders, idempotency, books, backlog.admits)
     redis = connect(settings.redis_url, patience=_REDIS_PATIENCE) if settings.redis_url else None
-    memory = StockMemory(redis, sinks=[calls])
+    memory = StockMemory(redis, sinks=[calls, span_events])
     calls.watch("books", *pipelines.all)
     calls.watch("redis", memory.pipeline)
 
@@ -90,6 +92,7 @@ def create_app(settings: OrdersSettings) -> Service:
             lambda: placing,
         ],
         access=access_with(settings, keys),
+        front=promising(ANSWER),
         queue=backlog.health,
     )
     service.metrics.registry.register(numbers)

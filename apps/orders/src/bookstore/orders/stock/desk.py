@@ -5,7 +5,8 @@ from typing import Literal, get_args
 from prometheus_client import CollectorRegistry, Counter
 
 from bookstore.contracts.orders import StockCheck
-from bookstore.orders.books import Books, BooksUnavailable
+from bookstore.orders.books import Books
+from bookstore.orders.holding import BooksUnavailable
 from bookstore.orders.stock.memory import StockMemory
 from bookstore.service.problem import Problem
 
