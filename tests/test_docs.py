@@ -16,7 +16,9 @@ from bookstore.accounts.settings import AccountsSettings
 from bookstore.books.settings import BooksSettings
 from bookstore.gateway.settings import GatewaySettings
 from bookstore.lab.system.topology import SYSTEM
+from bookstore.monitor.settings import MonitorSettings
 from bookstore.orders.settings import OrdersSettings
+from bookstore.playground.settings import PlaygroundSettings
 from bookstore.service.settings import Settings
 from bookstore.stores.ports import any_free
 from bookstore.supplier.settings import SupplierSettings
@@ -44,7 +46,7 @@ ELSEWHERE = {
 }
 """Commands that aren't run here, each with the reason."""
 
-SERVER = re.compile(r"uv run (books|orders|orders-worker|gateway|supplier)$")
+SERVER = re.compile(r"uv run (books|orders|orders-worker|gateway|supplier|monitor|playground)$")
 
 PORTS = [*SYSTEM.services, *(door for service in SYSTEM.services for door in service.doors)]
 """Whatever has a port and a row of its own."""
@@ -151,7 +153,7 @@ def test_the_lab_tells_of_every_verb_and_of_no_other():
     helped = subprocess.run(
         [sys.executable, "-m", "bookstore.lab", "--help"], capture_output=True, text=True, check=True
     ).stdout
-    verbs = set(re.findall(r"^    (\w+) {2,}", helped, re.MULTILINE))
+    verbs = set(re.findall(r"^    (\w+)(?: {2,}|$)", helped, re.MULTILINE))
     told = re.findall(r"^bookstore (\w+)", (ROOT / "apps/lab/README.md").read_text(), re.MULTILINE)
     assert set(told) == verbs
 
@@ -182,7 +184,13 @@ def test_a_service_starts_alone(document, command, postgres_database, client, ev
         ["bash", "-c", f"exec env {command}"],
         cwd=document.parent,
         env=os.environ
-        | {"PORT": str(port), "CONTROL_PORT": str(any_free()), "DRAIN_ANNOUNCE": "0", "UV_NO_SYNC": "1"},
+        | {
+            "PORT": str(port),
+            "CONTROL_PORT": str(any_free()),
+            "ADMIN_PORT": str(any_free()),
+            "DRAIN_ANNOUNCE": "0",
+            "UV_NO_SYNC": "1",
+        },
         stdout=subprocess.DEVNULL,
     )
 
@@ -206,8 +214,10 @@ def test_each_service_tells_how_to_start_it_alone():
     assert {SERVER.search(command)[1] for _, command in SERVERS} == {
         "books",
         "gateway",
+        "monitor",
         "orders",
         "orders-worker",
+        "playground",
         "supplier",
     }
 
@@ -229,7 +239,9 @@ def test_the_readme_names_every_service_and_its_port():
         ("accounts", AccountsSettings),
         ("books", BooksSettings),
         ("gateway", GatewaySettings),
+        ("monitor", MonitorSettings),
         ("orders", OrdersSettings),
+        ("playground", PlaygroundSettings),
         ("supplier", SupplierSettings),
     ],
 )

@@ -98,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     gateway = verb("gateway", "the gateway's own command: see whether a file of routes is fine")
     gateway.add_argument("words", nargs=argparse.REMAINDER, metavar="WORDS", help="check FILE")
+    playground = verb("playground", "a client with every protection, shown without a server")
+    playground.add_argument("words", choices=["run"], metavar="run", help="play every scene, half a minute")
     demo = verb("demo", "a guided story: browse, register, order, an outage, recovery")
     demo.add_argument("--yes", action="store_true", help="run it through without pauses")
     demo.add_argument(

@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         "gateway": _gateway,
         "demo": _demo,
         "orders": _orders,
+        "playground": _playground,
     }
     try:
         return verbs[arguments.verb](arguments, folder)
@@ -200,6 +201,13 @@ def _demo(arguments: argparse.Namespace, folder: StateFolder) -> int:
     from bookstore.lab.scenario.demo import demo  # noqa: PLC0415 - brings an HTTP client with it
 
     return demo(Start(folder=folder, port_base=arguments.port_base), pause=not arguments.yes)
+
+
+def _playground(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.scenario.playground import playground  # noqa: PLC0415
+
+    del folder
+    return playground([arguments.words])
 
 
 def _orders(arguments: argparse.Namespace, folder: StateFolder) -> int:

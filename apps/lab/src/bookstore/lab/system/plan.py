@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import credentials as names
+from bookstore.lab.system.addresses import addresses_of, default_port
 from bookstore.lab.system.credentials import Credentials
 from bookstore.lab.system.environment import PLATFORM, environment
 from bookstore.lab.system.members import Member
 from bookstore.lab.system.ports import Claims, choose_ports
-from bookstore.lab.system.probe import ELSEWHERE, POSTGRES_PORT, probe
+from bookstore.lab.system.probe import ELSEWHERE, probe
 from bookstore.lab.system.record import Row
 from bookstore.lab.system.tools import Surroundings, tool_of, traces_to
 from bookstore.lab.system.topology import ACCOUNTS
@@ -23,7 +24,6 @@ from bookstore.stores.account import unprivileged
 from bookstore.stores.postgres import Postgres
 from bookstore.stores.process import Program
 from bookstore.stores.provision import Database, without_password
-from bookstore.stores.redis import DEFAULT_PORT as REDIS_PORT
 from bookstore.stores.redis import Redis, redis_command
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ def make_plan(
     stores = {name: _store(name, folder, ports[name], secret) for name in own_stores}
 
     plan = Plan(folder, claims)
-    addresses = {**{name: store.url for name, store in stores.items()}, **outside}
+    store_urls = {**{name: store.url for name, store in stores.items()}, **outside}
+    addresses = addresses_of(topology, ports, store_urls)
     plan.administrator_url = addresses.get("postgres", "")
     plan.databases = _databases(topology, secret)
     plan.members = [
@@ -139,12 +140,6 @@ def make_plan(
     plan.members_made = frozenset(credentials.accounts_made)
     addresses[names.SERVICES] = secret[names.SERVICES]
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
-    for service in topology.services:
-        if service.kind == "app":
-            urls = [f"http://127.0.0.1:{ports[instance]}" for instance in service.instances()]
-            addresses[service.name] = urls[0]
-            addresses[f"{service.name}_all"] = ",".join(urls)
-            addresses[f"{service.name}_replicas"] = str(len(urls))
     caller = {**traces_to(topology, ports), **caller}
     for service in topology.services:
         if service.name in outside:
@@ -262,13 +257,12 @@ def _row(name: str, number: int, ports: Mapping[str, int], *, door_of: str = "")
 
 
 def _row_elsewhere(service: Service, url: str) -> Row:
-    default = REDIS_PORT if urlsplit(url).scheme.startswith("redis") else POSTGRES_PORT
     return Row(
         name=service.name,
         instance=service.name,
         kind=service.kind,
         url=url,
-        port=urlsplit(url).port or default,
+        port=urlsplit(url).port or default_port(url),
         note=ELSEWHERE,
     )
 

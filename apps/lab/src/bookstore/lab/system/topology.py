@@ -2,9 +2,9 @@
 
 Settings are written with the addresses of others in braces: `{books}` is the URL of the service books (of its
 first instance), `{books_all}` are those of all with commas between them, `{books_replicas}` is how many there
-are, `{redis}` and `{postgres}` are the stores' URLs, `{books_db}` is the URL of a database for its owner,
-`{services}` is the secret that services show each other, and `{folder}` is an instance's own folder for what
-it keeps in files.
+are, `{redis}` and `{postgres}` are the stores' URLs, `{redis_place}` is one without its password,
+`{books_db}` is the URL of a database for its owner, `{services}` is the secret that services show each other,
+and `{folder}` is an instance's own folder for what it keeps in files.
 """
 
 from __future__ import annotations
@@ -104,6 +104,14 @@ class Topology:
         return next(service for service in self.services if service.name == name)
 
 
+WATCHED = (
+    "gateway={gateway_all} gateway-admin={gateway-admin_all} books={books_all} orders={orders_all}"
+    " accounts={accounts_all} supplier={supplier_all} supplier-control={supplier-control_all}"
+    " orders-worker={orders-worker_all} playground={playground_all}"
+    " postgres={postgres_place} redis={redis_place}"
+)
+"""Whom the monitor looks at."""
+
 SYSTEM = Topology(
     services=(
         Service(name="postgres", kind="store", port=5432, offset=10),
@@ -170,11 +178,32 @@ SYSTEM = Topology(
             settings={
                 "ACCOUNTS_SERVICE_URL": "{accounts_all}",
                 "BOOKS_SERVICE_URL": "{books_all}",
+                "MONITOR_SERVICE_URL": "{monitor_all}",
+                "PLAYGROUND_SERVICE_URL": "{playground_all}",
                 "ORDERS_SERVICE_URL": "{orders_all}",
                 "REDIS_URL": "{redis}",
                 "GATEWAY_REPLICAS": "{gateway_replicas}",
             },
             doors=(Door(name="gateway-admin", setting="ADMIN_PORT", port=9080, offset=15),),
+        ),
+        Service(
+            name="monitor",
+            port=5004,
+            offset=5,
+            run=("-m", "bookstore.monitor"),
+            settings={
+                "TARGETS": WATCHED,
+                "PROBE_INTERVAL": "5",
+                "ACCOUNTS_SERVICE_URL": "{accounts}",
+                "SERVICE_SECRET": "{services}",
+            },
+        ),
+        Service(
+            name="playground",
+            port=8090,
+            offset=6,
+            run=("-m", "bookstore.playground"),
+            settings={"SUPPLIER_SERVICE_URL": "{supplier}", "ACCOUNTS_SERVICE_URL": "{accounts}"},
         ),
     ),
     databases={"accounts_db": "accounts_user", "books_db": "books_user", "orders_db": "orders_user"},

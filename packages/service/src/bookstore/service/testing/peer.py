@@ -9,6 +9,9 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Coroutine
 from typing import Any, NamedTuple, NoReturn
 
+_TURNS = 5
+"""Turns of the loop within which a connection that is just being taken has its task, and can be ended."""
+
 
 class Request(NamedTuple):
     """A request as it came; header names are in lower case."""
@@ -72,6 +75,11 @@ class Loopback(ABC):
 
     async def _stop(self) -> None:
         if self._server is not None:
+            # asyncio leaks a connection that it is just taking when its server closes: no more from here on.
+            for listening in self._server.sockets:
+                self._loop.remove_reader(listening.fileno())
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
             self._server.close()
         tasks = [*self._tasks]
         for task in tasks:

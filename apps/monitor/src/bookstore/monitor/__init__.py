@@ -1,0 +1,1 @@
+"""The monitor: watches every service and store, and tells how they are."""

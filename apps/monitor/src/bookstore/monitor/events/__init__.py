@@ -1,0 +1,1 @@
+"""One stream of events for whoever looks on."""

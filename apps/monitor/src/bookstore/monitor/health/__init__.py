@@ -1,0 +1,1 @@
+"""How every target is: asked at intervals, each by itself."""

@@ -1,0 +1,1 @@
+"""The queue of what orders are owed, as orders tells it."""

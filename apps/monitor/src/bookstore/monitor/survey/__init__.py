@@ -1,0 +1,1 @@
+"""What the services' own metrics tell: rates, circuits, limits. Asked only while somebody wants to know."""

@@ -1,0 +1,1 @@
+"""The last traces, for a system without Jaeger: received as OTLP, kept in memory, bounded by bytes."""

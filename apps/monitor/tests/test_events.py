@@ -1,0 +1,146 @@
+"""The event stream: what it tells, who gets a place, and what slow readers cost."""
+
+import asyncio
+import json
+import socket
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+from bookstore.monitor.events import feed as feed_module
+from bookstore.monitor.events.feed import BOX, Feed, Reader
+from bookstore.service.testing.problems import check_problem
+
+from .stand import PATIENCE, answer, until
+
+
+def told(lines):
+    """The events of a stream, as (type, data, id)."""
+    event = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            event[name] = value
+            continue
+        if "data" in event:
+            yield event.get("event"), json.loads(event["data"]), event.get("id")
+        event = {}
+
+
+@contextmanager
+def reading(monitor, **headers):
+    with monitor.stream("GET", "/v2/monitor/events", headers=headers) as stream:
+        assert stream.status_code == 200, stream.read()
+        yield told(stream.iter_lines())
+
+
+def first(events, kind, wanted=lambda _: True):
+    return next(each for each in events if each[0] == kind and wanted(each[1]))
+
+
+def test_the_stream_begins_with_the_picture_and_tells_each_change(stand, watched):
+    books = stand()
+    monitor = watched(books=books, orders=stand())
+    monitor.sees(books="HEALTHY", orders="HEALTHY")
+    with reading(monitor) as events:
+        _, picture, _ = first(events, "picture")
+        assert [each["instance"] for each in picture["instances"]] == ["books-1", "orders-1"]
+        assert picture["topology"]["services"][0]["status"] == "HEALTHY"
+        books.refuse()
+        # Perhaps first as one that breaks off: a look may have been under way.
+        _, change, _ = first(events, "change", lambda change: change["after"] == "DOWN")
+        assert change["instance"] == "books-1"
+        first(events, "picture", lambda picture: picture["instances"][0]["status"] == "DOWN")
+
+
+def test_whoever_comes_back_is_told_what_was_missed(stand, watched):
+    books = stand()
+    monitor = watched(books=books)
+    monitor.sees(books="HEALTHY")
+    [seen] = monitor.get("/v2/monitor/history").json()["data"]
+    for state in ("DOWN", "HEALTHY"):
+        books.refuse() if state == "DOWN" else books.open()
+        monitor.sees(books=state)
+    with reading(monitor, **{"Last-Event-ID": seen["id"]}) as events:
+        for state in ("DOWN", "HEALTHY"):
+            _, change, identity = first(
+                events, "change", lambda change, state=state: change["after"] == state
+            )
+            assert change["id"] == identity
+    for strange in ("another-1", "x" * 5000, "0"):
+        with reading(monitor, **{"Last-Event-ID": strange}) as events:
+            assert next(events)[0] == "picture"
+
+
+def test_the_fifty_first_reader_is_told_so_and_gets_a_place_once_one_is_free(stand, watched):
+    monitor = watched(books=stand())
+    monitor.sees(books="HEALTHY")
+    with ExitStack() as stack:
+        readers = [stack.enter_context(ExitStack()) for _ in range(50)]
+        for each in readers:
+            each.enter_context(reading(monitor))
+        refused = monitor.get("/v2/monitor/events")
+        problem = check_problem(refused, 503, "too-many-readers")
+        assert "50" in problem["detail"]
+        assert refused.headers["Retry-After"] == "5"
+        assert "bookstore_monitor_readers 50.0" in monitor.get("/metrics").text
+        readers[0].close()
+        until(lambda: "bookstore_monitor_readers 49.0" in monitor.get("/metrics").text)
+        with reading(monitor) as events:
+            first(events, "picture")
+    until(lambda: "bookstore_monitor_readers 0.0" in monitor.get("/metrics").text)
+
+
+def test_who_does_not_read_is_cut_off_and_slows_nobody(monkeypatch, stand, watched):
+    monkeypatch.setattr(feed_module, "PACE", 0.01)
+    monkeypatch.setattr(feed_module, "STALLED", 1.0)
+    encode = feed_module._encode
+    monkeypatch.setattr(feed_module, "_encode", lambda shape: encode(shape) + b" " * 1_000_000)
+    monitor = watched(books=stand())
+    monitor.sees(books="HEALTHY")
+
+    def readers(count):
+        return f"bookstore_monitor_readers {count}.0" in monitor.get("/metrics").text
+
+    place = urlsplit(str(monitor.base_url))
+    with socket.create_connection((place.hostname, place.port), timeout=PATIENCE) as idle:
+        idle.sendall(b"GET /v2/monitor/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: readers(1))
+        with reading(monitor) as events:
+            assert readers(2)
+            # The other goes on getting pictures all the while, and a place is free again.
+            until(lambda: first(events, "picture") and readers(1))
+
+
+def test_a_box_holds_the_newest_changes_and_one_picture():
+    reader = Reader()
+    for number in range(BOX + 7):
+        reader.tell(b"%d " % number)
+        reader.show(b"picture %d" % number)
+    taken = reader.take()
+    assert taken.startswith(b"event: missed\ndata: 7\n\n7 8 ")
+    assert taken.endswith(b"106 picture 106")
+    assert (reader.take(), reader.news.is_set()) == (b"", False)
+
+
+async def test_nothing_is_painted_while_nobody_reads_and_a_painter_may_fail():
+    painted = []
+
+    def paint():
+        painted.append(1)
+        raise LookupError
+
+    async with Feed(paint, most=1) as feed:
+        assert painted == []
+        with feed.reader():
+            async with asyncio.timeout(PATIENCE):
+                while not painted:  # noqa: ASYNC110 - it has no event to wait for
+                    await asyncio.sleep(0.01)
+
+
+def test_a_hostile_service_cannot_put_anything_into_the_picture(stand, watched):
+    evil = stand(
+        metrics=answer(200, b'bookstore_breaker_state{dependency="<img src=x>",state="open"} 1\n' * 100)
+    )
+    monitor = watched(books=evil)
+    monitor.sees(books="HEALTHY")
+    assert monitor.get("/v2/monitor/circuits").json()["circuits"] == []

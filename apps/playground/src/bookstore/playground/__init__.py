@@ -1,0 +1,1 @@
+"""The playground: a client with every protection, to play with."""
