@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bookstore.lab import laboratory
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import logs
 from bookstore.lab.system.credentials import POSTGRES
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         "gateway": _gateway,
         "demo": _demo,
         "orders": _orders,
+        **laboratory.VERBS,
     }
     try:
         return verbs[arguments.verb](arguments, folder)

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Everything that we ever make in there, and so everything that `reset` removes.
-OUR_NAMES = ("postgres", "postgres.new", "redis", "apps", "logs", "credentials.json", "record.json")
+OUR_NAMES = (
+    "postgres",
+    "postgres.new",
+    "redis",
+    "apps",
+    "logs",
+    "runs",
+    "lab",
+    "credentials.json",
+    "record.json",
+)
 ROOM_NEEDED = 200 * 2**20
 
 

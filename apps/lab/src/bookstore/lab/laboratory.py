@@ -1,0 +1,65 @@
+"""The verbs that put a system to the test: load, experiments, scenarios, reports.
+
+What each needs is imported when it is used, so that `bookstore status` stays quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bookstore.lab.system.folder import StateFolder
+
+
+class AddVerb(Protocol):
+    """Adds a verb to the command line."""
+
+    def __call__(self, name: str, text: str) -> argparse.ArgumentParser:
+        """Its parser."""
+        ...
+
+
+def add_verbs(verb: AddVerb) -> None:
+    """Add all verbs."""
+    _add_load(verb("load", "send customers at the running system, and measure what they get"))
+
+
+def _add_load(load: argparse.ArgumentParser) -> None:
+    load.add_argument("--rate", type=_positive, metavar="N", help="requests a second (20; 10 with --orders)")
+    load.add_argument("--seconds", type=_positive, default=10.0, metavar="S", help="for how long (10)")
+    load.add_argument("--mix", metavar="MIX", help="what they ask for, by weight: browse=5,book=4,order=1")
+    load.add_argument("--orders", type=_count, metavar="N", help="so many orders and nothing else")
+    load.add_argument("--mode", metavar="M", help="the supplier's failure mode meanwhile: normal, slow, ...")
+    load.add_argument("--arrivals", choices=("constant", "poisson"), default="constant")
+    load.add_argument("--seed", type=int, default=7, metavar="N", help="of everything that is drawn (7)")
+    load.add_argument("--out", type=Path, metavar="DIR", help="where history, result and plot go")
+    load.add_argument("--json", action="store_true", help="the result for scripts")
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1_000_000:  # noqa: PLR2004 - and neither NaN nor infinite
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number above 0")
+    return number
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a whole number above 0")
+    return int(text)
+
+
+def _load(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.load.command import load  # noqa: PLC0415
+
+    return load(arguments, folder)
+
+
+VERBS: Mapping[str, Callable[[argparse.Namespace, StateFolder], int]] = {"load": _load}
