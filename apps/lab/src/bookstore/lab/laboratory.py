@@ -26,6 +26,12 @@ class AddVerb(Protocol):
 def add_verbs(verb: AddVerb) -> None:
     """Add all verbs."""
     _add_load(verb("load", "send customers at the running system, and measure what they get"))
+    _add_experiment(verb("experiment", "break a system of its own on purpose, and prove what held"))
+    report = verb("report", "tell of a run of experiments, and write its page anew")
+    report.add_argument(
+        "run", nargs="?", metavar="RUN", help="the name of a run, or its folder; else the last one"
+    )
+    report.add_argument("--json", action="store_true", help="for scripts")
 
 
 def _add_load(load: argparse.ArgumentParser) -> None:
@@ -38,6 +44,22 @@ def _add_load(load: argparse.ArgumentParser) -> None:
     load.add_argument("--seed", type=int, default=7, metavar="N", help="of everything that is drawn (7)")
     load.add_argument("--out", type=Path, metavar="DIR", help="where history, result and plot go")
     load.add_argument("--json", action="store_true", help="the result for scripts")
+
+
+def _add_experiment(experiment: argparse.ArgumentParser) -> None:
+    experiment.epilog = (
+        "exit codes of run: 0 all as it should be, 1 an invariant is broken, 2 something isn't known"
+    )
+    experiment.add_argument("deed", choices=("list", "show", "run"), help="what to do with experiments")
+    experiment.add_argument("names", nargs="*", metavar="NAME", help="some of the list, or files of your own")
+    experiment.add_argument("--all", action="store_true", help="run all of them")
+    experiment.add_argument(
+        "--tag", metavar="TAG", help="only those with this tag (fast: all in some minutes)"
+    )
+    experiment.add_argument(
+        "--port-base", type=_count, metavar="N", help="the ports of the system of its own"
+    )
+    experiment.add_argument("--json", action="store_true", help="the list for scripts")
 
 
 def _positive(text: str) -> float:
@@ -62,4 +84,20 @@ def _load(arguments: argparse.Namespace, folder: StateFolder) -> int:
     return load(arguments, folder)
 
 
-VERBS: Mapping[str, Callable[[argparse.Namespace, StateFolder], int]] = {"load": _load}
+def _experiment(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.experiments.command import experiment  # noqa: PLC0415
+
+    return experiment(arguments, folder)
+
+
+def _report(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.report.command import report  # noqa: PLC0415
+
+    return report(arguments, folder)
+
+
+VERBS: Mapping[str, Callable[[argparse.Namespace, StateFolder], int]] = {
+    "load": _load,
+    "experiment": _experiment,
+    "report": _report,
+}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bookstore.lab.load.history import Done, Request, Sent, Writer
+from bookstore.lab.load.history import Done, Dropped, Request, Sent, Writer
 from bookstore.lab.load.ops import OPS, ORDERS
 from bookstore.lab.load.schedule import Arrivals, kinds, starts
 from bookstore.lab.load.wire import BrokenOffError, RefusedError, Wire
@@ -104,6 +104,8 @@ class Generator:
                         break
                     if len(self._under_way) < MOST_UNDER_WAY:
                         self._begin(number, op, due, writer)
+                    else:
+                        writer.write(Dropped(number=number))
                 if self._under_way:
                     await asyncio.wait(self._under_way)
             finally:

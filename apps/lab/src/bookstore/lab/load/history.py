@@ -41,6 +41,12 @@ class Done(msgspec.Struct, tag="done", tag_field="kind", kw_only=True, omit_defa
     error: str = ""
 
 
+class Dropped(msgspec.Struct, tag="dropped", tag_field="kind", kw_only=True):
+    """A request was due, and wasn't sent because too many were under way."""
+
+    number: int
+
+
 class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One request, both lines together."""
 
@@ -78,7 +84,7 @@ class Writer:
         self._encoder = msgspec.json.Encoder()
         self._file: IO[bytes] = path.open("wb")
 
-    def write(self, line: Sent | Done) -> None:
+    def write(self, line: Sent | Done | Dropped) -> None:
         """Append one line."""
         self._file.write(self._encoder.encode(line) + b"\n")
 
@@ -91,7 +97,7 @@ class Writer:
 
 def read(path: Path) -> list[Request]:
     """All requests of a history, in the order in which they were sent; a torn last line is left out."""
-    decoder = msgspec.json.Decoder(Sent | Done)
+    decoder = msgspec.json.Decoder(Sent | Done | Dropped)
     requests: dict[int, Request] = {}
     for text in path.read_bytes().splitlines():
         try:
@@ -100,7 +106,12 @@ def read(path: Path) -> list[Request]:
             continue
         if isinstance(line, Sent):
             requests[line.number] = Request(number=line.number, op=line.op, due=line.due, sent=line.sent)
-        elif (request := requests.get(line.number)) is not None:
+        elif isinstance(line, Done) and (request := requests.get(line.number)) is not None:
             request.done, request.status = line.done, line.status
             request.order, request.error = line.order, line.error
     return list(requests.values())
+
+
+def dropped(path: Path) -> int:
+    """How many requests were due and not sent."""
+    return path.read_bytes().count(b'"kind":"dropped"')

@@ -109,7 +109,8 @@ class Pipe:
                 if not piece:
                     break
                 await self._pass_on(arrived, piece)
-            if self._writer.can_write_eof():
+            # The other end may have hung up first.
+            with contextlib.suppress(OSError):
                 self._writer.write_eof()
         finally:
             await settle(taking)
@@ -154,7 +155,11 @@ class Pipe:
         for part, pause in parts:
             self._writer.write(part)
             self._passed += len(part)
-            await self._writer.drain()
+            try:
+                await self._writer.drain()
+            except OSError:
+                self._link.close(reset=True)
+                return
             if pause:
                 await asyncio.sleep(pause)
 
