@@ -27,6 +27,11 @@ def add_verbs(verb: AddVerb) -> None:
     """Add all verbs."""
     _add_load(verb("load", "send customers at the running system, and measure what they get"))
     _add_experiment(verb("experiment", "break a system of its own on purpose, and prove what held"))
+    scenario = verb("scenario", "go through the guides on a system of its own: what they say, what is seen")
+    scenario.add_argument("deed", choices=("list", "run"), help="what to do with guides")
+    scenario.add_argument("names", nargs="*", metavar="NUMBER", help="000 to 004, or all")
+    scenario.add_argument("--port-base", type=_count, metavar="N", help="the ports of the system of its own")
+    scenario.add_argument("--json", action="store_true", help="for scripts")
     report = verb("report", "tell of a run of experiments, and write its page anew")
     report.add_argument(
         "run", nargs="?", metavar="RUN", help="the name of a run, or its folder; else the last one"
@@ -96,8 +101,15 @@ def _report(arguments: argparse.Namespace, folder: StateFolder) -> int:
     return report(arguments, folder)
 
 
+def _scenario(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.scenarios.command import scenario  # noqa: PLC0415
+
+    return scenario(arguments, folder)
+
+
 VERBS: Mapping[str, Callable[[argparse.Namespace, StateFolder], int]] = {
     "load": _load,
     "experiment": _experiment,
     "report": _report,
+    "scenario": _scenario,
 }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from typing import TYPE_CHECKING
 
 import psutil
 
 from bookstore.lab.experiments.bench import BENCH, Bite
+from bookstore.lab.system.plan import APP_STOP_SECONDS
 
 if TYPE_CHECKING:
     from bookstore.stores.process import ProcessId
+
+LOOK_SECONDS = 0.1
 
 
 async def kill(instance: str) -> None:
@@ -21,11 +25,14 @@ async def kill(instance: str) -> None:
 
 
 async def terminate(instance: str) -> None:
-    """SIGTERM an instance: it ends in good order, and stays ended until `bookstore up` or a kill -USR1."""
+    """SIGTERM an instance and wait for its end in good order; it stays ended until it is let go of."""
     bench = BENCH.get()
     process = bench.process(instance)
     process.send(signal.SIGTERM)
     _prove_end(instance, process, "SIGTERM")
+    async with asyncio.timeout(APP_STOP_SECONDS + LOOK_SECONDS):
+        while process.alive:  # noqa: ASYNC110 - somebody else's child
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def revive() -> None:
         if (holder := bench.folder.lock.holder()) is not None:
