@@ -1,6 +1,6 @@
 """Reading a body takes time in proportion to its length, whatever its author had in mind."""
 
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -29,10 +29,10 @@ OPENING = b"[" * 33  # deep enough for the body to be looked at closely
     ids=range(10),
 )
 def test_the_worst_of_bodies_is_refused_at_once(body):
-    started = perf_counter()
+    started = thread_time()
     with pytest.raises(Problem):
         decode(body, Any, "/v2/things")
-    assert perf_counter() - started < 1
+    assert thread_time() - started < 1
 
 
 @pytest.mark.parametrize("text", ['a\\"[', "\\\\", "[" * 40, '\\"' * 40 + "{", "\\\\\\" + '"['])

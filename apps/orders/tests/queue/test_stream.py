@@ -186,6 +186,7 @@ def test_work_goes_on_at_once_after(loss, run_worker, book, redis, outside, capl
         outside.gate.clear()
         book.place(100)  # some in hand, others in the stream, when it is lost
         assert outside.arrived.wait(10)
+        caplog.clear()
         LOSSES[loss](redis)
         outside.gate.set()
         book.place(20)
