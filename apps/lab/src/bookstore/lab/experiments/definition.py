@@ -80,7 +80,10 @@ class Load(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Phases(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Seconds before the fault, under it, after it; then up to `drain` until all is done and well."""
+    """Seconds before the fault, under it, and after it from when all is well again.
+
+    `drain`: within how many all has to be well, and again within how many nothing may be left to do.
+    """
 
     baseline: float = 3.0
     fault: float = 6.0

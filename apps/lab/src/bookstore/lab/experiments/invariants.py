@@ -13,12 +13,15 @@ from bookstore.lab.load.ops import ORDERS
 from bookstore.lab.load.summary import believed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bookstore.lab.experiments.evidence import Evidence
+    from bookstore.lab.load.history import Request
 
 FINAL = frozenset({"Validated", "Rejected", "Failed", "Cancelled"})
 MOST_EXAMPLES = 20
+SERVED = 0.95
+"""Of all requests from a moment on, when customers count as served again."""
 SERVER_ERROR = 500
 PROBE_INTERVAL = 5.0
 """Seconds between two looks of the monitor under `bookstore up`."""
@@ -114,13 +117,13 @@ def answer_within(evidence: Evidence, seconds: float = 2.0) -> Verdict:
 
 
 def no_5xx_outside(evidence: Evidence, grace: float = 5.0) -> Verdict:
-    """Nobody is turned away but under the fault, and for `grace` seconds after it."""
+    """Nobody is turned away but under the fault, until all is well again, and `grace` seconds longer."""
     name = "no_5xx_outside"
+    end = evidence.healed + (evidence.well_again or 0.0) + grace
     outside = [
         request
         for request in evidence.requests
-        if request.done is not None
-        and (request.done < evidence.injected or request.due > evidence.healed + grace)
+        if request.done is not None and (request.done < evidence.injected or request.due > end)
     ]
     if not outside:
         return _unknown(name, "no request was due outside of the fault's window")
@@ -150,19 +153,29 @@ def recovers(evidence: Evidence, within: float = 30.0) -> Verdict:
     after = [r for r in evidence.requests if r.due >= evidence.healed]
     if not after:
         return _unknown(name, "no request was due after the fault")
-    last_bad = max((r.due - evidence.healed for r in after if r.outcome != "ok"), default=0.0)
-    if after[-1].outcome != "ok" or not any(r.outcome == "ok" for r in after):
+    served = _served_from(after)
+    if served is None:
         return _invalid(name, "customers were still turned away in the end")
+    back = served.due - evidence.healed
     if evidence.drained is None:
         return _invalid(name, "work was still left when the time for it was up")
     if evidence.well_again is None:
         return _invalid(name, "not every part was well again when the time for it was up")
     text = (
-        f"last refusal {last_bad:.1f} s after the healing, all work done after {evidence.drained:.1f} s, "
+        f"customers served again after {back:.1f} s, all work done after {evidence.drained:.1f} s, "
         f"every part well after {evidence.well_again:.1f} s; {within:g} s are allowed"
     )
-    late = max(last_bad, evidence.drained, evidence.well_again) > within
+    late = max(back, evidence.drained, evidence.well_again) > within
     return _invalid(name, text) if late else _valid(name, text)
+
+
+def _served_from(after: Sequence[Request]) -> Request | None:
+    """The first request from which on (nearly) all got what they asked for."""
+    for number, request in enumerate(after):
+        rest = after[number:]
+        if request.outcome == "ok" and sum(r.outcome == "ok" for r in rest) >= SERVED * len(rest):
+            return request
+    return None
 
 
 def circuit_opens_and_closes(evidence: Evidence, metric: str) -> Verdict:

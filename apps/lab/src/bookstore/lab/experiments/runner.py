@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -116,11 +116,12 @@ class Run:
             self.bites = [await _proved(bite.fault, bite.proof) for bite in self.bench.bites]
         finally:
             await _uninterrupted(self._heal())
+        well = await self._until_well(ours.phases.drain)
         await asyncio.sleep(ours.phases.after)
         _end(generator)
         await asyncio.wait_for(generator.wait(), FALL_SECONDS)
         self._enter("drain")
-        drained, well = await self._drain(ours.phases.drain)
+        drained = await self._until_drained(ours.phases.drain)
         await self._judge(findings, drained, well)
 
     async def _check(self) -> bool:
@@ -191,20 +192,27 @@ class Run:
         await asyncio.wait_for(restore(), ROLLBACK_SECONDS)
         self._enter("after")
 
-    async def _drain(self, seconds: float) -> tuple[float | None, float | None]:
-        """Seconds from the healing until nothing was left to do, and until all was well; None if too late."""
+    async def _until_well(self, seconds: float) -> float | None:
+        """Seconds from the healing until every part was well; None if that took too long.
+
+        Customers keep coming meanwhile: that they are served again has to be seen.
+        """
         healed = self.marks["after"]
-        drained = well = None
-        while (drained is None or well is None) and time.monotonic() - healed < seconds + FALL_SECONDS:
-            if drained is None and await unfinished() == 0:
-                drained = round(time.monotonic() - healed, 3)
-            if well is None:
-                try:
-                    well = round(time.monotonic() - healed, 3) if await everything_is_well() else None
-                except (RefusedError, BrokenOffError, TimeoutError):
-                    well = None
+        while time.monotonic() - healed < seconds:
+            with suppress(RefusedError, BrokenOffError, TimeoutError, LookupError):
+                if await everything_is_well():
+                    return round(time.monotonic() - healed, 3)
             await asyncio.sleep(LOOK_SECONDS)
-        return drained, well
+        return None
+
+    async def _until_drained(self, seconds: float) -> float | None:
+        """Seconds from the healing until nothing was left to do; None if that took too long."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            if await unfinished() == 0:
+                return round(time.monotonic() - self.marks["after"], 3)
+            await asyncio.sleep(LOOK_SECONDS)
+        return None
 
     async def _judge(self, findings: Findings, drained: float | None, well: float | None) -> None:
         self._enter("judge")

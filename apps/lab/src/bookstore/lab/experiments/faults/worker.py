@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -28,20 +27,19 @@ if TYPE_CHECKING:
 WORKER = "orders-worker-1"
 DIES_WITHIN = 20.0
 LOOK_SECONDS = 0.05
-WORK = ("-m", "bookstore.orders.queue")
 
 
 @asynccontextmanager
 async def _double(failpoint: str) -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
     """A copy of the running worker, with its environment and a failpoint; and where it tells of itself."""
     bench = BENCH.get()
-    environment = psutil.Process(bench.process(WORKER).pid).environ()
+    running = psutil.Process(bench.process(WORKER).pid)
     port = any_free()
     more = {"PORT": str(port), "INSTANCE": "orders-worker-double", "FAILPOINT": failpoint}
     log = os.open(bench.folder.log("orders-worker-double"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", *WORK, env={**environment, **more}, stdout=log, stderr=log
+            *running.cmdline(), env={**running.environ(), **more}, stdout=log, stderr=log
         )
     finally:
         os.close(log)
