@@ -1,7 +1,7 @@
 """A bookstore with a bug in it: `experiment BUG DEFINITION STATE` breaks it on purpose, as the lab does.
 
-The bug is put into the source of one module while that is imported, in these processes only; the product has no
-switch for it.
+The bug is put into the source of one module while that is imported, in these processes only; the product
+has no switch for it.
 """
 
 import argparse
@@ -12,6 +12,10 @@ import importlib.machinery
 import runpy
 import sys
 from pathlib import Path
+
+from bookstore.lab.experiments import command
+from bookstore.lab.system.folder import StateFolder
+from bookstore.lab.system.topology import SYSTEM
 
 BUGS = {
     "acknowledged-before-the-commit": (
@@ -80,10 +84,6 @@ def serve(bug, module):
 
 def experiment(bug, definition, state):
     """Run an experiment against a system with a bug; the exit code is the verdict's."""
-    from bookstore.lab.experiments import command
-    from bookstore.lab.system.folder import StateFolder
-    from bookstore.lab.system.topology import SYSTEM
-
     services = tuple(
         dataclasses.replace(each, run=(__file__, "serve", bug, each.run[1])) if each.run else each
         for each in SYSTEM.services

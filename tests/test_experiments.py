@@ -52,7 +52,7 @@ def leftovers(state):
         ("no-fence", "worker-frozen-past-its-lease", {}, "one_change"),
     ],
 )
-def test_a_real_bug_makes_its_invariant_invalid(bug, name, change, invariant, state, tmp_path):
+def test_a_real_bug_makes_its_invariant_invalid(bug, name, change, invariant, *, state, tmp_path):
     definition = json.loads((DEFINITIONS / f"{name}.json").read_text())
     definition["method"][0]["provider"]["arguments"] |= change
     path = tmp_path / f"{name}.json"

@@ -10,6 +10,9 @@ from bookstore.lab.experiments.faults.network import mend
 from bookstore.lab.load.outcome import set_mode
 from bookstore.lab.load.wire import BrokenOffError, RefusedError
 
+AWAY = (RefusedError, BrokenOffError, TimeoutError, LookupError)
+"""Who isn't there has nothing to take back: the supplier begins in `normal`, the proxies without toxics."""
+
 
 async def let_go() -> None:
     """End what is held: locks, connections, freezes; the last one first."""
@@ -28,6 +31,7 @@ async def restore() -> None:
             # Looking for children takes a while, and only a store's are ever frozen.
             send = row.process.send_family if row.kind == "store" else row.process.send
             send(signal.SIGCONT)
-    for task in (mend(), set_mode(bench.url("supplier-control"), "normal")):
-        with suppress(RefusedError, BrokenOffError, TimeoutError):
-            await task
+    with suppress(*AWAY):
+        await mend()
+    with suppress(*AWAY):
+        await set_mode(bench.url("supplier-control"), "normal")
