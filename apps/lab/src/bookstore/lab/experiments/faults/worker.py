@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 WORKER = "orders-worker-1"
-DIES_WITHIN = 20.0
+DIES_WITHIN = 45.0
 LOOK_SECONDS = 0.05
 
 
