@@ -10,31 +10,36 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bookstore.service.testing.otlp import Receiver
+
 OUTSIDE = ("DATABASE_URL", "REDIS_URL")
 
 
 class Bookstore:
     """The `bookstore` command on a state folder of its own."""
 
-    def __init__(self, state):
+    def __init__(self, state, **settings):
         self.state = Path(state)
+        self.settings = settings
 
     @property
     def environment(self):
         """The caller's, without what would lead to other stores."""
         return {name: value for name, value in os.environ.items() if name not in OUTSIDE} | {
-            "BOOKSTORE_STATE": str(self.state)
+            "BOOKSTORE_STATE": str(self.state),
+            **self.settings,
         }
 
     def command(self, *words):
         """The command line, with this very interpreter."""
         return [sys.executable, "-m", "bookstore.lab", *words]
 
-    def run(self, *words):
+    def run(self, *words, typed=None):
         """Run a verb to its end."""
         return subprocess.run(
             self.command(*words),
             env=self.environment,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=100,
@@ -72,9 +77,18 @@ def eventually():
 
 
 @pytest.fixture(scope="session")
-def bookstore(tmp_path_factory):
+def receiver():
+    """What the shared system sends its traces to."""
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def bookstore(tmp_path_factory, receiver):
     """The whole system, started once for the run. Whoever breaks a part waits until it is healthy again."""
-    made = Bookstore(tmp_path_factory.mktemp("shared") / "state")
+    state = tmp_path_factory.mktemp("shared") / "state"
+    made = Bookstore(state, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_BSP_SCHEDULE_DELAY="100")
     made.up()
     yield made
     made.run("down")
@@ -84,6 +98,15 @@ def bookstore(tmp_path_factory):
 def private_bookstore(tmp_path):
     """A system for this test alone, not started yet."""
     made = Bookstore(tmp_path / "state")
+    yield made
+    made.run("down")
+
+
+@pytest.fixture(scope="module")
+def observed_bookstore(tmp_path_factory):
+    """A system for one file of tests, with the tools that are found here looking on."""
+    made = Bookstore(tmp_path_factory.mktemp("observed") / "state")
+    made.up("--observe")
     yield made
     made.run("down")
 

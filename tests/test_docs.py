@@ -14,6 +14,7 @@ import pytest
 
 from bookstore.accounts.settings import AccountsSettings
 from bookstore.books.settings import BooksSettings
+from bookstore.gateway.settings import GatewaySettings
 from bookstore.lab.system.topology import SYSTEM
 from bookstore.orders.settings import OrdersSettings
 from bookstore.service.settings import Settings
@@ -21,7 +22,9 @@ from bookstore.stores.ports import any_free
 from bookstore.supplier.settings import SupplierSettings
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md")})
+DOCUMENTS = sorted(
+    {*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md"), ROOT / "otel/README.md"}
+)
 BLOCK = re.compile(r"^```(sh|bash|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 ELSEWHERE = {
@@ -34,6 +37,9 @@ ELSEWHERE = {
     "uv run pytest tests/test_workspace.py tests/test_imports.py": "part of this very run",
     "uv run ruff check --fix": "changes files; a plain .ci/run runs it without --fix",
     "uv run ruff format": "changes files; a plain .ci/run runs it with --check",
+    "uv run python -m bookstore.lab.observe otel": "changes files; tests/test_observe.py compares them",
+    "uv run python -m bookstore.lab.observe otel docs/metrics.md": "as above, the table too",
+    ".ci/run observe": "a job of the workflow; needs a Prometheus",
     "uv lock": "changes a file; tests/test_workspace.py runs it with --check",
 }
 """Commands that aren't run here, each with the reason."""
@@ -222,6 +228,7 @@ def test_the_readme_names_every_service_and_its_port():
     [
         ("accounts", AccountsSettings),
         ("books", BooksSettings),
+        ("gateway", GatewaySettings),
         ("orders", OrdersSettings),
         ("supplier", SupplierSettings),
     ],

@@ -279,3 +279,20 @@ def test_the_program_serves_and_leaves_in_order(database_url, eventually):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize(("role", "scope"), [("ops", "ops load"), ("staff", "staff")])
+def test_a_token_from_the_command_line(accounts, house, claims_of, role, scope):
+    """Only ops are let off the limits, and a wrong password counts here as it does over HTTP."""
+    accounts(*CREATE, "--role", role, "--password-stdin", typed=Terminal(f"{PASSWORD}\n"))
+    ask = ("token", "--email", "ops@bookstore.local", "--password-stdin", "--scope", "load admin")
+    with house.run() as client:
+        code, said, complained = accounts(*ask, typed=Terminal(f"{PASSWORD}\n"))
+        assert (code, complained) == (0, "")
+        assert claims_of(said.strip())["scope"] == scope
+        bearer = {"Authorization": f"Bearer {said.strip()}"}
+        assert client.get("/auth/me", headers=bearer).json()["roles"] == [role]
+    tries = [accounts(*ask, typed=Terminal("a wrong one\n")) for _ in range(6)]
+    assert {code for code, _, _ in tries} == {1}
+    assert "is wrong" in tries[0][2]
+    assert "too many" in tries[5][2]

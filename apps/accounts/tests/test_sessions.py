@@ -217,3 +217,21 @@ def test_what_counts_no_more_is_swept(run_accounts, database_url, person, query,
             " (SELECT count(*) FROM refresh_tokens)"
         )
         eventually(lambda: query(database_url, counts) == [(0, 1, 2)])
+
+
+@pytest.mark.parametrize("way", ["json", "data"])
+@pytest.mark.parametrize("role", ["ops", "customer"])
+def test_a_scope_is_asked_for_and_ends_with_its_token(house, person, claims_of, role, way):
+    with house.run() as client:
+        someone = person(client, "ana@example.com").register()
+        if role == "ops":
+            house.query("UPDATE users SET role = 'ops', customer_id = NULL")
+        name = "email" if way == "json" else "username"
+        asked = {name: someone.email, "password": someone.password, "scope": "load admin"}
+        answer = client.post("/auth/login", **{way: asked})
+        assert answer.status_code == 200, answer.text
+        tokens = answer.json()
+        assert claims_of(tokens["access_token"])["scope"] == {"ops": "ops load"}.get(role, role)
+        someone.tokens = tokens
+        again = someone.refresh().json()
+        assert claims_of(again["access_token"])["scope"] == role

@@ -331,6 +331,7 @@ async def serving(
     ill: Collection[str] = (),
     file: Callable[[dict[str, RawService]], dict[str, Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
+    header_timeout: float | None = None,
     **changes,
 ) -> AsyncIterator[Gateway]:
     """A gateway in front of three raw services, by a file that `config_of` or the test's own function makes.
@@ -353,6 +354,7 @@ async def serving(
         port, admin_port = free_port(), free_port()
         given = {"gateway_config": str(path), "access_log": False, **(settings or {})}
         service = create_app(GatewaySettings(port=port, admin_port=admin_port, **given))
+        service.header_timeout = header_timeout or service.header_timeout
         async with service.running():
             server = _server(service)
             running = asyncio.ensure_future(server.serve())

@@ -35,7 +35,7 @@ def statuses_of(replies):
 
 async def while_redis_answers(ask):
     """What `ask` gets in a time in which Redis answers within its 25 ms: machines may be busy."""
-    for number in range(1, 6):
+    for number in range(1, 50):
         replies = await ask(f"X-Forwarded-For: 192.0.2.{number}")
         if all(reply.header("x-ratelimit-mode") is None for reply in replies):
             break
@@ -108,11 +108,21 @@ async def test_what_the_client_is_told(gateway, redis_url):
 
 async def test_a_refused_request_costs_nothing_and_a_new_window_is_whole(gateway, redis_url):
     brief = {"brief": {"quota": 2, "per": 0.5, "key": "address"}}
-    async with gateway(settings={"redis_url": redis_url}, limits=brief, route={"limit": "brief"}) as front:
-        assert await statuses(front, 6) == {200: 2, 429: 4}
-        while await statuses(front, 1) == {429: 1}:
+    settings = {"redis_url": redis_url}
+    trusted = ["127.0.0.1"]
+    async with gateway(
+        settings=settings, limits=brief, route={"limit": "brief"}, trusted_proxies=trusted
+    ) as front:
+        for number in range(1, 100):
+            where = "/v1/books", f"X-Forwarded-For: 192.0.2.{number}"
+            began = time.monotonic()
+            seen = await statuses(front, 6, *where)
+            if time.monotonic() - began < 0.5:
+                break  # all of it was in one window: machines may be busy
+        assert seen == {200: 2, 429: 4}
+        while await statuses(front, 1, *where) == {429: 1}:
             pass
-        assert await statuses(front, 1) == {200: 1}
+        assert await statuses(front, 1, *where) == {200: 1}
 
 
 async def test_each_path_and_each_address_counts_for_itself(gateway, redis_url):

@@ -157,6 +157,35 @@ async def test_its_last_requests_are_answered(started, raw_service):
         assert await gateway.ended() == 0
 
 
+async def test_it_ends_under_load(started, raw_service):
+    """Clients that keep their connections are sent elsewhere; until then each of them is answered."""
+    statuses = Counter()
+
+    async def ask_on(gateway):
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            except OSError:
+                return
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                head = b""
+                while b"connection: close" not in head:
+                    writer.write(b"GET /v1/books HTTP/1.1\r\nHost: x\r\n\r\n")
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    assert await reader.readexactly(2) == b"ok"
+                    statuses[int(head.split(b" ", 2)[1])] += 1
+            writer.transport.abort()
+
+    async with raw_service(says_ok) as service, started(file(service)) as gateway:
+        asking = [asyncio.create_task(ask_on(gateway)) for _ in range(8)]
+        await until(lambda: statuses[200] >= 200)
+        gateway.process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*asking)
+        assert set(statuses) == {200}
+        assert statuses[200] == len(service.heads)
+        assert await gateway.ended() == 0
+
+
 async def test_a_signal_reads_the_file_again(started, raw_service):
     async with raw_service(says_ok) as service, started(file(service)) as gateway:
         assert await gateway.status("/new") == 404

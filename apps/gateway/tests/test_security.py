@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bookstore.gateway.client import Client
+from bookstore.gateway.client import Client, Watch
 from bookstore.service.problem import Problem
 
 
@@ -80,7 +80,7 @@ async def test_who_sends_a_byte_now_and_then_is_not_waited_for(monkeypatch):
             return now
 
     monkeypatch.setattr("bookstore.gateway.client.asyncio.get_running_loop", Clock)
-    client = Client(receive, 1000, 0, 30.0)
+    client = Client(receive, 1000, 0, 30.0, Watch())
     with pytest.raises(Problem) as refused:
         await client.body(keep=65_536)
     assert refused.value.status == 408

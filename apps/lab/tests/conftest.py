@@ -72,7 +72,10 @@ class System:
         )  # fmt: skip
 
     def up(self):
-        result = self.run("up", "--detach")
+        return self.up_with()
+
+    def up_with(self, *words):
+        result = self.run("up", "--detach", *words)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 

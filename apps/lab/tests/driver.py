@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from bookstore.lab import __main__ as command
-from bookstore.lab.system import commands, lifecycle
+from bookstore.lab.system import commands, lifecycle, tools
 from bookstore.lab.system.topology import Door, Service, Topology
 
 STANDIN = str(Path(__file__).with_name("standin.py"))
@@ -26,5 +26,7 @@ def topology(text):
 
 if __name__ == "__main__":
     made = topology(os.environ.pop("STANDINS"))
+    # Only what a test has installed.
+    tools._ALSO_IN = ()
     commands.Start = lambda **options: lifecycle.Start(topology=made, **options)
     command.main()

@@ -26,7 +26,6 @@ def half(body):
     return whole(200, body)[: -len(body) // 2]
 
 
-TOO_FEW = {"type": "urn:bookstore:problem:insufficient-stock", "status": 409}
 WELL = object()
 # What is answered, and how it ends: the connection is "kept", "reset" or "closed", or it "hangs" or trickles.
 MODES = {
@@ -84,10 +83,7 @@ class Books(testing.Peer):
         super().__init__()
 
     def sell(self, book_id, price="9.49", title="Emma", author="Jane Austen"):
-        self.catalogue[book_id] = {
-            "id": book_id, "title": title, "author": author, "price": price, "active": True,
-            "created_at": "2025-08-21T01:25:12.438013Z", "updated_at": "2025-08-21T01:25:12.438013Z",
-        }  # fmt: skip
+        self.catalogue[book_id] = {"book_id": book_id, "title": title, "author": author, "price": price}
 
     def free(self, book_id):
         held = sum(
@@ -106,39 +102,50 @@ class Books(testing.Peer):
         self.hold.set()
         super().close()
 
-    def _found(self, method, path, sent):
+    def _found(self, path, sent):
         """How to answer a request: a mode, a status, and a body (None for a problem)."""
         if path == "/health/live":
             return self.mode if self.mode in {"hang", "error"} else "well", 200, {"status": "healthy"}
+        if path == "/inventory/reservations":
+            return self._reserved(json.loads(sent)["reservations"])
         *_, what, name = path.split("/")
-        if what == "books":
-            book = self.catalogue.get(int(name))
-            return self.modes.get(int(name), self.mode), 200 if book else 404, book
         if what == "inventory":
             known = int(name) in self.catalogue
             body = {"book_id": int(name), "quantity": self.free(int(name)), "reserved": 0}
             return self.mode, 200 if known else 404, body if known else None
         mode = self.reserve_modes.pop(0) if self.reserve_modes else self.mode
-        return mode, *self._reserved(method, what, name, sent)
+        _, items = self.reservations.get(what, (None, {}))
+        self.reservations[what] = ({"commit": "committed", "release": "released"}[name], items)
+        return mode, 200, {"reservation_id": what}
 
-    def _reserved(self, method, what, name, sent):
-        """What becomes of /inventory/reservations/{name}, or /{what}/commit or /{what}/release."""
-        if method == "POST":
-            _, items = self.reservations.get(what, (None, {}))
-            self.reservations[what] = ({"commit": "committed", "release": "released"}[name], items)
-            return 200, {"reservation_id": what}
-        wanted = {item["book_id"]: item["quantity"] for item in json.loads(sent)["items"]}
-        if name in self.reservations:
-            return 200 if self.reservations[name] == ("held", wanted) else 409, None
-        if short := [book_id for book_id in wanted if self.free(book_id) < wanted[book_id]]:
-            return 409, {**TOO_FEW, "detail": f"too few copies of book {short[0]}"}
-        self.reservations[name] = ("held", wanted)
-        return 201, {"reservation_id": name}
+    def _reserved(self, asked):
+        """What becomes of POST /inventory/reservations: the mode is that of the first book that has one."""
+        mode = self.reserve_modes.pop(0) if self.reserve_modes else self.mode
+        books = [item["book_id"] for each in asked for item in each["items"]]
+        mode = next((self.modes[book_id] for book_id in books if book_id in self.modes), mode)
+        return mode, 200, {"data": [self._held(each["reservation_id"], each["items"]) for each in asked]}
+
+    def _held(self, name, items):
+        wanted = {item["book_id"]: item["quantity"] for item in items}
+
+        def refused(status, slug, detail):
+            problem = {"type": f"urn:bookstore:problem:{slug}", "status": status, "detail": detail}
+            return {"reservation_id": name, "refusal": problem}
+
+        if self.reservations.get(name, ("held", wanted)) != ("held", wanted):
+            return refused(409, "reservation-conflict", f"reservation {name} holds other items")
+        if unknown := [book_id for book_id in wanted if book_id not in self.catalogue]:
+            return refused(404, "not-found", f"book {unknown[0]} not found")
+        if name not in self.reservations:
+            if short := [book_id for book_id in wanted if self.free(book_id) < wanted[book_id]]:
+                return refused(409, "insufficient-stock", f"too few copies of book {short[0]}")
+            self.reservations[name] = ("held", wanted)
+        return {"reservation_id": name, "books": [self.catalogue[book_id] for book_id in wanted]}
 
     async def respond(self, request, writer):
         self.asked.append((request.target, request.headers))
         self.arrived.set()
-        mode, status, found = self._found(request.method, request.target, request.body)
+        mode, status, found = self._found(request.target, request.body)
         body = json.dumps(found or {"type": "about:blank", "status": status, "detail": "no"}).encode()
         well = whole(status, body)
         answer, end = MODES[mode]

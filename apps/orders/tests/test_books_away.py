@@ -1,7 +1,7 @@
 """Books away, slow, or talking nonsense: 503 within the promise, and nothing is ordered; then all is well."""
 
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
+from time import monotonic, sleep
 
 import psycopg
 import pytest
@@ -27,6 +27,13 @@ def _refused(client, check_problem, path="/v1/orders", body=ONE):
     assert took < PROMISE
     problem = check_problem(answer, 503, "books-unavailable")
     assert "nothing was ordered" in problem["detail"]
+
+
+def _until(condition):
+    until = monotonic() + 20
+    while not condition():
+        assert monotonic() < until
+        sleep(0.005)
 
 
 def _served(client, body=ONE):
@@ -92,9 +99,9 @@ NONSENSE = [
     {"title": "a" * 501},
     {"author": "  "},
     {"author": ["a"]},
-    {"id": 2},
-    {"id": "1"},
-    {"id": None},
+    {"book_id": 2},
+    {"book_id": "1"},
+    {"book_id": None},
 ]
 
 
@@ -103,7 +110,7 @@ def test_a_book_that_cannot_be_is_no_book(orders, books, database_url, check_pro
         books.sell(1)
         books.catalogue[1].update(wrong)
         _refused(orders, check_problem)
-    for name in ("id", "title", "author", "price"):
+    for name in ("book_id", "title", "author", "price"):
         books.sell(1)
         del books.catalogue[1][name]
         _refused(orders, check_problem)
@@ -122,36 +129,40 @@ def test_one_book_that_fails_stops_the_whole_basket(orders, books, database_url,
     assert _kept(database_url) == [0, 0, 0]
 
 
-def test_the_first_book_that_fails_decides(orders, books, database_url, check_problem):
-    """Book 9 is not there; what books would say of book 2 is not waited for."""
-    books.modes[2] = "hang"
-    lines = [{"book_id": book_id, "quantity": 1} for book_id in (1, 2, 9)]
-    answer, took = _timed(orders, "/v2/orders", {"items": lines})
-    assert "book 9 not found" in check_problem(answer, 404, "not-found")["detail"]
-    assert took < 0.9  # the patience with books is 1.0
-    assert _kept(database_url) == [0, 0, 0]
-
-
-def test_all_books_of_a_basket_are_asked_side_by_side(orders, books):
-    """Each is held until the last of them is asked: one after the other would never end."""
+def test_orders_that_arrive_together_share_a_call_and_not_its_refusals(orders, books, check_problem):
+    """While a call is held, all others wait for the one after it."""
     books.mode = "held"
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(_timed, orders, "/v2/orders", BASKET)
-        until = monotonic() + 0.9
-        while len(books.asked) < 2 and monotonic() < until:
-            books.arrived.wait(0.01)
+    books.stock[2] = 0
+    with ThreadPoolExecutor(32) as pool:
+        first = pool.submit(orders.post, "/v1/orders", json=ONE)
+        _until(lambda: len(books.asked) == 1)
+        later = [
+            pool.submit(orders.post, "/v1/orders", json={"book_id": book_id, "quantity": 1})
+            for book_id in (1, 2, 9) * 8
+        ]
+        sleep(0.3)  # most have arrived by then, and it is no matter if some haven't
+        books.mode = "well"
         books.hold.set()
-        assert answer.result()[0].status_code == 201
+        assert first.result().status_code == 201
+        for book_id, answer in zip((1, 2, 9) * 8, later, strict=True):
+            if book_id == 1:
+                assert answer.result().json()["book_title"] == "Book 1"
+            else:
+                check_problem(answer.result(), {2: 409, 9: 404}[book_id])
+    assert len(books.asked) < 1 + len(later)
+    assert len(books.held()) == 1 + 8
 
 
-def test_a_whole_basket_has_no_more_time_than_one_book(orders, books, database_url, check_problem):
-    for book_id in range(1, 101):
-        books.sell(book_id)
-        books.modes[book_id] = "trickle"
-    _refused(
-        orders, check_problem, "/v2/orders", {"items": [{"book_id": n, "quantity": 1} for n in range(1, 101)]}
-    )
-    assert _kept(database_url) == [0, 0, 0]
+def test_nobody_waits_longer_than_it_wants_for_those_that_it_shares_a_call_with(orders, books):
+    books.mode = "hang"
+    with ThreadPoolExecutor(8) as pool:
+        patient = [pool.submit(_timed, orders, "/v1/orders", ONE) for _ in range(7)]
+        hurried = pool.submit(orders.post, "/v1/orders", json=ONE, headers={"x-deadline-ms": "100"})
+        assert hurried.result().json()["type"].endswith(":out-of-time")
+        assert not all(each.done() for each in patient)
+        for each in patient:
+            answer, took = each.result()
+            assert (answer.status_code, took < PROMISE) == (503, True)
 
 
 def test_a_caller_who_leaves_orders_nothing(orders, books, database_url):

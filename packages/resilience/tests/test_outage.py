@@ -6,70 +6,18 @@ import pytest
 
 from bookstore.resilience import Pipeline
 from bookstore.resilience.errors import RateLimited
+from bookstore.resilience.link import Link
 from bookstore.resilience.quota import Quota
 from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.redis import RedisLimits
+from bookstore.resilience.testing import FakeClock
 
-
-class Redis:
-    """Answers after `delay`, or not at all: as many units as are wanted, until none is left."""
-
-    def __init__(self, clock, units=10**6):
-        self.clock = clock
-        self.units = units
-        self.delay = 0.001
-        self.error = None
-        self.asked = []
-        self.known = True
-        self.due = 0
-
-    async def evalsha(self, _sha, _count, key, *args):
-        self.asked.append((key, args))
-        await self.clock.sleep(self.delay)
-        if not self.known:
-            raise NoScriptError
-        if self.error is not None:
-            raise self.error
-        cost, want = args[2], args[3]
-        granted = want if want <= self.units else cost if cost <= self.units else 0
-        self.units -= granted
-        return [granted, self.units, self.due if granted else 500_000, 1_000_000, len(self.asked)]
-
-    async def eval(self, text, *args):
-        assert "redis.call" in text
-        self.known = True
-        return await self.evalsha("", *args)
-
-
-class NoScriptError(Exception):
-    pass
+from .far import Redis, ask, close, limiter_of
 
 
 @pytest.fixture
 def redis(clock):
     return Redis(clock)
-
-
-def limiter_of(redis, clock, quota=Quota(100, per=1.0), **settings):  # noqa: B008 - frozen
-    wait = settings.pop("wait", 0.0)
-    store = RedisLimits(redis, clock=clock, **settings)
-    return RateLimit(quota, store=store, wait=wait, clock=clock), store
-
-
-async def close(store, clock):
-    closing = asyncio.create_task(store.aclose())
-    await clock.advance(1)
-    assert closing.done()
-    assert clock.pending == 0
-
-
-async def ask(limiter, clock, seconds=1.0, **how):
-    task = asyncio.create_task(limiter.try_acquire(**how))
-    begun = clock.now()
-    took = []
-    task.add_done_callback(lambda _: took.append(clock.now() - begun))
-    await clock.advance(seconds)
-    return task.result(), took[0]
 
 
 async def test_a_stall_costs_its_timeout_once(redis, clock):
@@ -398,3 +346,54 @@ async def test_who_is_cancelled_while_asking_gives_back_what_comes(redis, clock,
     assert not store.link._tasks
     assert [args[2] for _, args in redis.asked] == asked
     assert redis.asked[-1][1][6] == len(asked) - 1  # by the instant of the grant, which here is its number
+
+
+async def test_redis_is_left_alone_for_ten_seconds_at_the_most(redis, clock):
+    limiter, _ = limiter_of(redis, clock, outage="closed")
+    redis.error = OSError("gone")
+    waits = []
+    for _ in range(7):
+        await ask(limiter, clock, 0.01)
+        waits.append((await limiter.try_acquire()).retry_after)
+        await clock.advance(waits[-1])
+    assert waits == pytest.approx([0.491, 0.991, 1.991, 3.991, 7.991, 9.991, 9.991])
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_round_trip_is_timed_by_the_clock_of_the_pipeline_unless_the_store_has_one(redis, clock, own):
+    other = FakeClock()
+    store = RedisLimits(redis, outage="open", clock=clock if own else None)
+    limiter = RateLimit(Quota(5), store=store)
+    pipe = Pipeline("p", limiter, clock=other if own else clock)
+    redis.delay = 3600.0
+
+    async def work():
+        return 1
+
+    task = asyncio.create_task(pipe.call(work))
+    await clock.advance(0.04)
+    assert not task.done()
+    await clock.advance(0.01)
+    assert task.result() == 1
+    await close(store, clock)
+
+
+class Pooled:
+    connection_pool = None
+
+    def pipeline(self):
+        """As a client has it that keeps connections."""
+
+
+class Cluster:
+    def pipeline(self):
+        """As a client of a cluster has it: one script at a time is all that is asked of it."""
+
+
+class Bare:
+    connection_pool = None
+
+
+@pytest.mark.parametrize(("client", "several"), [(Pooled, True), (Cluster, False), (Bare, False)])
+def test_only_a_client_with_a_pool_takes_several_scripts_at_once(client, several):
+    assert Link(client(), 1.0, None)._together is several

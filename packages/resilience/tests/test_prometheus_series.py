@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bookstore.resilience import Breaker, Pipeline
+from bookstore.resilience import Breaker, Pipeline, Retry
 from bookstore.resilience.prometheus import PrometheusSink
 
 
@@ -14,7 +14,9 @@ async def fail():
 async def test_a_pipeline_that_is_watched_is_seen_at_once_and_its_circuit_as_it_is_now(clock):
     registry = CollectorRegistry()
     sink = PrometheusSink(registry, prefix="shop")
-    pipeline = Pipeline("books", Breaker(consecutive=1, open_for=5), clock=clock, sinks=[sink])
+    pipeline = Pipeline(
+        "books", Retry(attempts=1), Breaker(consecutive=1, open_for=5), clock=clock, sinks=[sink]
+    )
     sink.watch(pipeline)
 
     def value(name, **labels):

@@ -1,8 +1,6 @@
-"""Limits in a real Redis, by several processes at once, in real time."""
+"""Limits in a real Redis, in real time."""
 
 import asyncio
-import sys
-from collections import Counter
 
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -65,7 +63,7 @@ async def test_the_same_answers_as_in_this_process(algorithm, limits):
 
 @BOTH
 async def test_one_round_trip_a_decision_and_a_reload_when_flushed(redis, algorithm, limits):
-    limiter = RateLimit(Quota(1000, per=100.0, algorithm=algorithm), store=limits())
+    limiter = RateLimit(Quota(1000, per=1e6, algorithm=algorithm), store=limits())
     for n in range(20):
         assert (await limiter.try_acquire()).remaining == 999 - n
     assert await scripts_run(redis) == {"evalsha": 20, "eval": 1}  # the first one was not known yet
@@ -80,8 +78,8 @@ async def test_a_key_always_has_a_time_to_live(redis, algorithm, limits):
     for n in range(150):
         await limiter.try_acquire()
         if n % 10 == 0:
-            (key,) = await redis.keys("*")
-            assert 1 <= await redis.pttl(key) <= 1100
+            for key in await redis.keys("*"):
+                assert await redis.pttl(key) in {-2, *range(1101)}  # -2: over by now; -1 would be for ever
     while await redis.keys("*"):
         pass
 
@@ -91,6 +89,26 @@ async def test_a_burst_far_below_the_rate_still_limits(limits):
     start = SYSTEM.now()
     allowed = sum([(await limiter.try_acquire()).allowed for _ in range(30)])
     assert 10 <= allowed <= 11 + 100 * (SYSTEM.now() - start)
+
+
+async def test_a_key_that_outlived_its_time_is_worth_no_more_than_a_rest(redis, limits):
+    limiter = RateLimit(Quota(5, per=1000.0), store=limits())
+    await limiter.try_acquire()
+    (key,) = await redis.keys("*")
+    seconds, _ = await redis.time()
+    await redis.set(key, (seconds - 3600) * 1_000_000)
+    answer = await limiter.try_acquire()
+    assert (answer.remaining, round(answer.reset_after)) == (4, 200)
+
+
+async def test_a_whole_burst_is_granted_at_once_whatever_the_fractions(limits):
+    store = limits()
+    for limit in range(2, 40):
+        desk = RateLimit(Quota(limit, per=1000.0), store=store)._desk
+        grant = await desk._ask("", 1, limit, 0.0)
+        assert (grant.units, grant.decision.remaining) == (limit, 0)
+        spent = await desk._ask("other", limit - 1, limit - 1, 0.0)
+        assert (spent.units, spent.decision.remaining) == (limit - 1, 1)
 
 
 async def test_keys_are_tagged_and_quotas_apart(redis, limits):
@@ -137,8 +155,8 @@ async def test_a_clock_of_redis_that_goes_back_grants_nothing_extra_and_stops_no
 
 @BOTH
 async def test_waiting_in_redis(algorithm, limits):
-    quota = Quota(1, per=0.1, algorithm=algorithm)
-    limiter = RateLimit(quota, store=limits(), wait=0.25)
+    quota = Quota(1, per=0.4, algorithm=algorithm)
+    limiter = RateLimit(quota, store=limits(), wait=1.0)
 
     async def enter():
         async with limiter:
@@ -148,7 +166,7 @@ async def test_waiting_in_redis(algorithm, limits):
     times = await asyncio.gather(*(enter() for _ in range(5)), return_exceptions=True)
     let_in = sorted(t for t in times if isinstance(t, float))  # in the order in which Redis heard of them
     # Nobody before its turn; how late a sleeper wakes is the machine's business.
-    assert [time >= n / 10 - 0.01 for n, time in enumerate(let_in)] == [True] * 3
+    assert [time >= 0.4 * n - 0.01 for n, time in enumerate(let_in)] == [True] * 3
     assert sum(isinstance(t, RateLimited) for t in times) == 2
 
 
@@ -299,63 +317,6 @@ async def test_an_idle_lease_is_over_in_time(limits):
     await asyncio.sleep(0.15)
     assert (await limiter.try_acquire()).remaining == 8  # a new lease: the ten left of the first are gone
     await store.aclose()
-
-
-WORKER = """
-import asyncio, sys, time
-from redis.asyncio import Redis
-from bookstore.resilience.quota import Quota
-from bookstore.resilience.ratelimit import RateLimit
-from bookstore.resilience.redis import RedisLimits
-
-async def main(url, seconds, tasks, lease, algorithm):
-    redis = Redis.from_url(url)
-    store = RedisLimits(redis, lease=lease, timeout=5.0)
-    limiter = RateLimit(Quota(100, per=1.0, burst=100, algorithm=algorithm), store=store)
-    await redis.ping()
-    print("ready", flush=True)
-    begin = float(sys.stdin.readline())
-    await asyncio.sleep(begin - time.time())
-    allowed = asked = 0
-
-    async def ask():
-        nonlocal allowed, asked
-        while time.time() < begin + seconds:
-            decision = await limiter.try_acquire("shared")
-            asked += 1
-            allowed += decision.allowed
-            await asyncio.sleep(0.02 if decision.allowed else min(0.05, decision.retry_after + 0.002))
-
-    await asyncio.gather(*(ask() for _ in range(tasks)))
-    print(allowed, asked)
-    await store.aclose()
-    await redis.aclose()
-
-url, seconds, tasks, lease, algorithm = sys.argv[1:]
-asyncio.run(main(url, float(seconds), int(tasks), int(lease), algorithm))
-"""
-
-
-@pytest.mark.parametrize(
-    ("lease", "algorithm", "most"), [(0, "gcra", 300), (0, "sliding_log", 200), (10, "gcra", 300 + 40)]
-)
-@pytest.mark.usefixtures("redis")
-async def test_several_processes_share_one_quota(redis_url, lease, algorithm, most):
-    pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-c", WORKER, redis_url, "2", "20", str(lease), algorithm]
-    workers = [await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe) for _ in range(4)]
-    for worker in workers:
-        assert await worker.stdout.readline() == b"ready\n"
-    begin = f"{SYSTEM.wall() + 0.2}\n".encode()
-    printed = [(await worker.communicate(begin))[0].split() for worker in workers]
-    counts = Counter()
-    for allowed, asked in printed:
-        counts["allowed"] += int(allowed)
-        counts["asked"] += int(asked)
-    assert counts["asked"] > counts["allowed"]
-    assert (
-        most - 100 - 4 * lease <= counts["allowed"] <= most + 3
-    )  # the last ones began within the two seconds
 
 
 async def test_algorithms_and_near_quotas_never_share_a_key(limits):

@@ -22,7 +22,7 @@ async def test_three_attempts_two_sleeps_the_same_error(clock, how):
     assert harness.kinds() == ["attempt", "retry", "attempt", "retry", "attempt", "call"]
     assert [event.attempt for event in harness.events] == [1, 1, 2, 2, 3, 3]
     assert [event.verdict for event in harness.events if event.kind == "attempt"] == ["fail"] * 3
-    assert harness.events[1].detail == {"delay": 1.0}
+    assert harness.events[1].detail == {"delay": 1.0, "error": "ValueError"}
     assert [event.policy for event in harness.events] == ["retry"] * 5 + ["pipeline"]
 
 

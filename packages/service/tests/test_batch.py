@@ -13,11 +13,13 @@ class Source:
     def __init__(self):
         self.asked = []
         self.version = 0
+        self.another = asyncio.Event()
 
     async def fetch(self, keys):
         version = self.version
         done = asyncio.get_running_loop().create_future()
         self.asked.append((list(keys), done))
+        self.another.set()
         await done
         return {key: (key, version) for key in keys if key != "missing"}
 
@@ -117,3 +119,24 @@ async def test_a_batch_is_bounded():
         source.answer(number)
     await asyncio.gather(*reads)
     assert [len(keys) for keys, _ in source.asked] == [10, 10, 5]
+
+
+async def test_a_query_that_follows_another_waits_for_company_and_a_first_one_does_not():
+    source = Source()
+    batch = Batch(source.fetch, width=1, linger=0.02)
+    reads = [asyncio.create_task(batch.load("a"))]
+    await _turns()
+    assert [keys for keys, _ in source.asked] == [["a"]]
+    reads.append(asyncio.create_task(batch.load("b")))
+    await _turns()
+    source.answer(0)
+    await _turns()
+    reads.append(asyncio.create_task(batch.load("c")))
+    await _turns()
+    assert len(source.asked) == 1
+    source.another.clear()
+    async with asyncio.timeout(20):
+        await source.another.wait()
+    assert source.asked[1][0] == ["b", "c"]
+    source.answer(1)
+    assert await asyncio.gather(*reads) == [("a", 0), ("b", 0), ("c", 0)]

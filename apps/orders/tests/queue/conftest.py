@@ -18,7 +18,7 @@ from bookstore.orders.queue.app import STREAMS, create_app
 from bookstore.orders.queue.settings import WorkerSettings
 from bookstore.service.testing import Peer, reset, serving
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 QUICK = {"worker_lease": 1.0, "ledger_republish": 1.0}
 
 

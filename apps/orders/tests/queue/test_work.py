@@ -139,8 +139,8 @@ def test_books_away_keeps_nobody_from_being_validated(worker, book, outside, eve
     outside.books_mode = "error"
     ids = book.place(100, reserve=outside)
     eventually(lambda: set(book.states(*ids)) == {"Validated"})
-    opened = {"pipeline": "books", "kind": "transition"}
-    eventually(lambda: worker.metric("bookstore_resilience_events_total", **opened) >= 1)
+    opened = {"dependency": "books", "to": "open"}
+    eventually(lambda: worker.metric("bookstore_breaker_transitions_total", **opened) >= 1)
     assert book.unfinished() == 100
     outside.books_mode = "normal"
     book.settled()

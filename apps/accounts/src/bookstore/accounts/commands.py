@@ -10,14 +10,18 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from bookstore.accounts.keys.model import Safe, state
+from bookstore.accounts.keys.ring import Ring
 from bookstore.accounts.keys.store import KeyStore, RotationPending
 from bookstore.accounts.people.model import EmailTaken, as_hashed
 from bookstore.accounts.people.passwords import Passwords
 from bookstore.accounts.people.store import PeopleStore
+from bookstore.accounts.sessions.desk import Desk
+from bookstore.accounts.sessions.store import SessionStore
 from bookstore.accounts.settings import AccountsSettings
-from bookstore.contracts.accounts import Email, Role
+from bookstore.contracts.accounts import Email, Login, Role
 from bookstore.contracts.values import Text
 from bookstore.service.database import Database, DatabaseUnavailable
+from bookstore.service.problem import Problem
 from bookstore.service.schema import Schema
 from bookstore.service.settings import SettingsError, load
 
@@ -25,6 +29,8 @@ DONE, REFUSED, BAD_SETTINGS, NO_DATABASE = 0, 1, 2, 4
 
 _PATIENCE = 15.0
 _SHORTEST, _LONGEST = 8, 128
+_HERE = "command line"
+"""The address that failed logins are counted under."""
 
 
 class _Refused(Exception):
@@ -38,13 +44,15 @@ def main(arguments: Sequence[str]) -> int:
         settings = load(AccountsSettings, "accounts")
         if asked.command == "create-user":
             said = asyncio.run(_create_user(settings, asked))
+        elif asked.command == "token":
+            said = asyncio.run(_token(settings, asked))
         elif asked.verb == "rotate":
             said = asyncio.run(_rotate(settings, at_once=asked.leaked))
         else:
             said = asyncio.run(_list(settings))
     except SettingsError as error:
         return _fail(BAD_SETTINGS, *error.problems)
-    except (_Refused, RotationPending) as error:
+    except (_Refused, RotationPending, Problem) as error:
         return _fail(REFUSED, str(error))
     except (DatabaseUnavailable, TimeoutError):
         return _fail(NO_DATABASE, "the database is not answering")
@@ -72,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     source = user.add_mutually_exclusive_group()
     source.add_argument("--generate", action="store_true", help="make a password up, and print it")
     source.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+    token = commands.add_parser("token", help="log in, and print the access token")
+    token.add_argument("--email", required=True)
+    token.add_argument("--scope", default="", help="load: the gateway's limits don't hold (for ops)")
+    token.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
     keys = commands.add_parser("keys", help="look after the keys that sign tokens")
     verbs = keys.add_subparsers(dest="verb", required=True)
@@ -112,6 +125,23 @@ async def _create_user(settings: AccountsSettings, asked: argparse.Namespace) ->
         except EmailTaken:
             return _existing(email, asked)
     return f"{email} may log in as {role}\n" + (f"password: {password}\n" if shown else "")
+
+
+async def _token(settings: AccountsSettings, asked: argparse.Namespace) -> str:
+    """Log in as over HTTP: a wrong password counts here too."""
+    if asked.password_stdin or not sys.stdin.isatty():
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = getpass.getpass("Password: ")
+    hasher = Passwords(memory=settings.argon2_memory, passes=settings.argon2_passes, threads=1)
+    async with _opened(settings) as database, hasher as passwords:
+        sessions = SessionStore(database, life=settings.session_life, grace=settings.refresh_grace)
+        ring = Ring(KeyStore(database), Safe(settings.accounts_key_secret), settings.signing_algorithm)
+        desk = Desk(PeopleStore(database), sessions, passwords, ring, settings)
+        login = Login(email=asked.email, password=password, scope=asked.scope)
+        tokens = await desk.log_in(login, _HERE)
+        await desk.log_out(tokens.refresh_token)
+    return f"{tokens.access_token}\n"
 
 
 def _existing(email: str, asked: argparse.Namespace) -> str:

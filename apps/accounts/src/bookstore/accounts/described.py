@@ -13,7 +13,7 @@ def _body(first: str) -> OpenAPIMediaType:
         schema=Schema(
             type=OpenAPIType.OBJECT,
             required=[first, "password"],
-            properties={first: _TEXT, "password": _TEXT},
+            properties={first: _TEXT, "password": _TEXT, "scope": _TEXT},
             additional_properties=False,
         )
     )

@@ -3,6 +3,8 @@
 from importlib.metadata import version
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from bookstore.books.cache import Cache, CacheAside, Uncached
 from bookstore.books.cache.metrics import CacheMetrics
 from bookstore.books.catalogue import api as catalogue_api
@@ -21,6 +23,7 @@ from bookstore.books.covers.store import CoverStore
 from bookstore.books.settings import BooksSettings
 from bookstore.books.stock import api as stock_api
 from bookstore.books.stock.store import StockStore
+from bookstore.resilience.collector import DependencyMetrics
 from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
@@ -35,7 +38,10 @@ def create_app(settings: BooksSettings) -> Service:
     schema = Schema(database, "bookstore.books", settings.database_url)
     store = BookStore(database)
     cache = _cache(settings, database)
-    trial = Trial()
+    numbers = CollectorRegistry()
+    calls = DependencyMetrics(numbers, prefix="bookstore")
+    trial = Trial(sinks=[calls])
+    calls.watch(trial.circuit.name, trial.circuit)
     blobs = _blobs(settings)
 
     async def fill() -> None:
@@ -75,6 +81,7 @@ def create_app(settings: BooksSettings) -> Service:
         access=access_with(settings, keys),
         front=front_of(cache),
     )
+    service.metrics.registry.register(numbers)
     service.metrics.registry.register(CacheMetrics(cache.tally))
     return service
 

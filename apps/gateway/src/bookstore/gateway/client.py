@@ -1,6 +1,7 @@
 """The client's side of one exchange: gives its body in pieces, and ends the exchange if it goes away."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,12 +12,36 @@ if TYPE_CHECKING:
 
 _WATCH_AFTER = 0.1
 """Seconds after which the client is watched for going away: most requests are over sooner and need none."""
+_TICK = 0.001
+"""Seconds by which a timer may ring early."""
 _SLOWEST = 500
 """Bytes a second that a body must bring, after a first grace: who sends less keeps a place for nothing."""
 
 
 class ClientGone(Exception):
     """Nobody is there to answer."""
+
+
+class Watch:
+    """Looks after those whose requests take longer than most: a list, as a timer for each would cost more."""
+
+    def __init__(self) -> None:
+        self._soon: deque[tuple[float, Client]] = deque()
+
+    def add(self, client: "Client") -> None:
+        """Look after this one in a moment, if it is still there then."""
+        loop = asyncio.get_running_loop()
+        self._soon.append((loop.time() + _WATCH_AFTER, client))
+        if len(self._soon) == 1:
+            loop.call_later(_WATCH_AFTER, self._look)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time() + _TICK
+        while self._soon and self._soon[0][0] <= now:
+            self._soon.popleft()[1].watch()
+        if self._soon:
+            loop.call_later(self._soon[0][0] - now, self._look)
 
 
 class Client:
@@ -27,16 +52,20 @@ class Client:
         length: How long the body is; None if that isn't said beforehand.
         max_body: How long it may be; 0 for as long as it likes.
         idle_timeout: Seconds that it may stand still.
+        watch: Has an eye on it when its body is there.
     """
 
-    def __init__(self, receive: "Receive", length: int | None, max_body: int, idle_timeout: float) -> None:
+    def __init__(
+        self, receive: "Receive", length: int | None, max_body: int, idle_timeout: float, watch: Watch
+    ) -> None:
         self._receive = receive
         self.length = length
         self._max_body = max_body
         self._idle_timeout = idle_timeout
         self._task = asyncio.current_task()
-        self._timer: asyncio.TimerHandle | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = watch
+        self._watcher: asyncio.Task[None] | None = None
+        self._left = False
         self._size = 0
         self._waited = 0.0
         self.gone = False
@@ -55,7 +84,7 @@ class Client:
         if self._max_body and length and length > self._max_body:
             raise _too_long(self._max_body)
         if length == 0:
-            self._watch_soon()
+            self._watch.add(self)
             return None
         chunk, more = await self._next()
         while more and length is not None and len(chunk) < length <= keep:
@@ -63,15 +92,19 @@ class Client:
             chunk += piece
         if length is None or len(chunk) < length:
             return self._rest(chunk, more)
-        self._watch_soon()
+        self._watch.add(self)
         return chunk
 
     def leave(self) -> None:
         """The exchange is over: stop watching."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._watch is not None:
-            self._watch.cancel()
+        self._left = True
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def watch(self) -> None:
+        """Notice from now on that it goes away."""
+        if not self._left:
+            self._watcher = asyncio.ensure_future(self._until_gone())
 
     async def _rest(self, chunk: bytes, more: bool) -> AsyncGenerator[bytes]:  # noqa: FBT001
         yield chunk
@@ -80,7 +113,7 @@ class Client:
             if self._max_body and self._size > self._max_body:
                 raise _too_long(self._max_body)
             yield chunk
-        self._watch_soon()
+        self._watch.add(self)
 
     async def _next(self) -> tuple[bytes, bool]:
         loop = asyncio.get_running_loop()
@@ -97,12 +130,6 @@ class Client:
         self._size += len(chunk)
         self._waited += loop.time() - began
         return chunk, message.get("more_body", False)
-
-    def _watch_soon(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._start_watch)
-
-    def _start_watch(self) -> None:
-        self._watch = asyncio.ensure_future(self._until_gone())
 
     async def _until_gone(self) -> None:
         while cast("dict[str, Any]", await self._receive())["type"] != "http.disconnect":

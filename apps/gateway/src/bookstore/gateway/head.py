@@ -66,13 +66,15 @@ def read_head(headers: list[Header]) -> Head:
     if len(hosts) > 1:
         raise Problem(400, "bad-request", "the request names more than one host")
     lengths = found.get(b"content-length", [b"0"])
+    host = hosts[0].lower()
     return Head(
         # The server has refused lengths that contradict each other.
         length=None if b"transfer-encoding" in found else int(lengths[0]),
-        host=_without_port(hosts[0].lower()),
+        host=_without_port(host) if b":" in host else host,
         forwarded=found.get(b"x-forwarded-for", _NOTHING),
-        keyed=any(value.strip() for value in found.get(b"idempotency-key", _NOTHING)),
-        websocket=any(value.strip().lower() == b"websocket" for value in found.get(b"upgrade", _NOTHING)),
+        keyed=b"idempotency-key" in found and any(value.strip() for value in found[b"idempotency-key"]),
+        websocket=b"upgrade" in found
+        and any(value.strip().lower() == b"websocket" for value in found[b"upgrade"]),
         origin=found.get(b"origin", [None])[0],
         preflight=b"access-control-request-method" in found,
         authorized=b"authorization" in found,

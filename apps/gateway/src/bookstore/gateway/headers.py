@@ -1,6 +1,7 @@
 """Headers on their way through: what belongs to one connection stays there, and nobody speaks in our name."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from bookstore.service.upstream import Header
 
@@ -25,6 +26,7 @@ _REQUEST_DROPS = _ONE_CONNECTION | {
     b"x-trace-id",
     b"traceparent",
     b"tracestate",
+    b"baggage",
     # Only we say who asks and how long there is.
     b"forwarded",
     b"x-real-ip",
@@ -33,6 +35,7 @@ _REQUEST_DROPS = _ONE_CONNECTION | {
     b"x-api-key",
 }
 _REQUEST_DROPPED_PREFIXES = (b"x-forwarded-", b"x-user-", b"x-gateway-")
+_NOTHING: frozenset[bytes] = frozenset()
 _ANSWER_DROPS = _ONE_CONNECTION | {b"server"}
 
 
@@ -47,22 +50,11 @@ def to_service(headers: Iterable[Header], *, client: str, scheme: str) -> list[H
     kept: list[Header] = []
     host = None
     for name, value in headers:
-        if name == b"host":
+        if not (_stays_here(name) or name in named or (name == b"authorization" and _is_ours(value))):
+            kept.append((name, value))
+        elif name == b"host":
             host = value
-        if (
-            name in _REQUEST_DROPS
-            or name in named
-            or b"_" in name
-            or name.startswith(_REQUEST_DROPPED_PREFIXES)
-            or (name == b"authorization" and value[:8].lower() == b"service ")
-        ):
-            continue
-        kept.append((name, value))
-    kept.append((b"x-forwarded-for", client.encode()))
-    kept.append((b"x-forwarded-proto", scheme.encode()))
-    if host is not None:
-        kept.append((b"x-forwarded-host", host))
-    kept.append((b"forwarded", _forwarded(client, scheme, host)))
+    kept += _told(client, scheme, host)
     return kept
 
 
@@ -85,14 +77,37 @@ def to_client(
     ]
 
 
+# The same few names and clients come again and again, so what was found out of them is remembered.
+
+
+@lru_cache(1024)
+def _stays_here(name: bytes) -> bool:
+    """Whether no request's header of that name goes on."""
+    return name in _REQUEST_DROPS or b"_" in name or name.startswith(_REQUEST_DROPPED_PREFIXES)
+
+
+@lru_cache(1024)
+def _told(client: str, scheme: str, host: bytes | None) -> tuple[Header, ...]:
+    """What we tell the service of where a request comes from."""
+    told = [(b"x-forwarded-for", client.encode()), (b"x-forwarded-proto", scheme.encode())]
+    if host is not None:
+        told.append((b"x-forwarded-host", host))
+    return *told, (b"forwarded", _forwarded(client, scheme, host))
+
+
+def _is_ours(authorization: bytes) -> bool:
+    return authorization[:8].lower() == b"service "
+
+
 def _named_by_connection(headers: list[Header]) -> frozenset[bytes]:
     named = [value for name, value in headers if name == b"connection"]
-    if not named:
-        return frozenset()
+    return _tokens(b",".join(named)) if named else _NOTHING
+
+
+@lru_cache(256)
+def _tokens(named: bytes) -> frozenset[bytes]:
     # Content-Length can't be named away: it tells where the answer ends.
-    return frozenset(token.strip().lower() for value in named for token in value.split(b",")) - {
-        b"content-length"
-    }
+    return frozenset(token.strip().lower() for token in named.split(b",")) - {b"content-length"}
 
 
 def _forwarded(client: str, scheme: str, host: bytes | None) -> bytes:

@@ -6,6 +6,7 @@ trip fetches room for several requests, of which at most so many can come at the
 
 import logging
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from math import ceil
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -17,6 +18,7 @@ from bookstore.resilience.policy import Scope
 from bookstore.resilience.redis import RedisLimits
 from bookstore.service.problem import Problem
 from bookstore.service.redis import connect
+from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Header
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.025
 """Seconds that Redis may take: a request waits so long once, and then not at all until it is back."""
-_LEASE = 20
+_LEASE, _LARGEST_LEASE = 0.02, 100
+"""The share of a large quota that a gateway fetches at once, and how much that is at most."""
 _SURELY = 0.95
 """The share of a period after which a request may be forgotten here: two clocks are never at one."""
 
@@ -42,19 +45,16 @@ class Counter(AbstractAsyncContextManager[Any]):
     def __init__(self, redis_url: str, replicas: int) -> None:
         self._replicas = replicas
         self._redis: Redis | None = None
-        self._stores: tuple[RedisLimits, RedisLimits] | None = None
+        self._stores: dict[int, RedisLimits] = {}
+        """By what they fetch at once."""
         if redis_url:
             self._redis = connect(redis_url)
-            how: dict[str, Any] = {"instances": replicas, "timeout": _PATIENCE, "prefix": "gateway"}
-            self._stores = RedisLimits(self._redis, **how), RedisLimits(self._redis, lease=_LEASE, **how)
-            for store in self._stores:
-                store.link.join(Scope("limits", sinks=Sinks((_tell,))))
         self._local = Local()
 
     def limit(self, name: str, rule: model.Limit) -> "Limit":
         """A limit that is counted here. The same one, made again, goes on counting where it was."""
         exact = rule.exact
-        if self._stores is None:
+        if self._redis is None:
             mine = max(1, rule.quota // self._replicas)
             rate = RateLimit(_quota(mine, rule.per, exact=exact), store=self._local, name=name)
             return Limit(name, rule, rate, shared=False, seen=None)
@@ -63,7 +63,7 @@ class Counter(AbstractAsyncContextManager[Any]):
         return Limit(
             name,
             rule,
-            RateLimit(quota, store=self._stores[not exact], name=name),
+            RateLimit(quota, store=self._store(self._redis, 0 if exact else _lease(rule.quota)), name=name),
             True,
             seen and RateLimit(seen, store=self._local, name=name),
         )
@@ -75,6 +75,15 @@ class Counter(AbstractAsyncContextManager[Any]):
         ):
             await self.limit("warm", limit).rate.decide("")
 
+    def _store(self, redis: "Redis", lease: int) -> RedisLimits:
+        store = self._stores.get(lease)
+        if store is None:
+            store = self._stores[lease] = RedisLimits(
+                redis, lease=lease, instances=self._replicas, timeout=_PATIENCE, prefix="gateway"
+            )
+            store.link.join(Scope("limits", sinks=Sinks((_tell,))))
+        return store
+
     async def __aenter__(self) -> Self:
         await self.warm()
         return self
@@ -82,9 +91,8 @@ class Counter(AbstractAsyncContextManager[Any]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stores is not None:
-            for store in self._stores:
-                await store.aclose()
+        for store in self._stores.values():
+            await store.aclose()
         if self._redis is not None:
             await self._redis.aclose()
 
@@ -94,6 +102,10 @@ def _tell(event: Event) -> None:
         logger.warning("Redis is away: each gateway counts its own share of the limits")
     elif event.kind == "transition" and event.detail["to"] == "closed":
         logger.info("Redis is back: the limits are shared again")
+
+
+def _lease(quota: int) -> int:
+    return min(_LARGEST_LEASE, int(quota * _LEASE))
 
 
 def _quota(limit: int, per: float, *, exact: bool) -> Quota:
@@ -124,12 +136,11 @@ class Limit(NamedTuple):
     def fields(self, decision: Decision) -> list[Header]:
         """What the client is told of it: in the words of the IETF, and in the older ones."""
         after = ceil(decision.reset_after if decision.allowed else decision.retry_after)
-        quota, left = self.rule.quota, decision.remaining
+        left = b"%d" % decision.remaining
         told = [
-            (b"ratelimit-policy", f'"{self.name}";q={quota};w={ceil(self.rule.per)}'.encode()),
-            (b"ratelimit", f'"{self.name}";r={left};t={after}'.encode()),
-            (b"x-ratelimit-limit", b"%d" % quota),
-            (b"x-ratelimit-remaining", b"%d" % left),
+            *_standing(self.name, self.rule.quota, ceil(self.rule.per)),
+            (b"ratelimit", b'"%b";r=%b;t=%d' % (self.name.encode(), left, after)),
+            (b"x-ratelimit-remaining", left),
             (b"x-ratelimit-reset", b"%d" % after),
         ]
         if decision.degraded or not self.shared:
@@ -137,8 +148,15 @@ class Limit(NamedTuple):
         return told
 
 
+@lru_cache
+def _standing(name: str, quota: int, seconds: int) -> tuple[Header, ...]:
+    policy = f'"{name}";q={quota};w={seconds}'.encode()
+    return (b"ratelimit-policy", policy), (b"x-ratelimit-limit", b"%d" % quota)
+
+
 def refusal(decision: Decision) -> Problem:
     """What one is answered who has sent too many."""
+    span_events(Event("rejected", "ratelimit", "limits", detail={"retry_after": decision.retry_after}))
     return Problem(
         429,
         "rate-limit-exceeded",

@@ -8,7 +8,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from bookstore.gateway.gateway import Gateway
+from bookstore.resilience.collector import TURNS
 from bookstore.resilience.permit import State
+
+_OUTCOMES = ("2xx", "3xx", "4xx", "5xx", "timeout", "error")
+"""How an attempt ends; further ones show once they have happened."""
 
 
 class GatewayCollector(Collector):
@@ -43,17 +47,19 @@ class GatewayCollector(Collector):
             ("scope",),
             {(name,): tally.degraded[name] for name in limits},
         )
+        groups = self._gateway.snapshot.groups
+        targets = [(name, member.url) for name, group in groups.items() for member in group.members]
+        attempts = {(*target, outcome): 0 for target in targets for outcome in _OUTCOMES}
         yield _counter(
             "bookstore_gateway_attempts",
             "Requests sent to a target, by how they ended.",
             ("upstream", "target", "outcome"),
-            tally.attempts,
+            {**attempts, **tally.attempts},
         )
-        names = self._gateway.snapshot.groups
-        retries = {(name, outcome): 0 for name in names for outcome in ("sent", "over_budget")}
+        retries = {(name, outcome): 0 for name in groups for outcome in ("sent", "over_budget")}
         yield _counter(
             "bookstore_retry_attempts",
-            "Requests that were to be sent again.",
+            "Calls that were to be tried again.",
             ("dependency", "outcome"),
             {**retries, **tally.retries},
         )
@@ -61,19 +67,19 @@ class GatewayCollector(Collector):
             "bookstore_breaker_transitions",
             "Changes of a circuit's state.",
             ("dependency", "from", "to"),
-            tally.transitions,
+            {**{(name, *turn): 0 for name in groups for turn in TURNS}, **tally.transitions},
         )
         yield _counter(
             "bookstore_bulkhead_rejected",
-            "Requests refused because a service had as many as it may.",
+            "Calls refused because all places were taken.",
             ("dependency",),
-            {(name,): tally.full[name] for name in names},
+            {(name,): tally.full[name] for name in groups},
         )
         yield _counter(
             "bookstore_gateway_ejections",
             "Targets left out for a while because they failed their requests.",
             ("upstream", "target"),
-            tally.ejections,
+            {**dict.fromkeys(targets, 0), **tally.ejections},
         )
         yield _counter(
             "bookstore_gateway_reloads",
@@ -84,13 +90,13 @@ class GatewayCollector(Collector):
 
     def _services(self) -> Iterable[Metric]:
         state = GaugeMetricFamily(
-            "bookstore_breaker_state", "1 for the state of a circuit.", labels=("dependency", "state")
+            "bookstore_breaker_state", "1 for the state that a circuit is in.", labels=("dependency", "state")
         )
         rejected = CounterMetricFamily(
-            "bookstore_breaker_rejected", "Requests refused by an open circuit.", labels=("dependency",)
+            "bookstore_breaker_rejected", "Calls refused by an open circuit.", labels=("dependency",)
         )
         running = GaugeMetricFamily(
-            "bookstore_bulkhead_in_flight", "Requests under way.", labels=("dependency",)
+            "bookstore_bulkhead_in_flight", "Calls under way.", labels=("dependency",)
         )
         for name, group in self._gateway.snapshot.groups.items():
             now = group.breaker.snapshot()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 
-from bookstore.gateway.client import Client, ClientGone
+from bookstore.gateway.client import Client, ClientGone, Watch
 from bookstore.gateway.gateway import Gateway
 from bookstore.gateway.head import Head, read_head
 from bookstore.gateway.headers import to_client, to_service
@@ -18,7 +18,7 @@ from bookstore.gateway.upstreams import Call, Delivery, NoTarget
 from bookstore.gateway.upstreams.retry import REPLAYABLE, repeatable
 from bookstore.resilience import BulkheadFull, CircuitOpen
 from bookstore.service.problem import Problem, send_problem
-from bookstore.service.upstream import ConnectFailed, Header, TimedOut, UpstreamError
+from bookstore.service.upstream import ConnectFailed, Header, StreamedAnswer, TimedOut, UpstreamError
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
@@ -46,6 +46,7 @@ class Proxy:
         self._own = own
         self._gateway = gateway
         self._leaving = leaving
+        self._watch = Watch()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one request: find its route, ask whether it may, pass it on."""
@@ -98,7 +99,7 @@ class Proxy:
             if not decision.allowed:
                 raise refusal(decision)
         method: str = request["method"]
-        client = Client(receive, head.length, rule.max_body, rule.timeout.idle)
+        client = Client(receive, head.length, rule.max_body, rule.timeout.idle, self._watch)
         may_repeat = repeatable(method, keyed=head.keyed)
         body = await client.body(keep=REPLAYABLE if may_repeat else 0)
         query: bytes = request["query_string"]
@@ -112,6 +113,7 @@ class Proxy:
             timeout=rule.timeout,
             retry=rule.retry,
             repeatable=may_repeat,
+            route=rule.prefix,
         )
         await _pass(entry, call, client, send, told)
 
@@ -128,12 +130,9 @@ async def _pass(entry: Entry, call: Call, client: Client, send: "Send", told: li
             )
             started = True
             await send({"type": "http.response.start", "status": answer.status, "headers": [*headers, *told]})
-            last = b""
-            async for chunk in answer:
-                if answer.ended:
-                    last = chunk
-                    break
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            last = answer.whole()
+            if last is None:
+                last = await _all_but_the_last(answer, send)
             await send({"type": "http.response.body", "body": last, "more_body": False})
     except asyncio.CancelledError:
         if not client.gone:
@@ -147,6 +146,15 @@ async def _pass(entry: Entry, call: Call, client: Client, send: "Send", told: li
         raise error if isinstance(error, Problem) else _problem(entry.group.name, error) from error
     finally:
         client.leave()
+
+
+async def _all_but_the_last(answer: StreamedAnswer, send: "Send") -> bytes:
+    """Send the pieces as they come; gives the one that ends the answer."""
+    async for chunk in answer:
+        if answer.ended:
+            return chunk
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    return b""
 
 
 class _Answered(Exception):

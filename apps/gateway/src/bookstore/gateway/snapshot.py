@@ -34,7 +34,10 @@ class Entry:
     def inward(self, path: bytes) -> bytes | None:
         """The path as the service gets it; None if no route leads there."""
         target = inward(path, self._prefix, self.rule.path)
-        return None if any(within(target, hidden) for hidden in self.hidden) else target
+        for hidden in self.hidden:
+            if within(target, hidden):
+                return None
+        return target
 
     def outward(self, path: bytes) -> bytes:
         """A path that the service names, as the client has to ask for it."""

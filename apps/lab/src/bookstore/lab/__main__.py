@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=N",
         help="so many processes of a service (books=2); for several services say it several times",
     )
+    up.add_argument(
+        "--observe", action="store_true", help="Prometheus, Jaeger and Grafana as well, if they are installed"
+    )
     verb("down", "end everything, leftovers of a killed start too")
     status = verb("status", "show what runs and how it is")
     status.add_argument("--json", action="store_true", help="for scripts, with the stores' passwords")

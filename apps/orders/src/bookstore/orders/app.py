@@ -12,8 +12,9 @@ from bookstore.orders.events.feed import Feed
 from bookstore.orders.events.store import EventStore
 from bookstore.orders.idempotency.store import KeyStore
 from bookstore.orders.idempotency.sweep import sweeping
-from bookstore.orders.pipelines import BooksPipelines, onward
+from bookstore.orders.pipelines import ANSWER, BooksPipelines, onward
 from bookstore.orders.placing import Placing
+from bookstore.orders.promise import promising
 from bookstore.orders.queue import api as queue_api
 from bookstore.orders.queue.backlog import Backlog
 from bookstore.orders.queue.desk import Desk
@@ -22,13 +23,14 @@ from bookstore.orders.stock import api as stock_api
 from bookstore.orders.stock.desk import StockDesk
 from bookstore.orders.stock.memory import StockMemory
 from bookstore.orders.store import OrderStore
-from bookstore.resilience.prometheus import PrometheusSink
+from bookstore.resilience.collector import DependencyMetrics
 from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
 from bookstore.service.redis import connect
 from bookstore.service.schema import Schema
 from bookstore.service.tokens import RemoteKeys, access_with, service_headers
+from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Upstream
 
 _REDIS_PATIENCE = 0.15
@@ -44,9 +46,9 @@ def create_app(settings: OrdersSettings) -> Service:
     events = EventStore(database)
     feed = Feed(events.changes, most=settings.event_streams)
 
-    calls = CollectorRegistry()
-    sink = PrometheusSink(calls, prefix="bookstore_resilience")
-    pipelines = BooksPipelines(settings, sinks=[sink])
+    numbers = CollectorRegistry()
+    calls = DependencyMetrics(numbers, prefix="bookstore")
+    pipelines = BooksPipelines(settings, sinks=[calls, span_events])
     upstream = Upstream(
         settings.books_service_url,
         timeout=settings.books_timeout,
@@ -54,12 +56,12 @@ def create_app(settings: OrdersSettings) -> Service:
         context=onward,
     )
     books = Books(upstream, pipelines, identity=service_headers(settings))
-    backlog = Backlog(database, calls, most=settings.orders_max_unfinished)
+    backlog = Backlog(database, numbers, most=settings.orders_max_unfinished)
     placing = Placing(orders, idempotency, books, backlog.admits)
     redis = connect(settings.redis_url, patience=_REDIS_PATIENCE) if settings.redis_url else None
-    memory = StockMemory(redis, sinks=[sink])
-    for pipeline in (*pipelines.all, memory.pipeline):
-        sink.watch(pipeline)
+    memory = StockMemory(redis, sinks=[calls, span_events])
+    calls.watch("books", *pipelines.all)
+    calls.watch("redis", memory.pipeline)
 
     service = Service(
         "orders",
@@ -71,7 +73,7 @@ def create_app(settings: OrdersSettings) -> Service:
             "placing": placing,
             "events": events,
             "feed": feed,
-            "stock": StockDesk(books, memory),
+            "stock": StockDesk(books, memory, numbers),
             "desk": Desk(database),
         },
         dependencies=[
@@ -90,9 +92,10 @@ def create_app(settings: OrdersSettings) -> Service:
             lambda: placing,
         ],
         access=access_with(settings, keys),
+        front=promising(ANSWER),
         queue=backlog.health,
     )
-    service.metrics.registry.register(calls)
+    service.metrics.registry.register(numbers)
     watched = Gauge("bookstore_watched_orders", "Event streams open.", registry=service.metrics.registry)
     watched.set_function(lambda: feed.watching)
     return service

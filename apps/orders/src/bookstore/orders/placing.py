@@ -3,8 +3,7 @@
 | step | writes | what is left if the process dies after it |
 |---|---|---|
 | claim of the key | a claim, where there is an Idempotency-Key | taken over 3 s later by the next request |
-| snapshot of the books | nothing | nothing |
-| reservation | books holds the copies, under a new name | held by nobody, and let go 30 s later |
+| reservation | copies are held under a new name, and priced | held by nobody, and let go 30 s later |
 | commit | order, lines, event, job, hold, answer: all or nothing | the order, which the same key finds |
 
 A step that fails undoes the steps before it, in the background: the caller isn't made to wait for that, and
@@ -63,7 +62,7 @@ class Placing:
     Args:
         orders: Keeps them.
         keys: Remembers what was answered.
-        books: Knows prices, and holds copies.
+        books: Holds copies, and tells their prices.
         admits: Raises a problem if there is no room for one more order.
     """
 
@@ -111,10 +110,9 @@ class Placing:
 
     async def _order(self, wish: Wish, claim: Claim | None) -> Placed:
         self._admits()
-        books = await self._books.lookup(wish.wanted)
         reservation_id = str(uuid4())
         try:
-            await self._books.reserve(reservation_id, wish.wanted)
+            books = await self._books.reserve(reservation_id, wish.wanted)
             order = await self._orders.add(
                 priced(wish.wanted, books),
                 wish.customer_id,

@@ -18,9 +18,7 @@ class OrdersSettings(TokenSettings, frozen=True, kw_only=True):
     books_service_url: HttpUrl
     """Where the books service answers."""
     books_timeout: Annotated[float, Meta(gt=0, le=30)] = 1.0
-    """Seconds that books has to tell of all books of an order; an order is answered within two in all."""
-    books_reserve_timeout: Annotated[float, Meta(gt=0, le=30)] = 1.0
-    """Seconds that books has to hold an order's copies."""
+    """Seconds that books has to hold an order's copies; an order is answered within two in all."""
     books_circuit_open: Annotated[float, Meta(gt=0, le=3600)] = 2.0
     """Seconds for which books isn't called after five failures in a row."""
     redis_url: RedisUrl | None = None

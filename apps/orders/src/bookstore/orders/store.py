@@ -13,12 +13,16 @@ from bookstore.orders.idempotency.model import Given
 from bookstore.orders.idempotency.store import ClaimLost, answer
 from bookstore.orders.model import NewOrder, Order, Receipt, total
 from bookstore.orders.queue.failpoint import reach
+from bookstore.orders.queue.model import STREAMS
 from bookstore.service.batch import Batch
-from bookstore.service.context import outgoing_headers
 from bookstore.service.database import Connection, Database, DatabaseUnavailable
+from bookstore.service.tracing.queue import making
 
 _PATIENCE = 0.6
 """Seconds that the database has for keeping orders; a connection may take 0.3 to be had."""
+
+_LINGER = 0.003
+"""Seconds that a commit right after another waits for more orders."""
 
 _COLUMNS = (
     "o.id, o.customer_id, o.status, o.total_price, o.created_at, o.updated_at,"
@@ -36,7 +40,7 @@ class OrderStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._new = Batch(self._keep, width=2, most=50, patience=2 * (_PATIENCE + 0.3))
+        self._new = Batch(self._keep, width=1, most=50, patience=2 * (_PATIENCE + 0.3), linger=_LINGER)
 
     async def add(
         self,
@@ -58,14 +62,14 @@ class OrderStore:
             ClaimLost: another request has taken over the key.
             ReservationGone: it was given up as nobody's.
         """
-        traceparent = dict(outgoing_headers()).get("traceparent")
-        new = NewOrder(items, customer_id, reservation_id, traceparent, receipt)
-        try:
-            kept = await self._new.load(new)
-        except TimeoutError as error:
-            raise DatabaseUnavailable("too many orders wait to be kept") from error
-        finally:
-            new.wanted = False  # nobody waits for it any more: if it isn't on its way yet, it needn't go
+        with making(STREAMS["validate"]) as traceparent:
+            new = NewOrder(items, customer_id, reservation_id, traceparent, receipt)
+            try:
+                kept = await self._new.load(new)
+            except TimeoutError as error:
+                raise DatabaseUnavailable("too many orders wait to be kept") from error
+            finally:
+                new.wanted = False  # nobody waits for it any more: if it isn't on its way yet, it needn't go
         if isinstance(kept, Order):
             return kept
         raise kept or LookupError("it was given up before it was kept")

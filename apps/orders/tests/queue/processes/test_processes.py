@@ -8,7 +8,8 @@ import pytest
 
 from bookstore.orders.queue.failpoint import Step
 
-pytestmark = pytest.mark.long
+# Sixteen lives begin and end one after the other, and a busy machine takes its time with each.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 STEPS = [step for step in get_args(Step) if step != "commit"]
 

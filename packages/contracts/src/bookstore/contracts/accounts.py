@@ -100,6 +100,8 @@ class Login(Wire, frozen=True, kw_only=True):
 
     email: Typed
     password: Typed
+    scope: Typed = ""
+    """What the token is to be good for beside what everybody of that role may (RFC 6749, 3.3)."""
 
 
 class Tokens(Wire, frozen=True, kw_only=True):

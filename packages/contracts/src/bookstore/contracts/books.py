@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from bookstore.contracts.base import Id, Money, Page, Wire
 from bookstore.contracts.orders import MAX_LINES, NewLine
@@ -136,6 +136,10 @@ class InventoryChange(Wire, frozen=True, kw_only=True):
     ]
 
 
+MAX_TOGETHER = 100
+"""How many reservations can be asked for, or settled, at once."""
+
+
 class NewReservation(Wire, frozen=True, kw_only=True):
     """What PUT /inventory/reservations/{reservation_id} takes; lines of the same book are summed."""
 
@@ -152,6 +156,49 @@ class Reservation(Wire, frozen=True, kw_only=True):
     state: ReservationState
     items: list[NewLine]
     created_at: Moment
+
+
+class NamedReservation(NewReservation, frozen=True, kw_only=True):
+    """One of several reservations that are asked for at once."""
+
+    reservation_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$", examples=["order-1"])]
+
+
+class NewReservations(Wire, frozen=True, kw_only=True):
+    """What POST /inventory/reservations takes: reservations that have nothing to do with each other."""
+
+    reservations: Annotated[list[NamedReservation], Meta(min_length=1, max_length=MAX_TOGETHER)]
+
+
+class HeldBook(Wire, frozen=True, kw_only=True):
+    """A book as it stood in the catalogue when copies of it were held."""
+
+    book_id: Id
+    title: Title
+    author: Author
+    price: Money
+
+
+class Refusal(Wire, frozen=True, kw_only=True):
+    """Why copies aren't held: a problem without the request that it is about."""
+
+    type: Annotated[str, Meta(examples=["urn:bookstore:problem:insufficient-stock"])]
+    status: Annotated[int, Meta(examples=[409])]
+    detail: Annotated[str, Meta(examples=["too few copies can be sold: 2 of 3 of book 1"])]
+
+
+class ReservationOutcome(Wire, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one of several reservations: its books if it is held, and a refusal if it isn't."""
+
+    reservation_id: Annotated[str, Meta(examples=["order-1"])]
+    books: list[HeldBook] = field(default_factory=list[HeldBook])
+    refusal: Refusal | None = None
+
+
+class ReservationOutcomes(Wire, frozen=True, kw_only=True):
+    """What POST /inventory/reservations answers, in the order in which it was asked."""
+
+    data: list[ReservationOutcome]
 
 
 class ReservationList(Wire, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bookstore.resilience.stale import Stale
     from bookstore.resilience.store import Decision, Local
     from bookstore.resilience.timeout import Timeout
+    from bookstore.resilience.tries import current_attempt
     from bookstore.resilience.window import Window
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "Verdict",
     "Window",
     "backoff",
+    "current_attempt",
     "current_deadline",
     "outgoing_headers",
     "percentile",
@@ -121,6 +123,7 @@ _HOMES: Final = {
     "stale": "Stale",
     "store": "Decision Local",
     "timeout": "Timeout",
+    "tries": "current_attempt",
     "window": "Window",
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -119,36 +119,45 @@ class RedisDesk:
                 await finish((self._store.link.spawn(self._give_back(key, held, pool.at)),))
 
     async def _take_leased(self, key: str, cost: int) -> Decision:
+        now = self._clock.now()
         pool = self._pools.get(key)
         if pool is None:
-            self._pools.welcome(self._clock.now())
+            self._pools.welcome(now)
             pool = self._pools[key] = Pool()
-        while (decision := pool.take(cost, self._clock.now())) is None:
-            if pool.refill is None:
-                pool.refill = self._store.link.spawn(self._refill(key, pool))
-            if not await pool.filled(cost):
-                return self._degrade(key, cost, 0.0)
-        if decision.allowed and pool.spent and pool.refill is None:
-            # For the next one, who then needn't wait.
-            pool.refill = self._store.link.spawn(self._refill(key, pool))
+        decision = None if pool.waiting else pool.take(cost, now)  # nobody overtakes those in line
+        if decision is None:
+            self._want(key, pool)
+            decision = await pool.stand(cost)
+            return self._degrade(key, cost, 0.0) if decision is None else decision
+        if pool.spent and decision.allowed:
+            self._want(key, pool)  # for the next one, who then needn't wait
         return decision
 
+    def _want(self, key: str, pool: Pool) -> None:
+        if pool.refill is None:
+            pool.refill = self._store.link.spawn(self._refill(key, pool))
+
     async def _refill(self, key: str, pool: Pool) -> None:
-        """Fetch a lease, and room for those who wait: what they spend at once is never held."""
-        answered = False
+        """Fetch room for those in line, and a lease, until nobody waits; without an answer, tell them so."""
         try:
-            held = pool.held(self._clock.now())
-            need = max(1, pool.next_cost - held)
-            want = max(need, self._store.lease - held + pool.waiting)
-            grant = await self._ask(key, need, want, 0.0)
-            if grant is not None:
-                ttl = min(self._store.lease_ttl, self._quota.per)
-                pool.fill(self._clock.now(), ttl, held + need, grant)
-                self._note(key, grant.units)
-                answered = True
+            while (grant := await self._fetch(key, pool)) is not None:
+                pool.serve(self._clock.now())
+                if not pool.waiting and not (grant.units and pool.spent):
+                    break
         finally:
             pool.refill = None
-            pool.wake(answered)
+            pool.fail()
+
+    async def _fetch(self, key: str, pool: Pool) -> Grant | None:
+        """One lease, and what those in line want beside: they spend it at once, so it's never held."""
+        held = pool.held(self._clock.now())
+        need = max(1, pool.next_cost - held)
+        want = max(need, self._store.lease - held + pool.waiting)
+        grant = await self._ask(key, need, want, 0.0)
+        if grant is not None:
+            pool.fill(self._clock.now(), min(self._store.lease_ttl, self._quota.per), held + need, grant)
+            self._note(key, grant.units)
+        return grant
 
     async def _ask(self, key: str, cost: int, want: int, wait: float, at: int = 0) -> Grant | None:
         self._patience = max(self._patience, wait)

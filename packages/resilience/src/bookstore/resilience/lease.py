@@ -1,6 +1,6 @@
 """Room that was taken in one go, to be spent here in small change."""
 
-from asyncio import Future, Task, get_running_loop
+from asyncio import CancelledError, Future, Task, get_running_loop
 from collections import deque
 from typing import NamedTuple
 
@@ -17,14 +17,15 @@ class Grant(NamedTuple):
 
 
 class Pool:
-    """What one process holds of one key, and those who wait for more.
+    """What one process holds of one key, and the line of those who wait for more.
 
     It never holds more than one lease, and for no longer than the lease lasts: so much, at the most, each of
-    the processes may spend at the wrong time.
+    the processes may spend at the wrong time. What comes is handed to those in line, in their order, before
+    anybody else can ask: a task that spends in a loop doesn't take it all.
     """
 
     __slots__ = (
-        "_elsewhere", "_held", "_refused", "_refused_until", "_reset_at", "_until", "_waiters",
+        "_elsewhere", "_held", "_line", "_refused", "_refused_until", "_reset_at", "_until",
         "at", "refill", "waiting",
     )  # fmt: skip
 
@@ -36,8 +37,8 @@ class Pool:
         self._refused_until = 0.0
         self._elsewhere = 0  # what was left in the store when it was last asked
         self._reset_at = 0.0
-        self._waiters: deque[tuple[int, Future[bool]]] = deque()
-        self.waiting = 0  # what they want together
+        self._line: deque[tuple[int, Future[Decision | None]]] = deque()
+        self.waiting = 0  # what those in line want together
         self.refill: Task[None] | None = None
 
     @property
@@ -47,8 +48,8 @@ class Pool:
 
     @property
     def next_cost(self) -> int:
-        """What the first who waits wants."""
-        return self._waiters[0][0] if self._waiters else 0
+        """What the first in line wants."""
+        return self._line[0][0] if self._line else 0
 
     def held(self, now: float) -> int:
         """What may still be spent from here."""
@@ -71,33 +72,50 @@ class Pool:
         self._elsewhere = answer.remaining
         self._reset_at = now + answer.reset_after
 
-    async def filled(self, cost: int) -> bool:
-        """Wait for a refill to end; whether it was answered. Whoever is cancelled leaves it to the others."""
-        waiter: Future[bool] = get_running_loop().create_future()
-        self._waiters.append((cost, waiter))
+    async def stand(self, cost: int) -> Decision | None:
+        """Wait in line for the answer, `None` if there is none. Whoever is cancelled leaves it here."""
+        turn: Future[Decision | None] = get_running_loop().create_future()
+        self._line.append((cost, turn))
         self.waiting += cost
-        return await waiter
+        try:
+            return await turn
+        except CancelledError:
+            if not turn.cancelled() and (decision := turn.result()) and decision.allowed:
+                self._held += cost
+            raise
 
-    def wake(self, answered: bool) -> None:  # noqa: FBT001 - one caller
-        """A refill has ended: all look again."""
-        waiters, self._waiters = self._waiters, deque()
+    def serve(self, now: float) -> None:
+        """Answer those in line, up to the first who must wait for more."""
+        while self._line:
+            cost, turn = self._line[0]
+            if not turn.done():  # else it was cancelled
+                decision = self.take(cost, now)
+                if decision is None:
+                    return
+                turn.set_result(decision)
+            self._line.popleft()
+            self.waiting -= cost
+
+    def fail(self) -> None:
+        """Tell those in line that there is no answer."""
+        line, self._line = self._line, deque()
         self.waiting = 0
-        for _, waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(answered)
+        for _, turn in line:
+            if not turn.done():
+                turn.set_result(None)
 
     def take(self, cost: int, now: float) -> Decision | None:
         """The answer, if it is known without asking the store."""
-        held = self.held(now)
+        held = self._held if now < self._until - SLACK else 0
         if held >= cost:
-            self._held = held - cost
-            return Decision(True, self._held + self._elsewhere, 0.0, self._reset_after(now))
+            self._held = held = held - cost
+            return Decision(True, held + self._elsewhere, 0.0, self._reset_after(now))
         if cost >= self._refused and now < self._refused_until - SLACK:
             return Decision(False, held, round(self._refused_until - now, 9), self._reset_after(now))
         return None
 
     def _reset_after(self, now: float) -> float:
-        return round(max(0.0, self._reset_at - now), 9)
+        return round(self._reset_at - now, 9) if self._reset_at > now else 0.0
 
     def empty(self) -> int:
         """Give all of it away, to be given back."""

@@ -135,7 +135,6 @@ class Policy:
 def reject(scope: Scope, policy: str, error: Rejected, attempt: int) -> Rejected:
     """Tell the sinks about a refusal, and give it back to be raised."""
     if scope.listening:
-        scope.emit(
-            "rejected", policy, attempt=attempt, verdict="ignore", detail={"retry_after": error.retry_after}
-        )
+        detail = {"retry_after": error.retry_after, "error": type(error).__name__}
+        scope.emit("rejected", policy, attempt=attempt, verdict="ignore", detail=detail)
     return error

@@ -10,6 +10,7 @@ from bookstore.resilience.errors import Rejected
 from bookstore.resilience.outcome import Outcome
 from bookstore.resilience.policy import Call, Layer, Scope
 from bookstore.resilience.tasks import discard, reap
+from bookstore.resilience.tries import numbered
 
 if TYPE_CHECKING:
     from bookstore.resilience.hedge import Hedge
@@ -70,7 +71,8 @@ class Race:
         self.due = now + self.delay if self.left else inf
 
     async def _try(self, attempt: int) -> Any:
-        return await self.inner(self.call.fork(attempt, self.rules.budget))
+        fork = self.call.fork(attempt, self.rules.budget)
+        return await (self.inner(fork) if attempt == 1 else numbered(self.inner, fork))
 
     async def _next(self) -> "Task[Any] | None":
         """Wait until a try ends or the next one is due; the try that ended well."""

@@ -15,6 +15,7 @@ from bookstore.resilience.outcome import Matcher, Outcome, Verdict, judge, match
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 from bookstore.resilience.retryafter import retry_after
 from bookstore.resilience.tasks import discard
+from bookstore.resilience.tries import numbered, numbered_sync
 
 _DELAY: Final = Backoff(0.05, cap=2.0, jitter="decorrelated")
 _SPENT: Final = "the budget is spent"
@@ -76,7 +77,7 @@ class Retry(Policy):
             while True:
                 started = clock.now()
                 try:
-                    value = await inner(call)
+                    value = await (inner(call) if tries == 1 else numbered(inner, call))
                 except BaseException as error:
                     wait = self._after(Outcome(None, error, clock.now() - started, tries), wait, call, scope)
                     if wait is None:
@@ -109,7 +110,7 @@ class Retry(Policy):
             while True:
                 started = clock.now()
                 try:
-                    value = inner(call)
+                    value = inner(call) if tries == 1 else numbered_sync(inner, call)
                 except BaseException as error:
                     wait = self._after(Outcome(None, error, clock.now() - started, tries), wait, call, scope)
                     if wait is None:
@@ -141,7 +142,8 @@ class Retry(Policy):
             return None
         wait = self._plan(end, last, self.time(scope))
         if not isinstance(wait, str):
-            scope.emit("retry", self.label, attempt=call.attempt, detail={"delay": wait})
+            detail = {"delay": wait} if error is None else {"delay": wait, "error": type(error).__name__}
+            scope.emit("retry", self.label, attempt=call.attempt, detail=detail)
             return wait
         if wait == _SPENT:
             scope.emit("budget_exhausted", self.label, attempt=call.attempt)

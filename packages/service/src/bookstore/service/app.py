@@ -18,9 +18,12 @@ from bookstore.service.metrics import Metrics
 from bookstore.service.options import options_for
 from bookstore.service.problem import handlers as problem_handlers
 from bookstore.service.provide import constant
+from bookstore.service.pulse import pulse
 from bookstore.service.settings import Settings
 from bookstore.service.telemetry import Telemetry
 from bookstore.service.tokens import Access
+from bookstore.service.tracing import Tracer
+from bookstore.service.tracing.metrics import SpanMetrics
 from bookstore.service.unread import closing_unread
 
 if TYPE_CHECKING:
@@ -76,6 +79,10 @@ class Service:
         self.instance = settings.instance or f"{hostname}-{os.getpid()}"
         self.checkup = Checkup(dependencies, alive=alive, queue=queue)
         self.metrics = Metrics(name, version)
+        self.tracer = (
+            None if settings.otel_sdk_disabled else Tracer(name, version, self.instance, settings.otel)
+        )
+        self.metrics.registry.register(SpanMetrics(self.tracer))
         self._lifespan = lifespan
 
         card = WhoAmI(
@@ -121,17 +128,21 @@ class Service:
             closing_unread(front(routes) if front else routes),
             self.metrics if settings.metrics_enabled else None,
             self._access_log,
-            traced=not settings.otel_sdk_disabled,
+            self.tracer,
         )
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Hold open all that the app needs; what fails to open undoes what was opened before."""
         async with AsyncExitStack() as stack:
+            if self.tracer:
+                await stack.enter_async_context(self.tracer.running())
             # The router's comes last: it would wrap what these raise into a group of errors.
             for part in self._lifespan:
                 await stack.enter_async_context(part())
             await stack.enter_async_context(self.router.lifespan())
+            if self.settings.metrics_enabled:
+                await stack.enter_async_context(pulse(self.metrics.loop_delay.observe))
             yield
         if self._access_log:
             self._access_log.flush()

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from bookstore.service.context import RequestContext, current
+from bookstore.service.tracing.span import together
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -13,7 +16,15 @@ class Batch(Generic[K, V]):
 
     A read never joins a query that was sent before it arrived, so what it sees is at least as new as its
     own call. The first read of a quiet moment goes out at once; those that come while `width` queries
-    are under way wait for the next. No timer is involved: the batch is as large as the load makes it.
+    are under way wait for the next. The batch is as large as the load makes it.
+
+    Args:
+        fetch: Asks for all of these keys, and gives the values of those that there are.
+        width: How many queries may be under way.
+        most: How many reads may travel in one.
+        patience: Seconds that one read may take.
+        linger: Seconds that a query which follows another waits for company: worth it where a query costs
+            far more than a read's part in it.
     """
 
     def __init__(
@@ -23,12 +34,15 @@ class Batch(Generic[K, V]):
         width: int = 2,
         most: int = 100,
         patience: float = 1.8,
+        linger: float = 0.0,
     ) -> None:
         self._fetch = fetch
         self._patience = patience
         self._width = width
         self._most = most
+        self._linger = linger
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._asking: list[RequestContext] = []
         self._running: set[asyncio.Task[None]] = set()
 
     async def load(self, key: K) -> V | None:
@@ -42,22 +56,28 @@ class Batch(Generic[K, V]):
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
             if len(self._running) < self._width:
                 self._start()
+        if request := current.get():
+            self._asking.append(request)
         # One reader that gives up must not take the answer away from the others.
         async with asyncio.timeout(self._patience):
             return await asyncio.shield(future)
 
-    def _start(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._run())
+    def _start(self, linger: float = 0.0) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(linger))
         self._running.add(task)
         task.add_done_callback(self._next)
 
     def _next(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
         if self._waiting:
-            self._start()
+            self._start(self._linger)
 
-    async def _run(self) -> None:
+    async def _run(self, linger: float) -> None:
+        if linger:
+            await asyncio.sleep(linger)
         # The task starts one turn of the loop later: all that arrived in this turn travels along.
+        asking, self._asking = self._asking, []
+        current.set(together(asking))
         keys = list(self._waiting)[: self._most]
         if not keys:
             return

@@ -1,59 +1,103 @@
 """The request that is being served: its id and its place in a trace, for logs, problems and calls onwards."""
 
-import os
 import re
 from contextvars import ContextVar
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bookstore.service.tracing.span import Recording
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _MOST = 512
 """Bytes of `tracestate` that anybody has to pass on."""
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
+_BAGGAGE = re.compile(r"(session\.id|scenario)\s*=\s*([A-Za-z0-9._-]{1,64})\s*(?:;.*)?")
+"""What is passed on of the caller's baggage: anything else may be anything, a person's name for one."""
+_LONGEST_BAGGAGE = 8192
+_chance: Final = Random()  # noqa: S311 - ids have to differ, not to be secret
 
 
 class RequestContext:
     """Who asked, in three ids; `trace_id` is empty where traces are off."""
 
-    __slots__ = ("flags", "request_id", "span_id", "trace_id", "tracestate")
+    __slots__ = ("baggage", "flags", "parent_id", "request_id", "span", "span_id", "trace_id", "tracestate")
 
     def __init__(self, request_id: str, trace_id: str = "", span_id: str = "", flags: str = "01") -> None:
         self.request_id = request_id
         self.trace_id = trace_id
         self.span_id = span_id
+        self.parent_id = ""
+        """The caller's span; empty if the trace begins here."""
         self.flags = flags
         self.tracestate = ""
+        self.baggage = ""
+        self.span: Recording | None = None
+        """What is recorded of it, if it is."""
 
 
 current: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)
 
 
+def recording() -> "Recording | None":
+    """The span of the request that is being served, if it is recorded."""
+    context = current.get()
+    return None if context is None else context.span
+
+
+def new_trace_id() -> str:
+    """An id for a trace."""
+    return f"{_chance.getrandbits(128) or 1:032x}"
+
+
+def new_span_id() -> str:
+    """An id for a span."""
+    return f"{_chance.getrandbits(64) or 1:016x}"
+
+
 def begin(
-    *, request_id: bytes | None, traceparent: bytes | None, tracestate: bytes | None, traced: bool
+    *,
+    request_id: bytes | None,
+    traceparent: bytes | None,
+    tracestate: bytes | None,
+    baggage: bytes | None = None,
+    traced: bool,
 ) -> RequestContext:
     """Take over the caller's ids where they are sane, and make new ones where they are not."""
     if request_id is not None and _SANE_ID.fullmatch(request_id):
         context = RequestContext(request_id.decode())
     else:
-        context = RequestContext(os.urandom(16).hex())
+        context = RequestContext(new_trace_id())
     if traced:
-        context.span_id = os.urandom(8).hex()
-        parent = _parse(traceparent)
+        context.span_id = new_span_id()
+        parent = parse(traceparent)
         if parent is None:
-            context.trace_id = os.urandom(16).hex()
+            context.trace_id = new_trace_id()
         else:
-            context.trace_id, context.flags = parent
+            context.trace_id, context.parent_id, context.flags = parent
             context.tracestate = (
                 tracestate.decode("latin-1") if tracestate and len(tracestate) <= _MOST else ""
             )
+        if baggage:
+            context.baggage = _sane_baggage(baggage)
     return context
 
 
-def _parse(traceparent: bytes | None) -> tuple[str, str] | None:
+def parse(traceparent: bytes | None) -> tuple[str, str, str] | None:
+    """Trace, span and flags that a `traceparent` names; None if there is nothing sane in it."""
     match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if match is None or match[1] == b"ff" or (match[1] == b"00" and match[5]):
         return None
     trace_id, span_id = match[2].decode(), match[3].decode()
-    return None if trace_id == _NO_TRACE or span_id == _NO_SPAN else (trace_id, match[4].decode())
+    return None if trace_id == _NO_TRACE or span_id == _NO_SPAN else (trace_id, span_id, match[4].decode())
+
+
+def _sane_baggage(baggage: bytes) -> str:
+    pairs = baggage[:_LONGEST_BAGGAGE].decode("latin-1").split(",")
+    found = (_BAGGAGE.fullmatch(pair.strip()) for pair in pairs)
+    kept = {str(match[1]): str(match[2]) for match in found if match}
+    return ",".join(f"{key}={value}" for key, value in kept.items())
 
 
 def outgoing_headers() -> list[tuple[str, str]]:
@@ -66,4 +110,6 @@ def outgoing_headers() -> list[tuple[str, str]]:
         headers.append(("traceparent", f"00-{context.trace_id}-{context.span_id}-{context.flags}"))
         if context.tracestate:
             headers.append(("tracestate", context.tracestate))
+        if context.baggage:
+            headers.append(("baggage", context.baggage))
     return headers

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bookstore.service.context import current
+from bookstore.service.scrub import scrubbed
 
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
     "message",
@@ -44,7 +45,7 @@ class JsonLines(logging.Formatter):
         line.update((name, value) for name, value in record.__dict__.items() if name not in _PLAIN)
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return _encode(line).decode()
+        return scrubbed(_encode(line).decode())
 
 
 def configure(service: str, instance: str, level: str) -> None:

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, FieldError, ProblemDetails
-from bookstore.service.context import current
+from bookstore.service.context import current, recording
 from bookstore.service.options import allow
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ def _on_missing_schema(request: Asked, error: psycopg.Error) -> Response[bytes]:
 
 def _on_anything(request: Asked, error: Exception) -> Response[bytes]:
     logger.error("unhandled error", exc_info=error, extra={"path": request.url.path})
+    if span := recording():
+        span.event("exception", {"exception.type": type(error).__qualname__})
     return _respond(
         request, Problem(500, "internal", "something went wrong here; the request id finds it in the logs")
     )

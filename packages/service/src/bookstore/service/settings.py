@@ -26,6 +26,8 @@ _MEANING = {
     "^(rediss": "must look like redis://host:6379/0",
     "^([!-~]{32,": "must have 32 to 200 characters of plain ASCII without blanks, or be empty",
 }
+_SHARED, _SHARED_PREFIX = "otel", "OTEL_"
+"""Variables that belong to every program of the machine, and the field that holds them."""
 _ENV_LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
 
 
@@ -40,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     access_log: bool = True
     metrics_enabled: bool = True
     otel_sdk_disabled: bool = False
+    otel: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    """All `OTEL_*` variables; `tracing.settings` reads them."""
     max_body: Annotated[int, Meta(ge=0)] = 1_048_576
     """Longest request body in bytes; a longer one is answered 413."""
     drain_announce: Seconds = 3.0
@@ -74,7 +78,9 @@ def load(
     Raises:
         SettingsError: with a line for each setting that is unknown, missing or bad.
     """
-    names = {field.name.upper(): field.name for field in msgspec.structs.fields(kind)}
+    names = {
+        field.name.upper(): field.name for field in msgspec.structs.fields(kind) if field.name != _SHARED
+    }
     aliases = aliases or {}
     known = {**names, **{alias: names[own] for alias, own in aliases.items()}}
 
@@ -92,7 +98,14 @@ def load(
         known[name]: value for source in (written, environ) for name, value in source.items() if name in known
     }
     hints = get_type_hints(kind, include_extras=True)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {
+        _SHARED: {
+            name: value
+            for source in (written, environ)
+            for name, value in source.items()
+            if name.startswith(_SHARED_PREFIX)
+        }
+    }
     for field in msgspec.structs.fields(kind):
         if field.name in given:
             try:
@@ -107,7 +120,7 @@ def load(
 
 
 def _allowed(name: str, known: Mapping[str, str]) -> bool:
-    return name in known or name.startswith("OTEL_")
+    return name in known or name.startswith(_SHARED_PREFIX)
 
 
 def _env_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:

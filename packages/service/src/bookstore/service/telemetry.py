@@ -1,7 +1,7 @@
-"""The outermost layer of every service: ids, metrics and the access log, in one pass round the app.
+"""The outermost layer of every service: ids, its span, metrics and the access log, in one pass round the app.
 
 It stands outside the router, so that an unknown path is seen too; the route's template is read from the
-scope after the app has run. Health and metrics routes are answered, but neither counted nor logged.
+scope after the app has run. Health and metrics routes are answered, but not counted, logged or traced.
 """
 
 from time import perf_counter
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 from bookstore.service import context
 from bookstore.service.access import AccessLog
 from bookstore.service.metrics import UNMATCHED, Metrics
+from bookstore.service.tracing import Span, Tracer
+from bookstore.service.tracing.http import safe_path, served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 _SERVER_ERROR = 500
 _ENDLESS = b"text/event-stream"
@@ -26,15 +28,15 @@ def _is_quiet(path: str) -> bool:
 
 
 class Telemetry:
-    """Wraps an ASGI app; see the module. Metrics and the access log are each left out by giving None."""
+    """Wraps an ASGI app; see the module. Metrics, access log and traces are each left out by giving None."""
 
     def __init__(
-        self, app: "ASGIApp", metrics: Metrics | None, access_log: AccessLog | None, *, traced: bool
+        self, app: "ASGIApp", metrics: Metrics | None, access_log: AccessLog | None, tracer: Tracer | None
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._access_log = access_log
-        self._traced = traced
+        self._tracer = tracer
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one request; anything else passes through."""
@@ -42,7 +44,11 @@ class Telemetry:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        request = _begin(scope["headers"], traced=self._traced)
+        tracer = self._tracer
+        request = _begin(scope["headers"], traced=tracer is not None)
+        quiet = _is_quiet(scope["path"])
+        if tracer and not quiet:
+            serving(tracer, request, scope["method"])
         own_headers = [(b"x-request-id", request.request_id.encode())]
         if request.trace_id:
             own_headers.append((b"x-trace-id", request.trace_id.encode()))
@@ -59,30 +65,48 @@ class Telemetry:
                 message["headers"] = [*kept, *own_headers]
             await send(message)
 
-        method: str = scope["method"]
         token = context.current.set(request)
+        if self._metrics and not quiet:
+            self._metrics.active += 1
         try:
             await self._app(scope, receive, send_with_ids)
         finally:
-            if not _is_quiet(scope["path"]):
-                handler = cast("dict[str, Any]", scope).get("path_template") or UNMATCHED
-                seconds = (ended or perf_counter()) - started
-                if self._metrics:
-                    self._metrics.observe(handler, method, status, seconds)
-                if self._access_log:
-                    self._access_log.write(
-                        request,
-                        method=method,
-                        handler=handler,
-                        path=scope["path"],
-                        status=status,
-                        seconds=seconds,
-                    )
+            if not quiet:
+                self._tell(scope, request, status, (ended or perf_counter()) - started)
             context.current.reset(token)
+
+    def _tell(self, scope: "HTTPScope", request: context.RequestContext, status: int, seconds: float) -> None:
+        method, path = scope["method"], scope["path"]
+        route = cast("dict[str, Any]", scope).get("path_template") or ""
+        span = cast("Span | None", request.span)
+        if span:
+            served(
+                span,
+                method,
+                path=path,
+                scheme=scope["scheme"],
+                version=scope["http_version"],
+                route=route,
+                status=status,
+            )
+            span.end()
+        handler = route or UNMATCHED
+        if self._metrics:
+            self._metrics.active -= 1
+            self._metrics.observe(handler, method, status, seconds, span and span.exemplar)
+        if self._access_log:
+            self._access_log.write(
+                request,
+                method=method,
+                handler=handler,
+                path=safe_path(path),
+                status=status,
+                seconds=seconds,
+            )
 
 
 def _begin(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context.RequestContext:
-    request_id = traceparent = tracestate = None
+    request_id = traceparent = tracestate = baggage = None
     for name, value in headers:
         if name == b"x-request-id":
             request_id = value
@@ -90,4 +114,12 @@ def _begin(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context
             traceparent = value
         elif name == b"tracestate":
             tracestate = value
-    return context.begin(request_id=request_id, traceparent=traceparent, tracestate=tracestate, traced=traced)
+        elif name == b"baggage":
+            baggage = value
+    return context.begin(
+        request_id=request_id,
+        traceparent=traceparent,
+        tracestate=tracestate,
+        baggage=baggage,
+        traced=traced,
+    )

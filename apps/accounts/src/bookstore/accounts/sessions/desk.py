@@ -55,7 +55,7 @@ class Desk:
         rehashed = await self._passwords.hash(login.password) if outdated else None
         token, digest = model.new_token()
         # Signed before the session begins: without a key nobody gets one.
-        tokens = await self._tokens(user, token)
+        tokens = await self._tokens(user, token, login.scope)
         begun = await self._sessions.begin(user, digest, account, address, rehashed=rehashed)
         if begun is False:
             raise model.WrongCredentials
@@ -85,6 +85,7 @@ class Desk:
             logger.warning("a refresh token came twice: its session is ended")
         if user is None:
             raise model.SessionRefused(superseded=outcome == "superseded")
+        # What was asked for at the login isn't asked for again: a scope ends with its token.
         return await self._tokens(user, successor)
 
     async def log_out(self, token: str) -> None:
@@ -124,7 +125,7 @@ class Desk:
             )
         return user
 
-    async def _tokens(self, user: User, refresh_token: str) -> Tokens:
+    async def _tokens(self, user: User, refresh_token: str, scope: str = "") -> Tokens:
         settings = self._settings
         said = model.claims(
             user,
@@ -132,6 +133,7 @@ class Desk:
             audience=settings.token_audience,
             now=int(time()),
             life=settings.access_token_life,
+            scope=scope,
         )
         return Tokens(
             access_token=await self._ring.sign(said),

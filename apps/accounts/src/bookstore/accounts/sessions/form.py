@@ -11,7 +11,8 @@ from bookstore.service.problem import Asked, Problem, invalid
 
 _FORM = "application/x-www-form-urlencoded"
 _NAMES = {"username": "email", "password": "password"}
-_IGNORED = frozenset({"scope", "client_id", "client_secret"})
+_SCOPE = "scope"
+_IGNORED = frozenset({"client_id", "client_secret"})
 _MOST_FIELDS = 10
 
 
@@ -51,12 +52,13 @@ def _from_form(body: bytes, path: str) -> Login:
         found[name] = value
     if found.pop("grant_type", "password") != "password":
         raise _refused(path, "grant_type", "must be password")
-    for name in found.keys() - _NAMES.keys() - _IGNORED:
+    for name in found.keys() - _NAMES.keys() - _IGNORED - {_SCOPE}:
         raise _refused(path, "body", f"the form has the unknown field {name[:50]!r}")
     for name in _NAMES.keys() - found.keys():
         raise _refused(path, name, "missing")
     try:
-        return msgspec.convert({own: found[name] for name, own in _NAMES.items()}, Login)
+        given = {own: found[name] for name, own in _NAMES.items()}
+        return msgspec.convert({**given, "scope": found.get(_SCOPE, "")}, Login)
     except msgspec.ValidationError as error:
         raise invalid(path, str(error)) from None
 

@@ -19,6 +19,9 @@ PER_ADDRESS = 50
 WINDOW = 300
 """Seconds."""
 
+_TO_ASK_FOR = {"ops": frozenset({"load"})}
+"""By role. `load`: no limit of the gateway holds for it, for tests under load."""
+
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Refreshed: TypeAlias = Literal["refreshed", "unknown", "superseded", "reused"]
 
@@ -121,7 +124,12 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def claims(user: User, *, issuer: str, audience: str, now: int, life: int) -> dict[str, Any]:
+def granted(role: str, asked: str) -> str:
+    """The scope of a token: the role, and what was asked for of that which the role may ask for."""
+    return " ".join([role, *sorted(set(asked.split()) & _TO_ASK_FOR.get(role, frozenset()))])
+
+
+def claims(user: User, *, issuer: str, audience: str, now: int, life: int, scope: str = "") -> dict[str, Any]:
     """What an access token says."""
     return {
         "iss": issuer,
@@ -130,7 +138,7 @@ def claims(user: User, *, issuer: str, audience: str, now: int, life: int) -> di
         "jti": secrets.token_urlsafe(16),
         "iat": now,
         "exp": now + life,
-        "scope": user.role,
+        "scope": granted(user.role, scope),
         "roles": [user.role],
         "customer_id": user.customer_id,
     }

@@ -1,10 +1,10 @@
 """Calls of the target, through a circuit of their own."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from bookstore.books.circuit.target import BlackHole
-from bookstore.resilience import Breaker, Clock, Pipeline, Timeout
+from bookstore.resilience import Breaker, Clock, Pipeline, Sink, Timeout
 from bookstore.service.upstream import Upstream
 
 PATIENCE = 0.5
@@ -12,20 +12,22 @@ FAILURES = 5
 OPEN_FOR = 10.0
 
 
-def circuit(clock: Clock | None = None) -> Pipeline:
+def circuit(clock: Clock | None = None, sinks: Iterable[Sink] = ()) -> Pipeline:
     """Five failures in a row open it; after ten seconds one call is let through to see how things are."""
     return Pipeline(
         "inventory-demo",
         Breaker(consecutive=FAILURES, open_for=OPEN_FOR, trials=1),
         Timeout(PATIENCE),
         clock=clock,
+        sinks=sinks,
     )
 
 
 class Trial:
     """Calls a target that never answers, each time it is asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, sinks: Iterable[Sink] = ()) -> None:
+        self.circuit = circuit(sinks=sinks)
         self.call: Callable[[], Awaitable[object]]
 
     @asynccontextmanager
@@ -36,5 +38,5 @@ class Trial:
             async def ask() -> object:
                 return await upstream.request("GET", "/")
 
-            self.call = circuit()(ask)
+            self.call = self.circuit(ask)
             yield

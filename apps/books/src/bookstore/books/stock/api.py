@@ -1,6 +1,6 @@
 """Stock over HTTP: how many copies of a book there are, and reservations of them for orders."""
 
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn, cast
 from urllib.parse import urlencode
 
 from litestar import Response, get, post, put
@@ -9,26 +9,34 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from bookstore.books.changes import Changed
 from bookstore.books.stock.model import (
+    Busy,
     Held,
     InsufficientStock,
+    Quantities,
     Reserved,
     Stock,
+    Taken,
     UnknownBooks,
     is_reservation_id,
     summed,
 )
 from bookstore.books.stock.store import StockStore
 from bookstore.contracts.books import (
+    HeldBook,
     Inventory,
     InventoryChange,
     NewReservation,
+    NewReservations,
+    Refusal,
     Reservation,
     ReservationList,
+    ReservationOutcome,
+    ReservationOutcomes,
     ReservationState,
 )
 from bookstore.contracts.health import Health
 from bookstore.contracts.orders import NewLine
-from bookstore.contracts.problems import FieldError
+from bookstore.contracts.problems import NAMESPACE, FieldError
 from bookstore.service.docs import problems
 from bookstore.service.health import Checkup, answer
 from bookstore.service.identity import PathId, identity
@@ -109,23 +117,35 @@ async def reserve(
 ) -> Response[Reservation]:
     """Hold copies for an order, all of them or none; the same again is told how things stand."""
     name = _named(reservation_id)
-    try:
-        asked = summed(data.items)
-    except ValueError as error:
-        raise _invalid(request, "items", str(error)) from None
-    try:
-        found, new = await stock.reserve(name, asked)
-    except UnknownBooks as error:
-        raise Problem(404, "not-found", f"not on sale: book {error}") from None
-    except InsufficientStock as error:
-        raise Problem(409, "insufficient-stock", f"too few copies can be sold: {error}") from None
-    if found.state == "released":
-        raise Problem(409, "reservation-released", f"reservation {name} was released and can't be held again")
-    if found.quantities != asked:
-        raise Problem(409, "reservation-conflict", f"reservation {name} holds other items")
+    asked = _summed(request, data)
+    outcome = (await stock.reserve({name: asked}))[name]
+    if refusal := _refusal(outcome, name, asked):
+        raise refusal
+    taken = cast("Taken", outcome)
     await changed(asked)
-    headers = {"Location": f"/inventory/reservations/{name}"} if new else None
-    return Response(_reservation(found), status_code=201 if new else 200, headers=headers)
+    headers = {"Location": f"/inventory/reservations/{name}"} if taken.new else None
+    return Response(_reservation(taken.held), status_code=201 if taken.new else 200, headers=headers)
+
+
+@post(
+    "/inventory/reservations",
+    status_code=200,
+    tags=["reservations"],
+    before_request=services_only,
+)
+async def reserve_together(
+    request: Asked, data: JSONBody[NewReservations], stock: Given[StockStore], changed: Given[Changed]
+) -> ReservationOutcomes:
+    """Hold copies for several orders, each for itself: what one can't have is no matter of another's.
+
+    Each outcome tells the books as they are sold, or why nothing is held.
+    """
+    wanted = {each.reservation_id: _summed(request, each) for each in data.reservations}
+    if len(wanted) < len(data.reservations):
+        raise _invalid(request, "reservations", "each must have a name of its own")
+    outcomes = await stock.reserve(wanted)
+    await changed({book_id for asked in wanted.values() for book_id in asked})
+    return ReservationOutcomes(data=[_outcome(name, outcomes[name], asked) for name, asked in wanted.items()])
 
 
 @post(
@@ -199,6 +219,45 @@ async def list_reservations(
     return Response(ReservationList(data=[_reservation(each) for each in found]), headers=headers)
 
 
+def _summed(request: Asked, wanted: NewReservation) -> Quantities:
+    try:
+        return summed(wanted.items)
+    except ValueError as error:
+        raise _invalid(request, "items", str(error)) from None
+
+
+def _outcome(name: str, outcome: Taken | Exception, asked: Quantities) -> ReservationOutcome:
+    if refusal := _refusal(outcome, name, asked):
+        told = Refusal(type=NAMESPACE + refusal.slug, status=refusal.status, detail=refusal.detail)
+        return ReservationOutcome(reservation_id=name, refusal=told)
+    books = [
+        HeldBook(book_id=book_id, title=book.title, author=book.author, price=book.price)
+        for book_id, book in cast("Taken", outcome).books.items()
+    ]
+    return ReservationOutcome(reservation_id=name, books=books)
+
+
+def _refusal(outcome: Taken | Exception, name: str, asked: Quantities) -> Problem | None:
+    """Why these copies aren't held under that name; None if they are."""
+    match outcome:
+        case UnknownBooks():
+            return Problem(404, "not-found", f"book {outcome} not found")
+        case InsufficientStock():
+            return Problem(409, "insufficient-stock", f"too few copies can be sold: {outcome}")
+        case Busy():
+            return Problem(503, "books-busy", "somebody else holds on to one of these books; ask again")
+        case Taken(held=held) if held.state == "released":
+            return Problem(
+                409, "reservation-released", f"reservation {name} was released and can't be held again"
+            )
+        case Taken(held=held) if held.quantities != asked:
+            return Problem(409, "reservation-conflict", f"reservation {name} holds other items")
+        case Taken():
+            return None
+        case _:
+            raise outcome
+
+
 async def _settled(found: Held, state: ReservationState, changed: Changed) -> Reservation:
     if found.state != state:
         raise Problem(409, f"reservation-{found.state}", f"reservation {found.id} was {found.state} before")
@@ -235,5 +294,5 @@ def _missing(book_id: int) -> NoReturn:
 
 handlers = [
     inventory_health, read_stock, change_stock,
-    reserve, commit, release, read_reservation, list_reservations,
+    reserve, reserve_together, commit, release, read_reservation, list_reservations,
 ]  # fmt: skip

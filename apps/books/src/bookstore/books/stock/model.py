@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
@@ -38,6 +39,22 @@ class Held(msgspec.Struct, frozen=True):
     quantities: Quantities
 
 
+class Sold(msgspec.Struct, frozen=True):
+    """What an order keeps of a book, as the catalogue has it."""
+
+    title: str
+    author: str
+    price: Decimal
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A reservation that was asked for: as it is now, whether it is new, and its books as they are now."""
+
+    held: Held
+    new: bool
+    books: Mapping[int, Sold]
+
+
 class UnknownBooks(Exception):
     """Some of the books don't exist, or are off sale."""
 
@@ -51,6 +68,10 @@ class InsufficientStock(Exception):
     def __init__(self, short: Mapping[int, tuple[int, int]]) -> None:
         told = (f"{free} of {asked} of book {book_id}" for book_id, (asked, free) in short.items())
         super().__init__(", ".join(told))
+
+
+class Busy(Exception):
+    """Somebody else has held on to one of the books for too long."""
 
 
 class Reserved(Exception):
@@ -78,19 +99,3 @@ def summed(lines: Iterable[NewLine]) -> Quantities:
         if quantity > MAX_QUANTITY:
             raise ValueError(f"{quantity} copies of book {book_id} in all; {MAX_QUANTITY} is the most")
     return dict(sorted(total.items()))
-
-
-def check_free(asked: Quantities, free: Quantities) -> None:
-    """Return if all that is asked for can be sold.
-
-    Raises:
-        UnknownBooks: a book isn't on sale.
-        InsufficientStock: there are too few copies.
-    """
-    if unknown := [book_id for book_id in asked if book_id not in free]:
-        raise UnknownBooks(unknown)
-    short = {
-        book_id: (quantity, free[book_id]) for book_id, quantity in asked.items() if quantity > free[book_id]
-    }
-    if short:
-        raise InsufficientStock(short)

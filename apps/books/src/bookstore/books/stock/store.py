@@ -1,30 +1,19 @@
 """SQL of stock.
 
 Every transaction locks in one order, the reservation first and then its books by their ids, so that no two
-wait for each other. A process that dies before a commit leaves nothing of it: PostgreSQL rolls back, and no
-copy is held. One that dies after it leaves all of it: who asked gets no answer, asks again, and is told how
-things stand.
+wait for each other; a new reservation is nobody else's yet, and its books come first. A process that dies
+before a commit leaves nothing of it: PostgreSQL rolls back, and no copy is held. One that dies after it
+leaves all of it: who asked gets no answer, asks again, and is told how things stand.
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
-from bookstore.books.stock.model import (
-    Held,
-    Quantities,
-    Reserved,
-    Stock,
-    check_free,
-)
+from bookstore.books.stock.model import Held, Quantities, Reserved, Stock, Taken
+from bookstore.books.stock.reserving import RESERVATION, held, reserve
 from bookstore.service.database import Connection, Database
 
 _STOCK = "id, on_hand, reserved"
-_RESERVATION = (
-    "SELECT r.id, r.state, r.created_at,"
-    " ARRAY(SELECT book_id FROM reservation_lines WHERE reservation_id = r.id ORDER BY book_id),"
-    " ARRAY(SELECT quantity FROM reservation_lines WHERE reservation_id = r.id ORDER BY book_id)"
-    " FROM reservations r"
-)
 
 
 class StockStore:
@@ -57,37 +46,9 @@ class StockStore:
             raise Reserved(found.reserved)
         return None
 
-    async def reserve(self, reservation_id: str, asked: Quantities) -> tuple[Held, bool]:
-        """Hold all of these copies, or none; and whether that is new. A name that is taken stays as it is.
-
-        Raises:
-            UnknownBooks: a book isn't on sale.
-            InsufficientStock: there are too few copies.
-        """
-        async with self._database.transaction() as connection:
-            # Of two that come at once with one name, the second waits here for what becomes of the first.
-            cursor = await connection.execute(
-                "INSERT INTO reservations (id) VALUES (%s) ON CONFLICT DO NOTHING RETURNING created_at",
-                (reservation_id,),
-            )
-            row = await cursor.fetchone()
-            if row is None:
-                return await _known(connection, reservation_id), False
-            cursor = await connection.execute(
-                "SELECT id, on_hand - reserved FROM books WHERE id = ANY(%s) AND active"
-                " ORDER BY id FOR NO KEY UPDATE",
-                (list(asked),),
-            )
-            check_free(asked, dict(await cursor.fetchall()))
-            await connection.execute(
-                "WITH lines AS ("
-                "  INSERT INTO reservation_lines (reservation_id, book_id, quantity)"
-                "  SELECT %s, * FROM unnest(%s::bigint[], %s::integer[])"
-                "  RETURNING book_id, quantity)"
-                " UPDATE books SET reserved = reserved + quantity FROM lines WHERE id = book_id",
-                (reservation_id, list(asked), list(asked.values())),
-            )
-        return Held(reservation_id, "held", row[0], asked), True
+    async def reserve(self, wanted: Mapping[str, Quantities]) -> dict[str, Taken | Exception]:
+        """Hold copies under each of these names, or say why not; see `reserving`."""
+        return await reserve(self._database, wanted)
 
     async def commit(self, reservation_id: str) -> Held | None:
         """Take what is held off the shelf; None if there is no such reservation. A settled one stays so."""
@@ -113,13 +74,13 @@ class StockStore:
 
     async def reservation(self, reservation_id: str) -> Held | None:
         """One reservation."""
-        rows = await self._database.fetch(f"{_RESERVATION} WHERE r.id = %s", (reservation_id,))
-        return _held(rows[0]) if rows else None
+        rows = await self._database.fetch(f"{RESERVATION} WHERE r.id = %s", (reservation_id,))
+        return held(rows[0]) if rows else None
 
     async def held(self, *, older_than: int, limit: int, after: Held | None) -> list[Held]:
         """The oldest that are held for `older_than` seconds by the database's clock; those after `after`."""
         rows = await self._database.fetch(
-            f"{_RESERVATION} WHERE r.state = 'held' AND r.created_at <= now() - %(age)s * interval '1 second'"
+            f"{RESERVATION} WHERE r.state = 'held' AND r.created_at <= now() - %(age)s * interval '1 second'"
             " AND (r.created_at, r.id) > (coalesce(%(time)s::timestamptz, '-infinity'), coalesce(%(id)s, ''))"
             " ORDER BY r.created_at, r.id LIMIT %(limit)s",
             {
@@ -129,7 +90,7 @@ class StockStore:
                 "limit": limit,
             },
         )
-        return [_held(row) for row in rows]
+        return [held(row) for row in rows]
 
 
 async def _settle(
@@ -156,9 +117,9 @@ async def _settle(
 
 
 async def _find(connection: Connection, reservation_id: str) -> Held | None:
-    cursor = await connection.execute(f"{_RESERVATION} WHERE r.id = %s", (reservation_id,))
+    cursor = await connection.execute(f"{RESERVATION} WHERE r.id = %s", (reservation_id,))
     row = await cursor.fetchone()
-    return _held(row) if row else None
+    return held(row) if row else None
 
 
 async def _known(connection: Connection, reservation_id: str) -> Held:
@@ -166,8 +127,3 @@ async def _known(connection: Connection, reservation_id: str) -> Held:
     if found is None:
         raise LookupError(reservation_id)  # no reservation is ever removed
     return found
-
-
-def _held(row: Sequence[Any]) -> Held:
-    reservation_id, state, created_at, books, quantities = row
-    return Held(reservation_id, state, created_at, dict(zip(books, quantities, strict=True)))

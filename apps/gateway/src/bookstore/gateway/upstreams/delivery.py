@@ -39,12 +39,14 @@ class Call:
     retry: model.Retry
     repeatable: bool
     """Whether sending it twice does what sending it once does."""
+    route: str = ""
+    """What it is called in traces."""
     started: float = field(default_factory=monotonic)
+    streams: bool = field(init=False)
+    """Whether its body still comes."""
 
-    @property
-    def streams(self) -> bool:
-        """Whether its body still comes."""
-        return not (self.body is None or isinstance(self.body, bytes))
+    def __post_init__(self) -> None:
+        self.streams = not (self.body is None or isinstance(self.body, bytes))
 
 
 class Delivery:
@@ -157,6 +159,8 @@ class Delivery:
                 timeout=min(call.timeout.attempt, left),
                 connect_timeout=call.timeout.connect,
                 idle_timeout=call.timeout.idle,
+                route=call.route,
+                resends=self.attempts - 1,
             )
             answer = await self._exchange.__aenter__()
         except UpstreamError as error:

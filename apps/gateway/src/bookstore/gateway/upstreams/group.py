@@ -11,6 +11,7 @@ from bookstore.resilience import Balancer, Breaker, Budget, Bulkhead, Outliers, 
 from bookstore.resilience.balance import Lease
 from bookstore.resilience.events import Sinks
 from bookstore.resilience.policy import Scope
+from bookstore.service.tracing import span_events
 
 _WINDOW = 10.0
 _RESERVE = 0.3
@@ -58,7 +59,9 @@ class Group:
         self.places = Bulkhead(rule.max_in_flight, name=name)
         self.budget = Budget(ratio=0.2, reserve=_RESERVE, ttl=_WINDOW)
         self.breaker = _breaker(name, rule.breaker)
-        self.breaker.join(Scope(name, sinks=Sinks((tally.event,))))
+        telling = Scope(name, sinks=Sinks((tally.event, span_events)))
+        self.breaker.join(telling)
+        self.places.join(telling)
         self._by_url: dict[str, Member] = {}
         self._open = False
         self._balancer = Balancer(
@@ -67,7 +70,7 @@ class Group:
             eject=_outliers(rule.eject),
             slow_start=rule.slow_start,
             name=name,
-            sinks=[tally.event],
+            sinks=[tally.event, span_events],
         )
         self._retiring: set[asyncio.Task[None]] = set()
         self._take(rule, elsewhere)

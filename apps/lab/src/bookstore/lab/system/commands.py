@@ -29,6 +29,7 @@ from bookstore.lab.system.members import run_command
 from bookstore.lab.system.plan import accounts_command
 from bookstore.lab.system.status import take_status
 from bookstore.lab.system.table import table
+from bookstore.lab.system.tools import missing
 from bookstore.lab.system.topology import SYSTEM
 
 if TYPE_CHECKING:
@@ -71,7 +72,12 @@ def _show(folder: StateFolder) -> None:
 
 
 def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
-    start = Start(folder=folder, port_base=arguments.port_base, replicas=dict(arguments.replicas))
+    start = Start(
+        folder=folder,
+        port_base=arguments.port_base,
+        replicas=dict(arguments.replicas),
+        observe=arguments.observe,
+    )
     began = time.monotonic()
 
     def ready() -> None:
@@ -80,6 +86,8 @@ def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
 
     try:
         print("starting the bookstore", flush=True)
+        for line in missing() if start.observe else ():
+            _say(line)
         if arguments.detach:
             up_apart(start, _say)
             ready()

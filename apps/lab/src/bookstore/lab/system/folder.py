@@ -22,6 +22,7 @@ OUR_NAMES = (
     "postgres.new",
     "redis",
     "apps",
+    "observe",
     "logs",
     "runs",
     "lab",
@@ -115,6 +116,11 @@ class StateFolder:
     def kept(self, instance: str) -> Path:
         """The folder of one app instance, for what it keeps in files; the app makes it."""
         return self.path / "apps" / instance
+
+    @property
+    def observe(self) -> Path:
+        """What the tools that look on are told, and what they keep."""
+        return self.path / "observe"
 
     @property
     def exists(self) -> bool:

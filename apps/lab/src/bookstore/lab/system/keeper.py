@@ -137,7 +137,7 @@ class Keeper:
             return None
         ending = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
         # Not one that somebody killed, which may well live next time.
-        if house.is_starting and code > 0:
+        if house.is_starting and code > 0 and row.kind != "tool":
             log = house.folder.log(row.instance)
             cause = f"{row.instance} {ending} as soon as it was started."
             house.fail(LabError(cause, f"Its whole log is {log}", Exit.SERVICE, last_lines(log)))
@@ -159,7 +159,7 @@ class Keeper:
 
     def _could_not_start(self, failure: LabError) -> str:
         self.part.ended()
-        if self._house.is_starting:
+        if self._house.is_starting and self.part.row.kind != "tool":
             self._house.fail(failure)
         return f"couldn't be started: {failure.cause}"
 

@@ -22,6 +22,7 @@ from bookstore.lab.system.probe import ELSEWHERE
 from bookstore.lab.system.progress import Log, Pipe, Progress, Terminal, follow
 from bookstore.lab.system.record import Record
 from bookstore.lab.system.supervisor import START_SECONDS, Supervisor
+from bookstore.lab.system.tools import with_tools
 from bookstore.lab.system.topology import SYSTEM, Topology
 from bookstore.stores.errors import StoreError
 
@@ -46,6 +47,8 @@ class Start:
     topology: Topology = SYSTEM
     replicas: Mapping[str, int] = field(default_factory=lambda: MappingProxyType[str, int]({}))
     """How many instances of a service there are, where that isn't what the topology says."""
+    observe: bool = False
+    """Whether to start the tools that are found here as well."""
     caller: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
@@ -111,7 +114,7 @@ def join(folder: StateFolder) -> None:
                 holder.send(signal.SIGUSR1)
                 revived = True
                 deadline = time.monotonic() + JOIN_SECONDS
-            elif all(row.ready or row.note == ELSEWHERE for row in record.rows):
+            elif all(row.ready or row.note == ELSEWHERE or row.kind == "tool" for row in record.rows):
                 return
         time.sleep(LOOK_SECONDS)
 
@@ -218,8 +221,9 @@ def _prepared(start: Start) -> tuple[Lock, Plan]:
         lock.sign()
         log = Log(start.folder.log(SUPERVISOR_LOG))
         sweep(start.folder, log.line)
+        topology = start.topology.with_replicas(start.replicas)
         plan = make_plan(
-            start.topology.with_replicas(start.replicas),
+            with_tools(topology) if start.observe else topology,
             start.folder,
             Claims(),
             port_base=start.port_base,

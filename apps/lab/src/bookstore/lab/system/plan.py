@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import credentials as names
 from bookstore.lab.system.credentials import Credentials
-from bookstore.lab.system.environment import environment
+from bookstore.lab.system.environment import PLATFORM, environment
 from bookstore.lab.system.members import Member
 from bookstore.lab.system.ports import Claims, choose_ports
 from bookstore.lab.system.probe import ELSEWHERE, POSTGRES_PORT, probe
 from bookstore.lab.system.record import Row
+from bookstore.lab.system.tools import Surroundings, tool_of, traces_to
 from bookstore.lab.system.topology import ACCOUNTS
 from bookstore.stores.account import unprivileged
 from bookstore.stores.postgres import Postgres
@@ -26,7 +27,7 @@ from bookstore.stores.redis import DEFAULT_PORT as REDIS_PORT
 from bookstore.stores.redis import Redis, redis_command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bookstore.lab.system.folder import StateFolder
     from bookstore.lab.system.topology import Service, Topology
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 # An app announces its end for 3 s, finishes its requests within 10 more, and then gets a moment to leave.
 APP_STOP_SECONDS = 15.0
 STORE_STOP_SECONDS = 10.0
+TOOL_STOP_SECONDS = 5.0
 OUTSIDE_TIMEOUT = 5.0
 
 
@@ -46,6 +48,7 @@ class Part:
     doors: list[Row] = field(default_factory=list[Row])
     stop_seconds: float = APP_STOP_SECONDS
     store: Postgres | Redis | None = None
+    configure: Callable[[], object] | None = None
     app: Program | None = None
 
     @property
@@ -73,6 +76,8 @@ class Part:
         """Whatever must be done before each start."""
         if self.store is not None:
             self.store.prepare()
+        if self.configure is not None:
+            self.configure()
 
     @property
     def program(self) -> Program:
@@ -140,6 +145,7 @@ def make_plan(
             addresses[service.name] = urls[0]
             addresses[f"{service.name}_all"] = ",".join(urls)
             addresses[f"{service.name}_replicas"] = str(len(urls))
+    caller = {**traces_to(topology, ports), **caller}
     for service in topology.services:
         if service.name in outside:
             plan.elsewhere.append(_row_elsewhere(service, outside[service.name]))
@@ -152,6 +158,8 @@ def make_plan(
                 port=ports[service.name],
             )
             plan.parts.append(Part(row, stop_seconds=STORE_STOP_SECONDS, store=stores[service.name]))
+        elif service.kind == "tool":
+            plan.parts.append(_tool(service, Surroundings(topology, ports, folder.observe), caller))
         else:
             plan.parts += [
                 _app(service, number, ports=ports, folder=folder, addresses=addresses, caller=caller)
@@ -159,7 +167,7 @@ def make_plan(
             ]
     if port_base is None:
         firsts = {service.instances()[0]: service.port for service in topology.services}
-        firsts |= {f"{door.name}-1": door.port for service in topology.services for door in service.doors}
+        firsts |= {s.named(door.name)[0]: door.port for s in topology.services for door in s.doors}
         for part in plan.parts:
             for row in part.rows:
                 row.wanted = firsts.get(row.instance)
@@ -207,6 +215,33 @@ def _app(
         caller,
     )
     return Part(row, [*doors.values()], app=_program(service, folder, settings))
+
+
+def _tool(service: Service, around: Surroundings, caller: Mapping[str, str]) -> Part:
+    tool = tool_of(service.name)
+    row, *doors = (
+        Row(
+            name=name,
+            instance=name,
+            kind=service.kind,
+            url=f"http://127.0.0.1:{around.ports[name]}",
+            port=around.ports[name],
+            door_of="" if name == service.name else service.name,
+        )
+        for name in (service.name, *(door.name for door in service.doors))
+    )
+    program = Program(
+        argv=tool.command(around),
+        folder=around.folder,
+        environment={**{name: caller[name] for name in PLATFORM if name in caller}, **tool.settings(around)},
+    )
+    return Part(
+        row,
+        doors,
+        stop_seconds=TOOL_STOP_SECONDS,
+        app=program,
+        configure=lambda: tool.configure(around),
+    )
 
 
 def _program(service: Service, folder: StateFolder, settings: Mapping[str, str]) -> Program:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import psutil
 
 from bookstore.lab.failures import Exit, LabError
-from bookstore.lab.system.topology import numbered
 from bookstore.stores.ports import HIGHEST_PORT, is_free
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def choose_ports(
         if service.name not in outside
         for one, names in [
             (service, service.instances()),
-            *((door, numbered(door.name, service.replicas)) for door in service.doors),
+            *((door, service.named(door.name)) for door in service.doors),
         ]
     ]
     chosen: dict[str, int] = {}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Health = Literal["starting", "healthy", "degraded", "unhealthy", "down"]
 POSTGRES_PORT = 5432
 OK = 200
+SERVER_ERROR = 500
 
 
 def probe(kind: str, url: str, timeout: float = 1.0) -> Health:
@@ -25,6 +26,8 @@ def probe(kind: str, url: str, timeout: float = 1.0) -> Health:
     An app that refuses the connection is `down`, though its process may well be there.
     """
     parts = urlsplit(url)
+    if kind == "tool":
+        return _look_at(parts.hostname or LOOPBACK, parts.port or 0, timeout)
     if kind == "store":
         if parts.scheme.startswith("redis"):
             answers = redis_answers(url, timeout)
@@ -45,6 +48,20 @@ def probe(kind: str, url: str, timeout: float = 1.0) -> Health:
     if answer.status != OK:
         return "unhealthy"
     return "degraded" if status == "degraded" else "healthy"
+
+
+def _look_at(host: str, port: int, timeout: float) -> Health:
+    """Somebody else's program: it is well if it serves pages, whatever is on them."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    try:
+        connection.request("GET", "/", headers={"Connection": "close"})
+        return "healthy" if connection.getresponse().status < SERVER_ERROR else "unhealthy"
+    except ConnectionRefusedError:
+        return "down"
+    except (OSError, http.client.HTTPException):
+        return "unhealthy"
+    finally:
+        connection.close()
 
 
 def health(row: Row, timeout: float = 1.0) -> Health:

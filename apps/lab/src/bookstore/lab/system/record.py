@@ -21,7 +21,7 @@ class Row(msgspec.Struct, kw_only=True):
     Attributes:
         name: the service.
         instance: its name among the service's processes.
-        kind: `store` or `app`.
+        kind: `store`, `app` or `tool`.
         url: where it is reached; a store's is its connection URL.
         port: the port in that URL.
         wanted: the port that it would have had, had that been free.

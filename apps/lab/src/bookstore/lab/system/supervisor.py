@@ -121,14 +121,14 @@ class Supervisor:
         try:
             async with asyncio.timeout(START_SECONDS):
                 fresh = await self._provision()
-                healthy = [keeper.healthy.wait() for keeper in self._keepers]
+                healthy = [keeper.healthy.wait() for keeper in self._needed]
                 await asyncio.gather(self._make_members(fresh), *healthy)
         except LabError as failure:
             self.fail(failure)
             return
         except TimeoutError:
             # A degraded one does answer, and that is as good as it gets.
-            silent = [keeper.part.row.instance for keeper in self._keepers if not keeper.part.row.ready]
+            silent = [keeper.part.row.instance for keeper in self._needed if not keeper.part.row.ready]
             if silent:
                 log = self.folder.log(silent[0])
                 cause = f"{silent[0]} runs, but didn't become healthy within {START_SECONDS:.0f} s."
@@ -139,6 +139,11 @@ class Supervisor:
             return
         self._set_phase("running")
         await asyncio.to_thread(self._progress.ready)
+
+    @property
+    def _needed(self) -> list[Keeper]:
+        """All but the tools: nobody waits for those."""
+        return [keeper for keeper in self._keepers if keeper.part.row.kind != "tool"]
 
     async def _provision(self) -> list[str]:
         """Make the databases as soon as PostgreSQL takes connections; the apps meanwhile keep trying."""
@@ -164,6 +169,7 @@ class Supervisor:
         """Apps first, all at once, and the stores when nobody needs them any more."""
         self._set_phase("stopping")
         await self._end("app", hurry=self._hurry)
+        await self._end("tool", hurry=self._hurry)
         # Hurried or not, the stores get the moment that they need to close their files.
         await self._end("store", hurry=asyncio.Event())
         self.folder.record.unlink(missing_ok=True)
@@ -219,7 +225,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(ROUND_SECONDS)
             for keeper in self._keepers:
-                if keeper.part.row.kind == "store":
+                if keeper.part.row.kind != "app":
                     keeper.look_at_family()
                 with contextlib.suppress(OSError):
                     await asyncio.to_thread(shorten, self.folder.log(keeper.part.row.instance))

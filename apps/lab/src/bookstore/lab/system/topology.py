@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["store", "app"]
+Kind = Literal["store", "app", "tool"]
 
 ACCOUNTS = "accounts"
 ACCOUNTS_DATABASE = "accounts_db"
@@ -46,7 +46,7 @@ class Service:
 
     Attributes:
         name: what people call it.
-        kind: a store keeps the data, an app does the work.
+        kind: a store keeps the data, an app does the work, a tool looks on: nothing depends on it.
         port: the default port of its first instance.
         offset: the place of that port after `--port-base`.
         run: how Python starts an app.
@@ -65,10 +65,12 @@ class Service:
     doors: tuple[Door, ...] = ()
 
     def instances(self) -> list[str]:
-        """The names of its processes. A store is alone, and so has no number."""
-        if self.kind == "store":
-            return [self.name]
-        return numbered(self.name, self.replicas)
+        """The names of its processes."""
+        return self.named(self.name)
+
+    def named(self, name: str) -> list[str]:
+        """What instances of it, or of a door of it, are called. A store or a tool is alone: no number."""
+        return numbered(name, self.replicas) if self.kind == "app" else [name]
 
 
 def numbered(name: str, count: int) -> list[str]:

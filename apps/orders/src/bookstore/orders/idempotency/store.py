@@ -7,13 +7,10 @@ wake up after all, its claim is gone, and with it the order that it was about to
 """
 
 from collections.abc import Sequence
-from typing import Final
 
-from bookstore.orders.idempotency.model import Claim, Given, KeyInUse, KeyReused
+from bookstore.orders.idempotency.claiming import Claiming, forget
+from bookstore.orders.idempotency.model import Claim, Given
 from bookstore.service.database import Connection, Database
-
-ABANDONED: Final = 3.0
-"""Seconds after which nobody works on a request any more: it was answered before, well or not."""
 
 _PATIENCE = 0.5
 _SWEPT_AT_ONCE = 500
@@ -29,60 +26,13 @@ class KeyStore:
     def __init__(self, database: Database, *, kept: float) -> None:
         self._database = database
         self._kept = kept
-
-    async def claim(self, claim: Claim) -> Given | None:
-        """Take a key for the request under way; gives the answer instead, if there is one already.
-
-        Of several that come at once one gets the claim.
-
-        Raises:
-            KeyReused: if it was used with another body.
-            KeyInUse: if a request under it is under way.
-        """
-        key = claim.key
-        async with self._database.connection(_PATIENCE) as connection:
-            cursor = await connection.execute(
-                "INSERT INTO idempotency_keys AS known (scope, key, fingerprint, token)"
-                " VALUES (%(scope)s, %(key)s, %(fingerprint)s, %(token)s)"
-                " ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint,"
-                "  token = excluded.token, claimed_at = now(), order_id = NULL, answer = NULL"
-                " WHERE known.claimed_at < now() - %(kept)s * interval '1 second'"
-                "  OR (known.answer IS NULL"
-                "   AND known.claimed_at < now() - %(abandoned)s * interval '1 second')"
-                " RETURNING token",
-                {
-                    "scope": key.scope,
-                    "key": key.text,
-                    "fingerprint": key.fingerprint,
-                    "token": claim.token,
-                    "kept": self._kept,
-                    "abandoned": ABANDONED,
-                },
-            )
-            if await cursor.fetchone():
-                return None
-            cursor = await connection.execute(
-                "SELECT fingerprint, order_id, answer FROM idempotency_keys WHERE scope = %s AND key = %s",
-                (key.scope, key.text),
-            )
-            row = await cursor.fetchone()
-        if row is None:
-            raise KeyInUse  # forgotten in this very moment: the next one gets it
-        known, order_id, answer = row
-        if known != key.fingerprint:
-            raise KeyReused
-        if answer is None:
-            raise KeyInUse
-        return Given(order_id, answer)
+        self.claim = Claiming(database, kept=kept).claim
+        """Takes a key for the request under way; see `Claiming.claim`."""
 
     async def forget(self, claim: Claim) -> None:
         """Give a claim up: its request was refused, and may come again. An answered key stays."""
         async with self._database.connection(_PATIENCE) as connection:
-            await connection.execute(
-                "DELETE FROM idempotency_keys"
-                " WHERE scope = %s AND key = %s AND token = %s AND answer IS NULL",
-                (claim.key.scope, claim.key.text, claim.token),
-            )
+            await forget(connection, [claim])
 
     async def sweep(self) -> bool:
         """Forget some keys whose time is over; whether there may be more of them.

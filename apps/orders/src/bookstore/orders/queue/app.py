@@ -16,23 +16,23 @@ from bookstore.orders.queue.lane import Lane, Work
 from bookstore.orders.queue.ledger import Ledger
 from bookstore.orders.queue.link import Link
 from bookstore.orders.queue.metrics import WorkerMetrics
-from bookstore.orders.queue.model import Job, Kind, Outcome
+from bookstore.orders.queue.model import STREAMS, Job, Kind, Outcome
 from bookstore.orders.queue.reconciliation import Reconciliation
 from bookstore.orders.queue.relay import Relay
 from bookstore.orders.queue.settings import WorkerSettings
 from bookstore.orders.queue.settlement import Stock
 from bookstore.orders.queue.supplier import Supplier
 from bookstore.orders.queue.worker import Round, Worker
-from bookstore.resilience.prometheus import PrometheusSink
+from bookstore.resilience.collector import DependencyMetrics
 from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
 from bookstore.service.schema import Schema
 from bookstore.service.tokens import service_headers
+from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Upstream
 
 NAME = "orders-worker"
-STREAMS: dict[Kind, str] = {"validate": "bookstore:validations", "settle": "bookstore:settlements"}
 _LATE_EVERY = 1.0
 _RECONCILE_EVERY = 5.0
 
@@ -44,13 +44,13 @@ def create_app(settings: WorkerSettings) -> Service:
     numbers = CollectorRegistry()
     metrics = WorkerMetrics(numbers)
     backlog = Backlog(database, numbers)
-    sink = PrometheusSink(numbers, prefix="bookstore_resilience")
+    calls = DependencyMetrics(numbers, prefix="bookstore")
 
     def link(name: str, url: str, concurrency: int, timeout: float) -> tuple[Upstream, Link]:
         # The pipeline's own limit comes first: a try that runs into it is one that the circuit learns of.
         upstream = Upstream(url, timeout=timeout * 2, idle_timeout=timeout * 2, max_connections=concurrency)
-        made = Link(name, upstream, concurrency=concurrency, timeout=timeout, sinks=[sink])
-        sink.watch(made.pipeline)
+        made = Link(name, upstream, concurrency=concurrency, timeout=timeout, sinks=[calls, span_events])
+        calls.watch(name, made.pipeline)
         return upstream, made
 
     many, few = settings.worker_concurrency, max(1, settings.worker_concurrency // 2)

@@ -4,6 +4,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     if not url:
         sys.stderr.write("queue: DATABASE_URL: required, but not set\n")
         return EXIT_SETTINGS
+    # What the pool tells of each try to connect, the command says once.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     try:
         return asyncio.run(_do(asked, url))
     except DatabaseUnavailable as error:
@@ -75,10 +78,21 @@ async def _do(asked: argparse.Namespace, url: str) -> int:
             case "redrive":
                 done = await desk.redrive(None if asked.all else asked.job)
                 _print(asked, {"redriven": done}, [f"{done} tried again"])
+                return _all_done(asked, done)
             case _:
                 done = await desk.purge(None if asked.all else asked.job)
                 _print(asked, {"purged": done}, [f"{done} put away"])
+                return _all_done(asked, done)
     return 0
+
+
+def _all_done(asked: argparse.Namespace, done: int) -> int:
+    """The exit code after something was done to the jobs that were named."""
+    missed = len(set(asked.job)) - done
+    if asked.all or missed == 0:
+        return 0
+    sys.stderr.write(f"queue: {missed} of these aren't dead\n")
+    return _EXIT_FAILED
 
 
 def _print(asked: argparse.Namespace, value: object, lines: Sequence[str]) -> None:

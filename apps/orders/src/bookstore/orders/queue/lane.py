@@ -17,9 +17,10 @@ from bookstore.orders.queue.doorbell import Doorbell, Entry, StreamLost
 from bookstore.orders.queue.failpoint import reach
 from bookstore.orders.queue.ledger import Ledger
 from bookstore.orders.queue.metrics import WorkerMetrics
-from bookstore.orders.queue.model import Job, Kind, Outcome, Parked, pause_after, worn_out
-from bookstore.service import context
+from bookstore.orders.queue.model import STREAMS, Ended, Job, Kind, Outcome, Parked, pause_after, worn_out
 from bookstore.service.database import DatabaseUnavailable
+from bookstore.service.tracing import Span
+from bookstore.service.tracing.queue import Processing
 
 logger = logging.getLogger(__name__)
 
@@ -153,23 +154,24 @@ class Lane:
 
     async def _run(self, held: _InHand) -> None:
         job = held.job
-        parent = job.traceparent.encode() if job.traceparent else None
-        context.current.set(
-            context.begin(
-                request_id=b"job-%d-%d" % (job.id, job.token),
-                traceparent=parent,
-                tracestate=None,
-                traced=parent is not None,
-            )
+        work = Processing(
+            STREAMS[self._kind],
+            job.id,
+            request_id=f"job-{job.id}-{job.token}",
+            made_in=job.traceparent,
+            delivery=job.token,
         )
-        try:
-            outcome = await self._work(job)
-        except asyncio.CancelledError:
-            outcome = Parked("handed back by a worker that left", 0.0)
-        except Exception as error:
-            logger.exception("a job failed by an error of ours", extra={"job_id": job.id})
-            cause = f"internal error: {type(error).__name__}"
-            outcome = Parked(cause, pause_after(job.episodes), "other", forgiven=False)
+        with work as span:
+            try:
+                outcome = await self._work(job)
+            except asyncio.CancelledError:
+                outcome = Parked("handed back by a worker that left", 0.0)
+            except Exception as error:
+                logger.exception("a job failed by an error of ours", extra={"job_id": job.id})
+                cause = f"internal error: {type(error).__name__}"
+                outcome = Parked(cause, pause_after(job.episodes), "other", forgiven=False)
+            if span:
+                _show(span, outcome)
         self._end(held, outcome)
 
     def _end(self, held: _InHand, outcome: Outcome) -> None:
@@ -277,6 +279,12 @@ class Lane:
         while self._in_hand:
             await self._wait_for_room()
         await self._doorbell.leave()
+
+
+def _show(span: Span, outcome: Outcome) -> None:
+    span.set("bookstore.outcome", outcome.to if isinstance(outcome, Ended) else type(outcome).__name__)
+    if outcome.trouble:
+        span.fail(outcome.trouble)
 
 
 def _outcomes(batch: list[_InHand]) -> list[tuple[Job, Outcome]]:

@@ -10,7 +10,7 @@ there was another claim since, nothing happens.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bookstore.contracts.orders import NewLine
 from bookstore.orders.life import Change, Claim, change
@@ -18,6 +18,15 @@ from bookstore.orders.queue.model import Ended, Job, Kind, Outcome, Parked, Sett
 from bookstore.service.database import Connection, Database
 
 Reason = Literal["new", "retry", "lost", "lease"]
+
+
+class Due(NamedTuple):
+    """A job that is due: why, and in which trace it was made."""
+
+    reason: Reason
+    traceparent: str | None
+
+
 Finished = Sequence[tuple[Job, Outcome]]
 
 
@@ -27,7 +36,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def publish(self, kind: Kind, limit: int, republish: float) -> dict[int, Reason]:
+    async def publish(self, kind: Kind, limit: int, republish: float) -> dict[int, Due]:
         """Mark due jobs as published, and tell why each is due.
 
         One that dies after the commit and before it rings leaves rows that nobody was told of: they are due
@@ -45,10 +54,10 @@ class Ledger:
                 " UPDATE ledger l SET published_at = now(), lease_until = NULL FROM due WHERE l.id = due.id"
                 " RETURNING l.id, CASE WHEN due.lease_until IS NOT NULL THEN 'lease'"
                 "  WHEN due.published_at IS NOT NULL THEN 'lost'"
-                "  WHEN due.token > 0 THEN 'retry' ELSE 'new' END",
+                "  WHEN due.token > 0 THEN 'retry' ELSE 'new' END, l.traceparent",
                 (kind, republish, limit),
             )
-            return dict(await cursor.fetchall())
+            return {job_id: Due(reason, made_in) for job_id, reason, made_in in await cursor.fetchall()}
 
     async def unpublish(self, job_ids: Sequence[int]) -> None:
         """Make these jobs due at once: what was rung for them is lost, or was given back."""

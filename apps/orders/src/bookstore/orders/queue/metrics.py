@@ -50,6 +50,7 @@ class WorkerMetrics:
             self._fenced.labels(what)
         for kind in KINDS:
             self._completed.labels(kind)
+            self._seconds.labels(kind)
             for trouble in TROUBLES:
                 self._failed.labels(kind, trouble)
             for reason in get_args(Reason):

@@ -12,6 +12,12 @@ from bookstore.orders.life import Claim, End
 Kind = Literal["validate", "settle"]
 """`validate` asks the supplier for its verdict; `settle` tells books what becomes of an order's stock."""
 
+STREAMS: Final[dict[Kind, str]] = {
+    "validate": "bookstore:validations",
+    "settle": "bookstore:settlements",
+}
+"""What the bell of each kind is called."""
+
 Trouble = Literal["4xx", "5xx", "timeout", "other"]
 """Why a call came to nothing, in the words of `worker_jobs_failed_total`."""
 

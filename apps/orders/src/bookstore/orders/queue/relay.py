@@ -6,7 +6,8 @@ from bookstore.orders.queue.doorbell import Doorbell, StreamLost, Trouble
 from bookstore.orders.queue.failpoint import reach
 from bookstore.orders.queue.ledger import Ledger
 from bookstore.orders.queue.metrics import WorkerMetrics
-from bookstore.orders.queue.model import Kind
+from bookstore.orders.queue.model import STREAMS, Kind
+from bookstore.service.tracing.queue import sent
 
 _BATCH: Final = 500
 _LONGEST_STREAM: Final = 2000
@@ -53,6 +54,9 @@ class Relay:
             await self._ledger.unpublish(list(due))
             raise
         reach(self._kind, "ring")
-        self._metrics.published(self._kind, due.values())
+        self._metrics.published(self._kind, (job.reason for job in due.values()))
+        for job_id, job in due.items():
+            if job.reason == "new":
+                sent(STREAMS[self._kind], job_id, job.traceparent, together=len(due))
         self._pause = _SHORTEST_PAUSE
         return 0.0 if len(due) == _BATCH else self._pause

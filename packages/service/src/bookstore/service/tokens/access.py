@@ -7,11 +7,12 @@ from collections.abc import Iterable
 import msgspec
 
 from bookstore.service.problem import Problem
-from bookstore.service.tokens.verify import TokenRefused, Verifier
+from bookstore.service.tokens.verify import Claims, TokenRefused, Verifier
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]+) *", re.IGNORECASE)
 _SERVICE = re.compile(rb"service +([!-~]+) *", re.IGNORECASE)
 _USER = re.compile(r"[1-9][0-9]{0,17}")
+_REMEMBERED = 4096
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +67,7 @@ class Access:
         self._verifier = verifier
         self.required = required
         self._service_secret = service_secret.encode()
+        self._known: dict[bytes, tuple[str, Claims, Caller]] = {}
 
     async def caller(self, headers: Iterable[tuple[bytes, bytes]], *, required: bool = False) -> Caller:
         """Who sent a request with these (ASGI) headers.
@@ -90,19 +92,30 @@ class Access:
             raise TokenRefused("there are two headers Authorization")
         if service := _SERVICE.fullmatch(given[0]):
             return self._service(service[1])
-        bearer = _BEARER.fullmatch(given[0])
+        return await self._person(given[0])
+
+    async def _person(self, header: bytes) -> Caller:
+        """Who shows this token: looked up, if it is the very token that was read before and is still good."""
+        known = self._known.get(header)
+        if known is not None and await self._verifier.verify(known[0]) is known[1]:
+            return known[2]
+        bearer = _BEARER.fullmatch(header)
         if bearer is None:
             raise TokenRefused("the header Authorization holds no bearer token")
-        claims = await self._verifier.verify(bearer[1].decode())
+        token = bearer[1].decode()
+        claims = await self._verifier.verify(token)
         if not _USER.fullmatch(claims.sub):
             raise TokenRefused("its subject is no user")
-        roles = frozenset(claims.roles) - SERVICE.roles
-        return Caller(
+        caller = Caller(
             user_id=int(claims.sub),
             customer_id=claims.customer_id,
-            roles=roles,
+            roles=frozenset(claims.roles) - SERVICE.roles,
             scopes=frozenset(claims.scope.split()),
         )
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[header] = token, claims, caller
+        return caller
 
     def _service(self, secret: bytes) -> Caller:
         if not self._service_secret or not hmac.compare_digest(secret, self._service_secret):

@@ -9,6 +9,8 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from bookstore.service.context import outgoing_headers
+from bookstore.service.tracing import http
+from bookstore.service.tracing.span import Recording
 from bookstore.service.upstream.connection import Connection
 from bookstore.service.upstream.error import Broken
 from bookstore.service.upstream.head import Header, framing, request_head
@@ -75,6 +77,7 @@ class Upstream:
         self._max_answer = max_answer
         self._context = context
         self._host = url.netloc.encode()
+        self._url = f"{url.scheme}://{url.netloc}"
         self._pool = Pool(
             url.hostname,
             url.port or (443 if secure else 80),
@@ -125,17 +128,22 @@ class Upstream:
         timeout: float | None = None,
         connect_timeout: float | None = None,
         idle_timeout: float | None = None,
+        route: str | None = None,
+        resends: int = 0,
     ) -> "StreamedAnswer":
         """Like `request`, for `async with`: gives the answer as soon as its head is there.
 
         Leaving the block before the answer's end closes the connection, so that the other side can stop.
-        Each of the three times stands in for the client's own.
+        Each of the three times stands in for the client's own. `route` names the call in traces, where the
+        path with its ids left out won't do; `resends` counts what a caller has tried before by itself.
         """
         target = target.encode() if isinstance(target, str) else target
         if isinstance(body, bytes):
             length = len(body)
         frame = framing(body is not None, length, method)
-        extra = [(name.encode(), value.encode("latin-1")) for name, value in self._context()]
+        span = http.calling(method, target, self._url, route, resends)
+        told = http.carrying(span, self._context()) if span else self._context()
+        extra = [(name.encode(), value.encode("latin-1")) for name, value in told]
         head = request_head(method, target, self._host, [*headers, *extra], frame)
         return StreamedAnswer(
             self._pool,
@@ -147,6 +155,7 @@ class Upstream:
             timeout=self.timeout if timeout is None else timeout,
             connect_timeout=connect_timeout,
             idle_timeout=self.idle_timeout if idle_timeout is None else idle_timeout,
+            span=span,
         )
 
     async def aclose(self) -> None:
@@ -178,7 +187,9 @@ class StreamedAnswer:
         timeout: float,
         connect_timeout: float | None,
         idle_timeout: float,
+        span: Recording | None = None,
     ) -> None:
+        self._span = span
         self._pool = pool
         self._head = head
         self._body = body
@@ -194,6 +205,10 @@ class StreamedAnswer:
     def header(self, name: bytes) -> bytes | None:
         """The first header of that (lower-case) name."""
         return _first(self.headers, name)
+
+    def whole(self) -> bytes | None:
+        """What is left of the body, if it is there already and in one piece: most answers are short."""
+        return self._connection.whole()
 
     @property
     def ended(self) -> bool:
@@ -225,6 +240,18 @@ class StreamedAnswer:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def __aenter__(self) -> Self:
+        if self._span is None:
+            return await self._begin()
+        try:
+            await self._begin()
+        except BaseException as error:
+            self._span.fail_with(error)
+            self._span.end()
+            raise
+        http.answered(self._span, self.status)
+        return self
+
+    async def _begin(self) -> Self:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._timeout
         connection = self._pool.idle() or await self._pool.acquire(self._timeout, self._connect_timeout)
@@ -246,6 +273,10 @@ class StreamedAnswer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._span is not None:
+            if error is not None:
+                self._span.fail_with(error)
+            self._span.end()
         if self._upload is not None:
             await self._stop_upload(self._connection, self._upload)
         self._pool.release(self._connection)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -17,6 +18,9 @@ MAX_HEAD = 65_536
 HIGH_WATER, LOW_WATER = 262_144, 65_536
 """Bytes of a body that wait here unread before the socket is left alone, and until it is read again."""
 
+_TICK = 0.001
+"""Seconds by which a timer may ring early."""
+
 
 class Connection(asyncio.Protocol):
     """Writes requests, takes answers apart. Whoever waits does so on `head`, `chunk` or `drained`."""
@@ -30,6 +34,9 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._drain: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings = 0.0
+        self._due = inf
+        self._overdue = ""
         self._error: BaseException | None = None
         self.closed = False
         self.idle_since = 0.0
@@ -99,11 +106,27 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return chunk
 
+    def whole(self) -> bytes | None:
+        """What is left of the body, if all of it is there and in one piece; else None."""
+        if not self.complete or self._paused or len(self._chunks) > 1:
+            return None
+        chunk = self._chunks.popleft() if self._chunks else b""
+        self._held = 0
+        return chunk
+
     def limit(self, seconds: float | None, what: str = "did not answer") -> None:
-        """Fail with `TimedOut` after `seconds`; None takes the limit off."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None if seconds is None else self._loop.call_later(seconds, self._expire, what)
+        """Fail with `TimedOut` after `seconds`; None takes the limit off.
+
+        A timer costs more than a look at the clock: one that is set already is left to ring, and then finds
+        out whether there is still a reason for it.
+        """
+        if seconds is None:
+            self._due = inf
+            return
+        self._due = due = self._loop.time() + seconds
+        self._overdue = what
+        if self._timer is None or self._rings > due:
+            self._set_timer(seconds)
 
     def fail(self, error: BaseException) -> None:
         """Close at once; whoever waits gets `error`."""
@@ -147,6 +170,20 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _set_timer(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings = self._due
+        self._timer = self._loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        left = self._due - self._loop.time()
+        if left <= _TICK:
+            self._expire(self._overdue)
+        elif left < inf:
+            self._set_timer(left)
+
     def _expire(self, what: str) -> None:
         self.fail(TimedOut(f"{self._name} {what} in time"))
 
@@ -172,8 +209,12 @@ class Connection(asyncio.Protocol):
             self._sound = False
             if not self.complete:
                 self.fail(Broken(f"{self._name} sent what is no HTTP answer: {error}"))
+            else:
+                self._wake()
             return
-        if not self.started and self._came > MAX_HEAD:
+        if self.started:
+            self._wake()
+        elif self._came > MAX_HEAD:
             self.fail(Broken(f"{self._name} sent a head of more than {MAX_HEAD} bytes"))
 
     def pause_writing(self) -> None:
@@ -189,7 +230,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is closed, with or without an error."""
         self.closed = True
-        self.limit(None)
+        if self._timer is not None:
+            self._timer.cancel()
         if not self.complete:
             if self.started and not self._framed and exc is None and self._error is None:
                 self.complete = True  # a body without a length ends with its connection
@@ -229,7 +271,6 @@ class Connection(asyncio.Protocol):
             self._end(self._parser.should_keep_alive())
             # The parser would wait for the body that a HEAD's answer announces.
             self._parser = httptools.HttpResponseParser(self)
-        self._wake()
 
     def on_body(self, body: bytes) -> None:
         """llhttp: a piece of the body, without its framing."""
@@ -241,7 +282,6 @@ class Connection(asyncio.Protocol):
         if self._held >= HIGH_WATER and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
 
     def on_message_begin(self) -> None:
         """llhttp: an answer begins."""
@@ -256,7 +296,6 @@ class Connection(asyncio.Protocol):
             self.headers = []  # 1xx: the answer itself is still to come
             return
         self._end(self._parser.should_keep_alive())
-        self._wake()
 
     def _end(self, sound: bool) -> None:  # noqa: FBT001
         self.complete = True

@@ -1,6 +1,7 @@
 """The head of a request, as the bytes that go out. Whatever could be read as two requests is refused."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 Header = tuple[bytes, bytes]
 
@@ -24,21 +25,34 @@ def request_head(method: str, target: bytes, host: bytes, headers: Iterable[Head
         ValueError: for a method, target or header that would change where the request ends, and for headers
             that only the client itself writes (Host, Connection, Content-Length, Transfer-Encoding).
     """
-    if not method or not method.isascii() or method.encode().translate(None, _TOKEN):
-        raise ValueError(f"not a method: {method!r}")
     if not target.startswith(b"/") or target.translate(None, _TARGET):
         raise ValueError(f"not a request target: {target!r}")
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n%b" % (method.encode(), target, host, frame)]
-    count = lines[0].count(b"\n")
+    pieces = [_method(method), target, b" HTTP/1.1\r\nhost: ", host, b"\r\n", frame]
+    lines = 3 + frame.count(b"\n")
     for name, value in headers:
-        if not name or name.translate(None, _TOKEN):
-            raise ValueError(f"not a header name: {name!r}")
-        if name.lower() in _OWN:
-            raise ValueError(f"the client writes this header itself: {name!r}")
-        lines.append(b"%b: %b\r\n" % (name, value))
-        count += 1
-    lines.append(b"\r\n")
-    head = b"".join(lines)
-    if head.count(b"\n") != count + 1 or head.count(b"\r") != count + 1 or b"\0" in head:
+        pieces += (_named(name), value, b"\r\n")
+        lines += 1
+    pieces.append(b"\r\n")
+    head = b"".join(pieces)
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
         raise ValueError("a header value must not hold CR, LF or NUL")
     return head
+
+
+# Names come again and again, so what is known of them is remembered.
+
+
+@lru_cache
+def _method(method: str) -> bytes:
+    if not method or not method.isascii() or method.encode().translate(None, _TOKEN):
+        raise ValueError(f"not a method: {method!r}")
+    return method.encode() + b" "
+
+
+@lru_cache(1024)
+def _named(name: bytes) -> bytes:
+    if not name or name.translate(None, _TOKEN):
+        raise ValueError(f"not a header name: {name!r}")
+    if name.lower() in _OWN:
+        raise ValueError(f"the client writes this header itself: {name!r}")
+    return name + b": "

@@ -1,0 +1,284 @@
+"""What traces cost books and the gateway: off, at 10 %, at 100 %, and with a receiver that is away.
+
+    uv run python bench/telemetry.py [--seconds 4] [--rounds 5] [--connections 32] [--only books|gateway|span]
+
+The processes differ in nothing but their traces, and are measured in turns; the table shows medians, and each
+one's share of the throughput with traces off and of the processor time for one request. `slow` has a receiver
+that takes requests and answers after a second, `away` has none. Needs `wrk`, or uses its own generator.
+Exits 1 if 100 % keeps less than 0.75 of the throughput or 10 % less than 0.92, or if the p99 with a receiver
+that is away or slow is more than 10 % above that with one that is there. Beside that, a span of ours next to
+one of OpenTelemetry's own SDK, to the last byte that goes out.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import books_read
+import gateway
+from books_read import GENERATORS, Result, cpu_seconds
+
+from bookstore.stores.account import unprivileged
+from bookstore.stores.guardian import Guardian
+from bookstore.stores.ports import any_free
+from bookstore.stores.provision import Database, provision
+from bookstore.stores.redis import Redis
+from bookstore.stores.server import Server
+
+RECEIVER = """
+import asyncio, sys
+async def serve(reader, writer, wait):
+    try:
+        while True:
+            head = await reader.readuntil(b"\\r\\n\\r\\n")
+            length = int(head.lower().split(b"content-length:")[1].split(b"\\r\\n")[0])
+            await reader.readexactly(length)
+            await asyncio.sleep(wait)
+            writer.write(b"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\n\\r\\n")
+    except (ConnectionError, asyncio.IncompleteReadError):
+        writer.close()
+async def main(port, slow):
+    await asyncio.start_server(lambda r, w: serve(r, w, 0.0), "127.0.0.1", port)
+    await asyncio.start_server(lambda r, w: serve(r, w, 1.0), "127.0.0.1", slow)
+    await asyncio.Event().wait()
+asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+"""
+
+SPANS = 20_000
+
+
+def kinds(receiver: int, slow: int, away: int) -> dict[str, dict[str, str]]:
+    """The variables of each, by what it is called in the table."""
+    share = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
+
+    def to(port: int) -> dict[str, str]:
+        return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
+
+    return {
+        "off": {"OTEL_SDK_DISABLED": "true"},
+        "not sent": {},
+        "10 %": to(receiver) | share,
+        "100 %": to(receiver),
+        "100 %, slow": to(slow),
+        "100 %, away": to(away),
+    }
+
+
+@contextmanager
+def all_books(variables: dict[str, dict[str, str]]) -> Iterator[dict[str, tuple[int, int]]]:
+    """A process of books for each, over the same stores; their ports and ids."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="bookstore-bench-"))
+        administrator, redis = stack.enter_context(books_read.stores(folder))
+        database = Database("books_db", "books_user", "bench-only")
+        provision(administrator, [database])
+        found = {}
+        for name, own in variables.items():
+            with environment(own):
+                running = books_read.books(database.url(administrator), redis, access_log=True)
+                found[name] = stack.enter_context(running)
+        yield found
+
+
+@contextmanager
+def all_gateways(variables: dict[str, dict[str, str]]) -> Iterator[dict[str, tuple[int, int]]]:
+    """A gateway for each, before the same service; their ports and ids."""
+    keys, token = gateway.identity()
+    headers = f'{{{{["Authorization"] = "Bearer {token}"}}}}'
+    script = books_read.WRK_SCRIPT
+    books_read.WRK_SCRIPT = f'request = function() return wrk.format("GET", "{{path}}", {headers}) end'
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bookstore-bench-")))
+        folder.chmod(0o755)
+        guardian = Guardian()
+        stack.callback(guardian.close)
+        account = unprivileged()
+        store = Redis(folder=folder / "redis", port=any_free(), password="bench", account=account)  # noqa: S106
+        redis = stack.enter_context(Server(store, guardian))
+        behind = [any_free(), any_free()]
+        stack.enter_context(gateway.running(behind[0], *gateway.service(folder, behind, keys)))
+        found = {}
+        for name, own in variables.items():
+            settings = {
+                "PORT": str(port := any_free()),
+                "ADMIN_PORT": str(any_free()),
+                "GATEWAY_CONFIG": str(gateway.gateway(folder, behind)),
+                "REDIS_URL": redis.url,
+                "DRAIN_ANNOUNCE": "0",
+            }
+            command = [sys.executable, "-m", "bookstore.gateway"]
+            found[name] = port, stack.enter_context(gateway.running(port, *command, **settings, **own))
+        try:
+            yield found
+        finally:
+            books_read.WRK_SCRIPT = script
+
+
+@contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def measured(
+    processes: dict[str, tuple[int, int]], path: str, options: argparse.Namespace
+) -> dict[str, list[Result]]:
+    generate = GENERATORS[options.generator]
+    results: dict[str, list[Result]] = {name: [] for name in processes}
+    for turn in range(options.rounds + 1):  # the first warms up
+        names = list(processes)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            port, pid = processes[name]
+            before = cpu_seconds(pid)
+            result = generate(port, path, options.connections, options.seconds)
+            result.cpu = (cpu_seconds(pid) - before) / max(1.0, result.rate * options.seconds) * 1e6
+            results[name].append(result)
+    return {name: runs[1:] for name, runs in results.items()}
+
+
+def show(what: str, results: dict[str, list[Result]]) -> bool:
+    """Print the table; whether every goal was reached."""
+    print(f"\n{what}, one process each, load {os.getloadavg()[0]:.1f}")
+    print("traces       requests/s  of off  p99 ms  cpu us  of off  errors")
+    median = {
+        name: {key: statistics.median(getattr(run, key) for run in runs) for key in ("rate", "p99", "cpu")}
+        for name, runs in results.items()
+    }
+    off = median["off"]
+    for name, own in median.items():
+        errors = sum(run.errors for run in results[name])
+        print(
+            f"{name:11}  {own['rate']:10,.0f}  {own['rate'] / off['rate']:6.2f}  {own['p99']:6.1f}"
+            f"  {own['cpu']:6.0f}  {own['cpu'] / off['cpu']:6.2f}  {errors:6}"
+        )
+    there = median["100 %"]["p99"]
+    return (
+        median["100 %"]["rate"] >= 0.75 * off["rate"]
+        and median["10 %"]["rate"] >= 0.92 * off["rate"]
+        and all(median[f"100 %, {how}"]["p99"] <= 1.1 * there for how in ("slow", "away"))
+        and not any(run.errors for runs in results.values() for run in runs)
+    )
+
+
+def spans() -> None:
+    """A server's span with what it says of a request, from its beginning to its bytes: ours and the SDK's."""
+    # ruff: noqa: PLC0415 - what is compared with is loaded only to be compared with
+    from bookstore.service import context
+    from bookstore.service.otlp import encode
+    from bookstore.service.tracing.http import served
+    from bookstore.service.tracing.span import Span
+
+    sender = encode.resource({"service.name": "bench"}, "bench")
+
+    def ours(number: int, sent: list[bytes] = []) -> None:  # noqa: B006 - it is to stay
+        span = Span(sent.append, "GET", encode.SERVER, trace_id="a" * 32, span_id=context.new_span_id())
+        served(
+            span,
+            "GET",
+            path=f"/v1/books/{number}",
+            scheme="http",
+            version="1.1",
+            route="/v1/books/{id}",
+            status=200,
+        )
+        span.end()
+        if len(sent) == 512:
+            encode.request(sender, sent)
+            sent.clear()
+
+    took = {"ours": timed(ours)}
+    try:
+        from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+        from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+        from opentelemetry.trace import SpanKind
+    except ImportError:
+        print("\nOpenTelemetry's exporter isn't here: see bench/README.md")
+    else:
+
+        class Encoding(SpanExporter):
+            def export(self, spans: list[ReadableSpan]) -> SpanExportResult:
+                encode_spans(spans).SerializeToString()
+                return SpanExportResult.SUCCESS
+
+        provider = TracerProvider()
+        provider.add_span_processor(BatchSpanProcessor(Encoding(), max_queue_size=SPANS * 4))
+        tracer = provider.get_tracer("bench")
+
+        def theirs(number: int) -> None:
+            known = {"http.request.method": "GET", "url.scheme": "http", "network.protocol.version": "1.1"}
+            span = tracer.start_span(
+                "GET", kind=SpanKind.SERVER, attributes={**known, "url.path": f"/v1/books/{number}"}
+            )
+            span.update_name("GET /v1/books/{id}")
+            span.set_attribute("http.route", "/v1/books/{id}")
+            span.set_attribute("http.response.status_code", 200)
+            span.end()
+
+        took["OpenTelemetry's SDK"] = timed(theirs, provider.force_flush)
+    print("\none span, from its beginning to its bytes, us of CPU")
+    for name, each in took.items():
+        print(f"{name:20}  {each:6.1f}")
+
+
+def timed(make: Callable[[int], None], flush: Callable[[], object] = lambda: None) -> float:
+    """Microseconds of processor time for one, the best of several."""
+
+    def once() -> float:
+        began = time.process_time()
+        for number in range(SPANS):
+            make(number)
+        flush()
+        return (time.process_time() - began) / SPANS * 1e6
+
+    return min(once() for _ in range(5))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=int, default=4, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each; medians are shown")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--only", choices=["books", "gateway", "span"])
+    default = "wrk" if shutil.which("wrk") else "own"
+    parser.add_argument("--generator", choices=GENERATORS, default=default)
+    options = parser.parse_args()
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        del os.environ[name]
+    held = True
+    with ExitStack() as stack:
+        receiver, slow, away = any_free(), any_free(), any_free()
+        command = [sys.executable, "-c", RECEIVER, str(receiver), str(slow)]
+        process = stack.enter_context(subprocess.Popen(command))
+        stack.callback(process.kill)
+        variables = kinds(receiver, slow, away)
+        if options.only in (None, "books"):
+            with all_books(variables) as processes:
+                held = show("a book from PostgreSQL", measured(processes, "/v1/books/%d", options)) and held
+        if options.only in (None, "gateway") and options.generator == "wrk":
+            with all_gateways(variables) as processes:
+                held = (
+                    show("a book through the gateway", measured(processes, "/v1/books/7", options)) and held
+                )
+    if options.only in (None, "span"):
+        spans()
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

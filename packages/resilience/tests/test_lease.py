@@ -1,0 +1,135 @@
+"""Who gets what of a lease, and in which order."""
+
+import asyncio
+
+import pytest
+
+from bookstore.resilience.lease import Grant, Pool
+from bookstore.resilience.store import Decision
+
+from .far import Redis, close, limiter_of
+
+
+def granted(units, left=50, due=0.0, whole=2.0):
+    return Grant(units, Decision(units > 0, left, due, whole), 7)
+
+
+@pytest.fixture
+async def line():
+    """A pool that holds nothing, and three who wait for 1, 3 and 2."""
+    pool = Pool()
+    tasks = [asyncio.create_task(pool.stand(cost)) for cost in (1, 3, 2)]
+    await asyncio.sleep(0)
+    assert (pool.waiting, pool.next_cost) == (6, 1)
+    yield pool, tasks
+    pool.fail()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_comes_is_handed_out_in_order(line):
+    pool, tasks = line
+    pool.fill(10.0, 1.0, 1, granted(9))
+    pool.serve(10.0)
+    assert (pool.waiting, pool.next_cost, pool.held(10.0)) == (0, 0, 3)  # before any of them has run again
+    answers = await asyncio.gather(*tasks)
+    assert [answer.remaining for answer in answers] == [58, 55, 53]
+    assert {(answer.allowed, answer.retry_after, answer.reset_after) for answer in answers} == {
+        (True, 0.0, 2.0)
+    }
+
+
+async def test_who_wants_more_than_has_come_keeps_its_place(line):
+    pool, (first, second, third) = line
+    pool.fill(10.0, 1.0, 1, granted(3))
+    pool.serve(10.0)
+    await asyncio.sleep(0)
+    assert (first.done(), second.done(), third.done()) == (True, False, False)  # the third wants 2, and waits
+    assert (pool.waiting, pool.next_cost, pool.held(10.0)) == (5, 3, 2)
+    pool.fill(10.5, 1.0, 3, granted(0, left=0, due=0.5))
+    pool.serve(10.5)
+    assert not (await second).allowed
+    assert (await third).allowed  # less than what was refused, and there
+    assert pool.spent
+
+
+async def test_a_refusal_lasts_until_it_ends_and_a_lease_until_it_is_over():
+    pool = Pool()
+    pool.fill(10.0, 1.0, 2, granted(0, left=1, due=0.5, whole=0.25))
+    assert pool.take(2, 10.25) == (False, 0, 0.25, 0.0)
+    assert pool.take(3, 10.25) == (False, 0, 0.25, 0.0)
+    assert pool.take(1, 10.25) is None
+    assert pool.take(2, 10.5) is None
+    pool.fill(11.0, 1.0, 1, granted(5))
+    assert pool.take(1, 11.5) == (True, 54, 0.0, 1.5)
+    assert not pool.at_rest(11.9)
+    assert pool.take(1, 12.0) is None
+    assert pool.at_rest(12.0)
+    pool.fill(12.0, 1.0, 1, granted(5))  # what was left of the first is gone
+    assert (pool.held(12.0), pool.at, pool.empty(), pool.empty()) == (5, 7, 5, 0)
+
+
+async def test_who_is_cancelled_before_it_was_its_turn_is_passed_over(line):
+    pool, (first, second, third) = line
+    second.cancel()
+    await asyncio.sleep(0)
+    pool.fill(10.0, 1.0, 1, granted(3))
+    pool.serve(10.0)
+    assert (await first).allowed
+    assert (await third).allowed
+    assert (pool.waiting, pool.held(10.0)) == (0, 0)
+
+
+async def test_who_is_cancelled_after_it_was_its_turn_leaves_it_to_the_others(line):
+    pool, (first, second, third) = line
+    pool.fill(10.0, 1.0, 1, granted(6))
+    pool.serve(10.0)
+    assert pool.spent
+    second.cancel()
+    await asyncio.wait((first, second, third))
+    assert (second.cancelled(), pool.held(10.0)) == (True, 3)
+
+
+async def test_who_was_cancelled_needs_no_answer_when_there_is_none(line):
+    pool, (first, second, third) = line
+    second.cancel()
+    await asyncio.sleep(0)
+    pool.fail()
+    assert (await first, await third, pool.waiting) == (None, None, 0)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_who_is_cancelled_after_a_refusal_leaves_nothing(line, answered):
+    pool, (first, second, third) = line
+    if answered:
+        pool.fill(10.0, 1.0, 1, granted(0, due=0.5))
+        pool.serve(10.0)
+    else:
+        pool.fail()
+    first.cancel()
+    await asyncio.wait((first, second, third))
+    assert (first.cancelled(), pool.held(10.0), pool.waiting) == (True, 0, 0)
+    assert [task.result() and task.result().allowed for task in (second, third)] == [
+        False if answered else None
+    ] * 2
+
+
+async def test_one_caller_in_a_loop_does_not_take_what_others_wait_for(clock):
+    redis = Redis(clock)
+    limiter, store = limiter_of(redis, clock, lease=5)
+    spent = dict.fromkeys("abcd", 0)
+
+    async def spend(name):
+        while True:
+            await limiter.try_acquire()
+            spent[name] += 1
+
+    tasks = [asyncio.create_task(spend(name)) for name in spent]
+    await clock.advance(0.0105)
+    for task in tasks:
+        task.cancel()
+    trips = len(redis.asked)
+    assert trips == 11
+    assert [args[3] for _, args in redis.asked] == [9] * trips  # four who wait, and a lease
+    assert min(spent.values()) >= trips - 1
+    assert sum(spent.values()) <= 9 * trips
+    await close(store, clock)
