@@ -34,7 +34,7 @@ ELSEWHERE = {
     ".ci/run": "begins with this very run",
     ".ci/run lint types imports lock": "steps of a plain .ci/run",
     "MEMBER=apps/books .ci/run alone": "a job of the workflow; tests that run here too",
-    ".ci/run lowest wheels contract": "jobs of the workflow",
+    ".ci/run lowest wheels contract experiments": "jobs of the workflow",
     "uv run pytest apps/books": "part of this very run",
     "uv run pytest tests/test_workspace.py tests/test_imports.py": "part of this very run",
     "uv run ruff check --fix": "changes files; a plain .ci/run runs it without --fix",

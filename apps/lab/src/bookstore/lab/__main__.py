@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from bookstore.lab import laboratory
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import commands
 from bookstore.lab.system.topology import SYSTEM
@@ -105,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--port-base", type=_port_base, metavar="N", help="fixed ports, if it starts the system"
     )
+    laboratory.add_verbs(verb)
     return parser
 
 

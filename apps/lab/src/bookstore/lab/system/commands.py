@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bookstore.lab import laboratory
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import logs
 from bookstore.lab.system.credentials import POSTGRES
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         "demo": _demo,
         "orders": _orders,
         "playground": _playground,
+        **laboratory.VERBS,
     }
     try:
         return verbs[arguments.verb](arguments, folder)

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bookstore.lab.system.topology import Service
+
+
+class Address(str):
+    """A URL that can also be written with another port, for a way round: `{books:21050}`."""
+
+    __slots__ = ()
+
+    def __format__(self, port: str) -> str:
+        if not port:
+            return str(self)
+        parts = urlsplit(self)
+        host = parts.netloc.rpartition(":")[0]
+        return urlunsplit(parts._replace(netloc=f"{host}:{port}"))
+
 
 # What Python and the system's libraries look at.
 PLATFORM = (
@@ -39,11 +54,12 @@ def environment(
         for name, value in caller.items()
         if name in PLATFORM or name in SWITCHES or name.startswith(TELEMETRY_PREFIX)
     }
+    known = {name: Address(address) for name, address in addresses.items()}
     return {
         "LOG_LEVEL": "info",
         **handed_on,
         "HOST": "127.0.0.1",
         **{name: str(port) for name, port in ports.items()},
         "INSTANCE": instance,
-        **{name: value.format_map(addresses) for name, value in service.settings.items()},
+        **{name: value.format_map(known) for name, value in service.settings.items()},
     }

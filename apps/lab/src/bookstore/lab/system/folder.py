@@ -24,6 +24,8 @@ OUR_NAMES = (
     "apps",
     "observe",
     "logs",
+    "runs",
+    "lab",
     "credentials.json",
     "record.json",
 )

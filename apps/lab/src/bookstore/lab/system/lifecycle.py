@@ -159,7 +159,10 @@ def down(folder: StateFolder, say: Callable[[str], None]) -> bool:
     except OSError as error:
         raise folder_error(folder.path, error) from error
     if free:
-        return bool(sweep(folder, say))
+        try:
+            return bool(sweep(folder, say))
+        finally:
+            lock.hand_over()
     holder = lock.holder()
     if holder is not None:
         say("stopping; running requests get up to 13 s to finish")
@@ -181,6 +184,8 @@ def down(folder: StateFolder, say: Callable[[str], None]) -> bool:
             say("the supervisor didn't end in time and was killed")
             deadline = time.monotonic() + DOWN_SECONDS
     sweep(folder, say)
+    # Nobody's again: this very process may start another system there.
+    lock.hand_over()
     return True
 
 

@@ -1,0 +1,1 @@
+"""Experiments: failures as data, run against the real processes, with honest verdicts."""

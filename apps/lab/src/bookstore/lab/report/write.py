@@ -1,0 +1,87 @@
+"""The report of a run in all its forms: JSON for scripts, Markdown for a change, HTML for people."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from bookstore.lab.experiments.evidence import Judgement
+from bookstore.lab.experiments.journal import Journal
+from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.report.markdown import markdown
+from bookstore.lab.report.page import page
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """One experiment of a run."""
+
+    name: str
+    journal: Journal
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is the one that the definition says must come."""
+        findings = self.journal.findings
+        return self.journal.status == "completed" and findings.judgement == findings.expected
+
+    @property
+    def whole(self) -> Judgement:
+        """What it says about the system: the null experiment is fine when it is unknown."""
+        if self.as_expected:
+            return "valid"
+        judgement = self.journal.findings.judgement
+        if judgement == "valid" or self.journal.findings.expected == "unknown":
+            # Something that can't have been proved was called proved: the lab itself is wrong.
+            return "invalid" if self.journal.status == "completed" else "unknown"
+        return judgement
+
+
+@dataclass
+class Sheet:
+    """A run: its folder and what came of it so far."""
+
+    folder: Path
+    results: list[Result] = field(default_factory=list[Result])
+
+
+def write(sheet: Sheet) -> None:
+    """Write all forms, anew."""
+    rows = [
+        {
+            "experiment": result.name,
+            "judgement": result.journal.findings.judgement,
+            "expected": result.journal.findings.expected,
+            "status": result.journal.status,
+            "seconds": result.journal.duration,
+            "digest": result.journal.findings.digest,
+            "restored": result.journal.findings.restored,
+            "bites": result.journal.findings.bites,
+            "verdicts": result.journal.findings.verdicts,
+            "phases": result.journal.findings.phases,
+        }
+        for result in sheet.results
+    ]
+    text = msgspec.json.format(msgspec.json.encode({"experiments": rows}))
+    (sheet.folder / "report.json").write_bytes(text + b"\n")
+    (sheet.folder / "report.md").write_text(markdown(sheet.results))
+    (sheet.folder / "report.html").write_text(page(sheet.folder, sheet.results))
+
+
+def read(folder: Path) -> Sheet:
+    """A run from its journals.
+
+    Raises:
+        LabError: there is none in that folder.
+    """
+    journals = sorted(folder.glob("*/journal.json"))
+    if not journals:
+        raise LabError(
+            f"There is no run of experiments in {folder}.",
+            "Make one: bookstore experiment run --all --tag fast",
+            Exit.USAGE,
+        )
+    results = [
+        Result(name=path.parent.name, journal=msgspec.json.decode(path.read_bytes(), type=Journal))
+        for path in journals
+    ]
+    return Sheet(folder, sorted(results, key=lambda result: result.journal.start))

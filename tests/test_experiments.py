@@ -1,0 +1,88 @@
+"""Experiments against the real system: what they find when there is a bug, and what is left of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import psutil
+import pytest
+
+SABOTAGE = Path(__file__).with_name("sabotage.py")
+DEFINITIONS = files("bookstore.lab.experiments") / "definitions"
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "state"
+
+
+def journal(state):
+    return json.loads(next(state.glob("runs/*/*/journal.json")).read_text())
+
+
+def leftovers(state):
+    """Processes that belong to a state folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(state) in " ".join([*process.cmdline(), process.cwd()]):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("bug", "name", "change", "invariant"),
+    [
+        ("acknowledged-before-the-commit", "worker-killed", {}, "no_loss"),
+        (
+            "a-new-key-each-time",
+            "supplier-resets-after-the-effect",
+            {"parameters": {"rate": 0.8}},
+            "no_duplicate",
+        ),
+        ("retry-without-budget", "supplier-error", {}, "retries_bounded"),
+        ("no-fence", "worker-frozen-past-its-lease", {}, "one_change"),
+    ],
+)
+def test_a_real_bug_makes_its_invariant_invalid(bug, name, change, invariant, *, state, tmp_path):
+    definition = json.loads((DEFINITIONS / f"{name}.json").read_text())
+    definition["method"][0]["provider"]["arguments"] |= change
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(definition))
+    done = subprocess.run(
+        [sys.executable, SABOTAGE, "experiment", bug, path, state],
+        capture_output=True, text=True, timeout=230, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    verdicts = {each["invariant"]: each for each in journal(state)["extensions"][0]["verdicts"]}
+    assert verdicts[invariant]["judgement"] == "invalid", verdicts
+    assert leftovers(state) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_takes_everything_back(number, state):
+    with subprocess.Popen(
+        [sys.executable, "-m", "bookstore.lab", "experiment", "run", "redis-frozen", "--state", state],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as run:  # fmt: skip
+        for line in run.stdout:
+            if line.rstrip().endswith("observe"):
+                # Impatient, as people are: the second one must change nothing.
+                run.send_signal(number)
+                run.send_signal(number)
+                break
+        rest = run.stdout.read()
+        assert run.wait() == 130, rest
+    written = journal(state)
+    assert written["status"] == "interrupted"
+    assert [step["status"] for step in written["rollbacks"]] == ["succeeded"]
+    assert written["extensions"][0]["restored"]
+    assert leftovers(state) == []
