@@ -4,8 +4,8 @@ Settings are written with the addresses of others in braces: `{books}` is the UR
 first instance), `{books_all}` are those of all with commas between them, `{books_replicas}` is how many there
 are, `{redis}` and `{postgres}` are the stores' URLs, `{redis_place}` is one without its password,
 `{books_db}` is the URL of a database for its owner, `{services}` is the secret that services show each other,
-and `{folder}` is an instance's own folder for what it keeps in files. `{books:21050}` is that URL with another
-port: a way round.
+and `{folder}` is an instance's own folder for what it keeps in files. `{books:21050}` is that URL with
+another port: a way round.
 """
 
 from __future__ import annotations
