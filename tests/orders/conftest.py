@@ -126,7 +126,7 @@ class Shop:
 
     def circuit_moved(self):
         """How often the circuit round the supplier opened, half opened or closed."""
-        return self.metric("bookstore_resilience_events_total", pipeline="supplier", kind="transition")
+        return self.metric("bookstore_breaker_transitions_total", dependency="supplier")
 
     def well(self):
         """Whether everything is as it was before somebody broke it."""

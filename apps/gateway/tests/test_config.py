@@ -237,7 +237,7 @@ def test_what_the_comments_of_the_file_say_is_so():
         slow_start=15.0,
         max_in_flight=256,
     )
-    assert Timeout() == Timeout(connect=0.5, attempt=2.5, total=3.0, idle=30.0)
+    assert Timeout() == Timeout(connect=0.5, attempt=1.5, total=2.0, idle=30.0)
     assert [Limit(quota=quota, per=1.0, key="caller").exact for quota in (1000, 1001)] == [True, False]
 
 

@@ -102,13 +102,18 @@ class Books(testing.Peer):
         self.hold.set()
         super().close()
 
-    def _found(self, path, sent):
+    def _found(self, method, path, sent):
         """How to answer a request: a mode, a status, and a body (None for a problem)."""
         if path == "/health/live":
             return self.mode if self.mode in {"hang", "error"} else "well", 200, {"status": "healthy"}
+        if path.startswith("/inventory/reservations?"):
+            return self.mode, 200, {"data": []}  # none is old enough
         if path == "/inventory/reservations":
             return self._reserved(json.loads(sent)["reservations"])
         *_, what, name = path.split("/")
+        if method == "PUT":
+            refusal = self._held(name, json.loads(sent)["items"]).get("refusal")
+            return self.mode, refusal["status"] if refusal else 200, None if refusal else {"state": "held"}
         if what == "inventory":
             known = int(name) in self.catalogue
             body = {"book_id": int(name), "quantity": self.free(int(name)), "reserved": 0}
@@ -145,7 +150,7 @@ class Books(testing.Peer):
     async def respond(self, request, writer):
         self.asked.append((request.target, request.headers))
         self.arrived.set()
-        mode, status, found = self._found(request.target, request.body)
+        mode, status, found = self._found(request.method, request.target, request.body)
         body = json.dumps(found or {"type": "about:blank", "status": status, "detail": "no"}).encode()
         well = whole(status, body)
         answer, end = MODES[mode]

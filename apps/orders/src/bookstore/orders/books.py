@@ -58,7 +58,9 @@ class Books:
         Raises:
             BooksUnavailable: if books didn't confirm.
         """
-        await _guarded(self._pipelines.reservations, self._release, reservation_id)
+        if self._pipelines.closed_off:
+            raise BooksUnavailable
+        await _guarded(self._pipelines.releases, self._release, reservation_id)
 
     async def stock(self, book_id: int) -> int:
         """How many copies of a book can be sold.
@@ -74,7 +76,7 @@ class Books:
 
         It asks past the circuit: a look at books' health is no call that could teach it anything.
         """
-        if self._pipelines.breaker.state in {"open", "forced_open"}:
+        if self._pipelines.closed_off:
             raise BooksUnavailable
         answer = await self._upstream.request("GET", "/health/live", timeout=0.8)
         if answer.status != _OK:

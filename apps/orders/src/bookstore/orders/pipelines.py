@@ -78,7 +78,14 @@ class BooksPipelines:
 
         self.reservations = pipeline("books.reservations", settings.books_timeout)
         self.stock = pipeline("books.stock", 0.5, Deadline(1.0))
-        self.all = (self.reservations, self.stock)
+        # What follows a failed reservation doesn't count as another failure, and is done later if it fails.
+        self.releases = Pipeline("books.releases", places, Timeout(settings.books_timeout), sinks=sinks)
+        self.all = (self.reservations, self.stock, self.releases)
+
+    @property
+    def closed_off(self) -> bool:
+        """Whether the circuit lets no call through."""
+        return self.breaker.state in {"open", "forced_open"}
 
 
 def _verdict(outcome: Outcome[object]) -> Verdict:

@@ -89,9 +89,9 @@ class Timeout(_Part, frozen=True, kw_only=True):
     """Seconds."""
 
     connect: Seconds = 0.5
-    attempt: Seconds = 2.5
+    attempt: Seconds = 1.5
     """For one try, to the first byte of its answer."""
-    total: Seconds = 3.0
+    total: Seconds = 2.0
     """For all tries."""
     idle: Seconds = 30.0
     """That a body may stand still, on either side."""

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 
 def _told() -> Iterator[str]:
-    """What each service tells Prometheus."""
-    for each in take_status(StateFolder(default_folder())).status.services:
-        if each.kind == "app" and each.health == "healthy":
-            with urllib.request.urlopen(f"{each.url}/metrics") as answer:  # noqa: S310 - our own
-                yield answer.read().decode()
+    """What each service tells Prometheus; all of them must be there to tell."""
+    apps = [each for each in take_status(StateFolder(default_folder())).status.services if each.kind == "app"]
+    if not apps or any(each.health != "healthy" for each in apps):
+        sys.exit("not every service is up and healthy: `bookstore up --detach` first")
+    for each in apps:
+        with urllib.request.urlopen(f"{each.url}/metrics") as answer:  # noqa: S310 - our own
+            yield answer.read().decode()
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ def make_plan(
     plan.members_made = frozenset(credentials.accounts_made)
     addresses[names.SERVICES] = secret[names.SERVICES]
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
-    caller = {**traces_to(topology, ports), **caller}
+    caller = {**traces_to(ports), **caller}
     for service in topology.services:
         if service.name in outside:
             plan.elsewhere.append(_row_elsewhere(service, outside[service.name]))

@@ -203,8 +203,7 @@ def missing() -> list[str]:
     ]
 
 
-def traces_to(topology: Topology, ports: Mapping[str, int]) -> dict[str, str]:
-    """What services are told of a Jaeger that is started with them."""
-    if all(service.name != "jaeger" for service in topology.services):
-        return {}
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{ports[_OTLP]}"}
+def traces_to(ports: Mapping[str, int]) -> dict[str, str]:
+    """Where services send their spans: to a Jaeger that is started with them, or else to the monitor."""
+    port = ports.get(_OTLP) or ports.get("monitor-1")
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"} if port else {}

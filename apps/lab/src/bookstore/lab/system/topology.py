@@ -195,6 +195,7 @@ SYSTEM = Topology(
             settings={
                 "TARGETS": WATCHED,
                 "PROBE_INTERVAL": "5",
+                "OTEL_SDK_DISABLED": "true",  # it takes the spans of the others, and would send it its own
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
                 "SERVICE_SECRET": "{services}",
             },
