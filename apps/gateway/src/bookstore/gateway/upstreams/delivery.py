@@ -147,16 +147,16 @@ class Delivery:
         call, lease, member = self._call, self._lease, self._member
         self.attempts += 1
         began = monotonic()
-        patience = min(call.timeout.attempt, self._left())
+        left = self._left()
         member.enter()
         try:
             self._exchange = member.client.stream(
                 call.method,
                 call.target,
-                headers=[*call.headers, (b"x-deadline-ms", b"%d" % (patience * 1000))],
+                headers=[*call.headers, (b"x-deadline-ms", b"%d" % (left * 1000))],
                 body=call.body,
                 length=call.length,
-                timeout=patience,
+                timeout=min(call.timeout.attempt, left),
                 connect_timeout=call.timeout.connect,
                 idle_timeout=call.timeout.idle,
                 route=call.route,
