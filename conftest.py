@@ -7,9 +7,9 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """As if `-n` and `--dist` had been said. One process more than cores, since tests mostly wait."""
+    """As if `-n` and `--dist` had been said. Two processes for each core, since tests mostly wait."""
     one_of_them = hasattr(config, "workerinput")
     named = config.args_source is not config.ArgsSource.TESTPATHS
     if not (one_of_them or named or config.option.usepdb) and config.option.numprocesses is None:
-        config.option.numprocesses = (os.cpu_count() or 1) + 1
+        config.option.numprocesses = 2 * (os.cpu_count() or 1)
         config.option.dist = "loadfile"

@@ -9,19 +9,21 @@ from bookstore.books.app import create_app
 from bookstore.books.settings import BooksSettings
 from bookstore.service import testing
 from bookstore.service.migrate import upgrade
+from bookstore.service.testing.patience import patient
 
 JSON = {"Content-Type": "application/json"}
 
 
 @contextmanager
-def _books(database_url, **settings):
-    """A running service and a client for it."""
+def _books(database_url, *, hurried=True, **settings):
+    """A running service and a client for it; one that isn't `hurried` bears a busy machine."""
 
     def create():
         given = {"port": 0, "access_log": False, **settings}
         return create_app(BooksSettings(database_url=database_url, **given))
 
-    with testing.serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
+    make = create if hurried else patient(create)
+    with testing.serving(make) as url, httpx.Client(base_url=url, timeout=30) as client:
         yield client
 
 
@@ -44,14 +46,15 @@ def database_url(books_template):
 @pytest.fixture(params=["uncached", "cached"])
 def own(request, database_url, shared_redis):
     """A service for this test alone, with an empty catalogue; what holds without a cache holds with one."""
-    with _books(database_url, redis_url=shared_redis.url if request.param == "cached" else "") as client:
+    redis_url = shared_redis.url if request.param == "cached" else ""
+    with _books(database_url, hurried=False, redis_url=redis_url) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def shared(books_template, shared_redis):
     """A service for all tests that mind their own books only."""
-    with books_template.fresh() as url, _books(url, redis_url=shared_redis.url) as client:
+    with books_template.fresh() as url, _books(url, hurried=False, redis_url=shared_redis.url) as client:
         yield client
 
 

@@ -16,6 +16,7 @@ from bookstore.orders.settings import OrdersSettings
 from bookstore.service import testing
 from bookstore.service.database import Database
 from bookstore.service.migrate import upgrade
+from bookstore.service.testing.patience import patient
 
 
 def whole(status, body):
@@ -200,12 +201,13 @@ def accounts():
 
 
 @contextmanager
-def _orders(database_url, books_url, **settings):
+def _orders(database_url, books_url, *, hurried=True, **settings):
     def create():
         given = {"port": 0, "access_log": False, "books_circuit_open": 0.02, **settings}
         return create_app(OrdersSettings(database_url=database_url, books_service_url=books_url, **given))
 
-    with testing.serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
+    make = create if hurried else patient(create)
+    with testing.serving(make) as url, httpx.Client(base_url=url, timeout=30) as client:
         yield client
 
 
@@ -228,7 +230,7 @@ def database_url(orders_template):
 @pytest.fixture
 def orders(database_url, books):
     """A service for this test alone, without any order."""
-    with _orders(database_url, books.url) as client:
+    with _orders(database_url, books.url, hurried=False) as client:
         yield client
 
 
@@ -245,7 +247,7 @@ def shared_books(start_books):
 @pytest.fixture(scope="session")
 def shared(orders_template, shared_books):
     """A service for all tests that mind their own orders only."""
-    with orders_template.fresh() as url, _orders(url, shared_books.url) as client:
+    with orders_template.fresh() as url, _orders(url, shared_books.url, hurried=False) as client:
         yield client
 
 

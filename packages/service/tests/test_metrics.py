@@ -81,7 +81,7 @@ async def test_totals_are_exactly_what_the_client_has_counted(make_service):
         }
 
     with serving(make_service) as url:
-        async with Upstream(url, max_connections=8) as upstream:
+        async with Upstream(url, timeout=30, max_connections=8) as upstream:
             await asyncio.gather(*(work() for _ in range(8)))
             samples = await counted()
             # An answer is on its way a moment before it is counted.
