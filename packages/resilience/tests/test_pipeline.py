@@ -360,10 +360,10 @@ class TestReplace:
 
 
 def test_a_bare_policy_has_no_layer():
-    with pytest.raises(NotImplementedError):
-        Pipeline("books", Policy())
-    with pytest.raises(NotImplementedError):
-        Policy().adapt(Policy())
+    with pytest.raises(TypeError, match="layer"):
+        Policy()
+    with pytest.raises(TypeError, match="timeout can't take over settings"):
+        Timeout(1).adapt(Timeout(2))
 
 
 @pytest.mark.parametrize("thing", [Retry, 3, None])

@@ -34,6 +34,9 @@ from bookstore.resilience.window import Window
 class TwoWords(Policy):
     either: Window | Backoff | None = None
 
+    def layer(self, inner, scope):  # noqa: ARG002
+        return inner
+
 
 def test_kind_and_label():
     assert (TwoWords.kind, TwoWords().label, TwoWords(name="mine").label) == (

@@ -4,7 +4,7 @@ A guard hands out a `Permit`, which is settled exactly once with `ok`, `fail` or
 the call, a cancellation at any await included.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
@@ -47,7 +47,7 @@ def release(policy: "Policy") -> Any:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Guard(Policy, ABC):
+class Guard(Policy):
     """A policy that can also stand alone, as `async with guard:`, or `with guard:` where it never waits."""
 
     async def admit(self) -> Permit:

@@ -9,6 +9,7 @@ function that wraps the next layer. Nothing is built per call but the `Call` tha
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
@@ -83,7 +84,7 @@ class Scope:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Policy:
+class Policy(ABC):
     """A layer of a pipeline.
 
     Class attributes:
@@ -115,16 +116,17 @@ class Policy:
         """The clock to use inside this scope: the policy's own, else the pipeline's."""
         return self.clock or scope.clock
 
-    def adapt(self, new: "Policy") -> None:
+    def adapt(self, new: "Policy") -> None:  # noqa: ARG002 - part of the interface
         """Take over the settings of another policy of this kind, and keep the state. Needs `adaptable`."""
-        raise NotImplementedError
+        msg = f"{self.kind} can't take over settings while it runs"
+        raise TypeError(msg)
 
-    def join(self, scope: Scope) -> None:
+    def join(self, scope: Scope) -> None:  # noqa: B027 - most have no state
         """Become part of a pipeline. Policies with state take its clock here, unless they were given one."""
 
+    @abstractmethod
     def layer(self, inner: Layer, scope: Scope) -> Layer:
         """Wrap `inner`. Called once, when the pipeline is built."""
-        raise NotImplementedError
 
     def sync_layer(self, inner: SyncLayer, scope: Scope) -> SyncLayer:  # noqa: ARG002 - part of the interface
         """Wrap `inner` of a plain function. Policies that need a running loop refuse, at decoration."""
