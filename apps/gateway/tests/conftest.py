@@ -5,7 +5,6 @@ import contextlib
 import json
 import random
 import socket
-import struct
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import uvloop
 from bookstore.gateway.app import create_app
 from bookstore.gateway.settings import GatewaySettings
 from bookstore.service.serve import _server
+from bookstore.service.testing import Wire
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
 
@@ -28,14 +28,13 @@ def pytest_asyncio_loop_factories():
     return {"uvloop": uvloop.new_event_loop}
 
 
-class Peer:
+class Peer(Wire):
     """A raw service's end of one connection."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: "RawService"
     ) -> None:
-        self.reader = reader
-        self.writer = writer
+        super().__init__(reader, writer)
         self._service = service
 
     async def request(self) -> bytes:
@@ -52,22 +51,6 @@ class Peer:
             body = await self.reader.readuntil(b"0\r\n\r\n")
         self._service.bodies.append(body)
         return head
-
-    async def answer(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            self.writer.write(piece)
-            await self.writer.drain()
-
-    async def gone(self) -> bytes:
-        """Wait until the gateway has closed; gives what it still sent."""
-        with contextlib.suppress(ConnectionError):
-            return await self.reader.read()
-        return b""
-
-    def reset(self) -> None:
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
 
 
 Script = Callable[[Peer], Awaitable[object]]

@@ -124,6 +124,6 @@ def system(tmp_path):
 @pytest.fixture
 def orphan():
     """A process that a supervisor might have left behind."""
-    with subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]) as process:
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"]) as process:
         yield ProcessId.of(process.pid)
         process.kill()

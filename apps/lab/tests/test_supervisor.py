@@ -228,18 +228,17 @@ def test_an_app_gets_its_settings_and_no_surprises(system):
     assert "BOOKSTORE_STATE" not in env
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_bound_system_ends_with_its_owner(system, tmp_path, eventually, driver):
     system.add("books")
     script = tmp_path / "owner.py"
     script.write_text(
-        "import os, sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
         "from driver import topology\n"
         "from bookstore.lab.system.folder import StateFolder\n"
         "from bookstore.lab.system.lifecycle import Start, up_apart\n"
         "from pathlib import Path\n"
         "start = Start(folder=StateFolder(Path(sys.argv[2])), topology=topology(os.environ['STANDINS']))\n"
-        "up_apart(start, print, bound=True); print('up', flush=True); time.sleep(600)\n"
+        "up_apart(start, print, bound=True); print('up', flush=True); signal.pause()\n"
     )
     here = str(driver.parent)
     with subprocess.Popen(

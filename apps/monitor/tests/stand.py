@@ -32,7 +32,7 @@ class Stand(Peer):
         told = self.answers.get(path, self.answers.get("*", answer()))
         match told:
             case "silence":
-                await asyncio.sleep(3600)
+                await asyncio.Event().wait()
             case "reset":
                 reset(writer)
             case "trickle":

@@ -5,12 +5,12 @@ import contextlib
 import functools
 import inspect
 import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import uvloop
 
+from bookstore.service.testing import Wire
 from bookstore.service.upstream import Upstream
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -19,34 +19,17 @@ HALF_CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\
 MEBI = 1 << 20
 
 
-class Peer:
+class Peer(Wire):
     """The upstream's end of one connection, and what came in over it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
+        super().__init__(reader, writer)
         self.heads: list[bytes] = []
 
     async def request(self) -> bytes:
         """The next request's head."""
         self.heads.append(await self.reader.readuntil(b"\r\n\r\n"))
         return self.heads[-1]
-
-    async def answer(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            self.writer.write(piece)
-            await self.writer.drain()
-
-    async def gone(self) -> bytes:
-        """Wait until the client has closed; gives what it still sent."""
-        with contextlib.suppress(ConnectionError):
-            return await self.reader.read()
-        return b""
-
-    def reset(self) -> None:
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
 
 
 class Stage:

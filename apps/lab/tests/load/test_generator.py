@@ -27,7 +27,7 @@ async def test_a_server_frozen_for_a_second_can_not_hide_it(toy, tmp_path, secon
     async def freeze():
         await asyncio.sleep(1)
         toy.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # the second that is to be seen
         toy.send_signal(signal.SIGCONT)
 
     frozen = asyncio.create_task(freeze())

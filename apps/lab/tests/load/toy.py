@@ -30,7 +30,7 @@ async def serve(reader, writer):  # noqa: C901 - a list of what servers do
         elif b"/nonsense" in head:
             writer.write(b"SSH-2.0-something\r\n\r\n")
         elif b"/never" in head:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         else:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
     writer.close()

@@ -6,12 +6,14 @@ from bookstore.service.testing.peer import Loopback, Peer, Request, reset
 from bookstore.service.testing.problems import check_problem
 from bookstore.service.testing.process import environment, started, wait_until_ready
 from bookstore.service.testing.serving import serving
+from bookstore.service.testing.wire import Wire
 
 __all__ = [
     "Issuer",
     "Loopback",
     "Peer",
     "Request",
+    "Wire",
     "check_problem",
     "environment",
     "forgeries",

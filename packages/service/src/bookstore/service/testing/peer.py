@@ -1,13 +1,13 @@
 """Others on the network, as a test wants them: a real socket on loopback, served in a thread of its own."""
 
 import asyncio
-import socket
-import struct
 import threading
 from abc import ABC, abstractmethod
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Coroutine
 from typing import Any, NamedTuple, NoReturn
+
+from bookstore.service.testing.wire import reset_on_close
 
 _TURNS = 5
 """Turns of the loop within which a connection that is just being taken has its task, and can be ended."""
@@ -24,8 +24,7 @@ class Request(NamedTuple):
 
 def reset(writer: StreamWriter) -> NoReturn:
     """End this connection so that the other side sees a reset."""
-    option = struct.pack("ii", 1, 0)
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+    reset_on_close(writer)
     raise ConnectionResetError
 
 
