@@ -2,7 +2,8 @@
 
 from litestar import get
 
-from bookstore.contracts.monitor import Faults, Policies, Topology
+from bookstore.contracts.faults import Faults
+from bookstore.contracts.monitor import Policies, Topology
 from bookstore.monitor.survey.picture import Painter
 from bookstore.monitor.survey.survey import Survey
 from bookstore.service.provide import Given

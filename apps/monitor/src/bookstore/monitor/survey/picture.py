@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
+from bookstore.contracts.faults import Fault
 from bookstore.contracts.monitor import (
     Circuit,
     Edge,
-    Fault,
     Limiter,
     Node,
     Picture,
@@ -45,6 +45,7 @@ class Painter:
             orders_per_second=rate(flows["orders"].values(), "orders") if "orders" in flows else None,
             queue=self._watch.queue(),
             faults=self.faults(),
+            promises=[],
         )
 
     def faults(self) -> list[Fault]:
@@ -52,7 +53,18 @@ class Painter:
         mode = self._survey.mode()
         if mode is None:
             return []
-        return [Fault(service=CONTROLLED, mode=mode.mode, since=mode.since, ends_at=mode.ends_at)]
+        return [
+            Fault(
+                id=CONTROLLED,
+                service=CONTROLLED,
+                kind="supplier",
+                mode=mode.mode,
+                parameters={},
+                since=mode.since,
+                ends_at=mode.ends_at,
+                by="",
+            )
+        ]
 
     def policies(self) -> Policies:
         """Circuits, places, retries and limits of every process."""
@@ -73,6 +85,7 @@ class Painter:
         return [
             Node(
                 service=name,
+                kind=self._kind(name),
                 status=status[name].status if name in status else None,
                 instances=sum(target.service == name for target in self._watch.targets),
                 requests_per_second=rate(flows.get(name, {}).values(), "requests"),
@@ -81,6 +94,11 @@ class Painter:
             )
             for name in names
         ]
+
+    def _kind(self, name: str) -> Literal["service", "worker", "store"]:
+        if any(target.is_store for target in self._watch.targets if target.service == name):
+            return "store"
+        return "worker" if name.endswith("-worker") else "service"
 
     def _circuit(self, service: str, instance: str, reading: Reading, dependency: str) -> Circuit:
         def count(*key: str) -> int:
