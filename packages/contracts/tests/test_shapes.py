@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookstore.contracts import base, books, health, orders, problems, supplier
+from bookstore.contracts import base, books, health, lab, orders, problems, supplier
 from bookstore.contracts.base import Wire, number_money, text_money
 from bookstore.contracts.books import BookChangeV2, BookV1, NewBookV1, NewBookV2
 from bookstore.contracts.orders import (
@@ -27,7 +27,7 @@ from bookstore.contracts.values import Price, Text, decoder
 NOW = datetime(2025, 8, 21, 1, 25, 12, 438013, tzinfo=UTC)
 WIRE = [
     kind
-    for module in (base, books, health, orders, problems, supplier)
+    for module in (base, books, health, lab, orders, problems, supplier)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Wire) and kind.__module__ == module.__name__
 ]
