@@ -9,8 +9,8 @@ from bookstore.contracts.base import Wire
 
 Kind = Literal["scenario", "experiment"]
 State = Literal["running", "passed", "failed", "valid", "invalid", "unknown", "interrupted", "error"]
-"""A scenario has passed or failed, an experiment is valid, invalid or unknown. `interrupted`: somebody stopped
-it, and everything was taken back. `error`: it couldn't be run, which says nothing about the system."""
+"""A scenario has passed or failed, an experiment is valid, invalid or unknown. `interrupted`: somebody
+stopped it, and everything was taken back. `error`: it couldn't be run, which says nothing of the system."""
 StepVerdict = Literal["ok", "bad", "unknown", "running"]
 FaultKind = Literal["supplier", "process", "network", "store"]
 Parameters = dict[str, float | str]
