@@ -35,6 +35,8 @@ class MonitorSettings(TokenSettings, frozen=True, kw_only=True):
     """Whether failures can be switched on here: where nobody's work depends on the system."""
     supplier_control_url: _Url = ""
     """The supplier's control port, for its modes."""
+    gateway_url: _Urls = ""
+    """The gateways, of which the first is tried; by default those of TARGETS."""
     gateway_admin_url: _Urls = ""
     """The gateways' admin ports, in the order of TARGETS, for their circuits."""
     desk_url: _Url = ""
