@@ -57,7 +57,8 @@ class Lab(Peer):
             return 200, self.now
         if path == "/set_failure_mode":
             since = datetime.now(UTC)
-            self.now = sent | {"since": since.isoformat(), "ends_at": None}
+            told = {name: value for name, value in sent.items() if value is not None}
+            self.now = told | {"since": since.isoformat(), "ends_at": None}
             if sent.get("for"):
                 self.now["ends_at"] = (since + timedelta(seconds=sent["for"])).isoformat()
             return 200, self.now | {"status": "success"}
@@ -173,7 +174,7 @@ def test_what_could_be(monitor):
 
 
 @pytest.mark.parametrize(
-    "mode", ["silent", "reset", answer(500, b"{}"), answer(200, b"[[["), answer(401, b"{}")]
+    "mode", ["silent", "reset", answer(500, b"{}"), answer(302, b""), answer(401, b"{}")]
 )
 def test_a_desk_that_is_dead_takes_nobody_the_suppliers_modes(monitor, lab, desk, mode):
     desk.mode = mode
