@@ -5,6 +5,8 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Gauge
 
 from bookstore.contracts.monitor import Picture
+from bookstore.monitor.console import api as console_api
+from bookstore.monitor.console.assets import read_assets
 from bookstore.monitor.events import api as events_api
 from bookstore.monitor.events.feed import Feed
 from bookstore.monitor.health import api as health_api
@@ -64,6 +66,7 @@ def create_app(settings: MonitorSettings) -> Service:
             *events_api.handlers,
             *traces_api.handlers,
             *queue_api.handlers,
+            *console_api.handlers,
         ],
         provide={
             "watch": watch,
@@ -72,9 +75,11 @@ def create_app(settings: MonitorSettings) -> Service:
             "feed": feed,
             "traces": traces,
             "queue_desk": desk,
+            "assets": read_assets(),
         },
         lifespan=[lambda: keys, lambda: watch, lambda: survey, lambda: feed, lambda: desk],
         access=access_with(settings, keys),
+        front=console_api.leading_to_the_page,
     )
     service.metrics.registry.register(numbers)
     Gauge("bookstore_monitor_readers", "Who reads the events.", registry=numbers).set_function(
