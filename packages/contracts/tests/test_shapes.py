@@ -16,6 +16,7 @@ from bookstore.contracts import (
     console,
     faults,
     health,
+    lab,
     monitor,
     orders,
     problems,
@@ -38,7 +39,7 @@ from bookstore.contracts.values import Price, Text, decoder
 NOW = datetime(2025, 8, 21, 1, 25, 12, 438013, tzinfo=UTC)
 WIRE = [
     kind
-    for module in (base, books, circuits, console, faults, health, monitor, orders, problems, supplier)
+    for module in (base, books, circuits, console, faults, health, lab, monitor, orders, problems, supplier)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Wire) and kind.__module__ == module.__name__
 ]

@@ -36,7 +36,7 @@ class FaultParameter(Wire, frozen=True, kw_only=True):
     least: float | None = None
     most: float | None = None
     unit: str = ""
-    choices: list[str] = field(default_factory=list[str])
+    choices: list[str] | None = None
 
 
 class PossibleFault(Wire, frozen=True, kw_only=True):

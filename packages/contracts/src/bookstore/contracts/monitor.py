@@ -6,6 +6,7 @@ from typing import Literal
 from bookstore.contracts.base import Wire
 from bookstore.contracts.faults import Fault
 from bookstore.contracts.health import QueueHealth
+from bookstore.contracts.lab import Run
 from bookstore.contracts.queue import DeadJobs, QueueStatus
 
 Wellbeing = Literal["HEALTHY", "DEGRADED", "UNHEALTHY", "DOWN"]
@@ -162,6 +163,8 @@ class Picture(Wire, frozen=True, kw_only=True):
     instances: list[InstanceHealth]
     topology: Topology
     policies: Policies
+    run: Run | None
+    """What the lab's desk runs now, or ran last; None where there is no desk, or nothing was run."""
 
 
 class TraceSummary(Wire, frozen=True, kw_only=True):

@@ -2,20 +2,24 @@
 
 import os
 import platform
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
+from litestar.response import Redirect
 
 from bookstore.contracts.health import QueueHealth, WhoAmI
 from bookstore.service import docs, health
 from bookstore.service.access import AccessLog
 from bookstore.service.body import StrictRequest
+from bookstore.service.circuits import Breaker, Circuits
+from bookstore.service.circuits import handlers as circuit_handlers
 from bookstore.service.health import Checkup, Dependency
 from bookstore.service.metrics import Metrics
 from bookstore.service.options import options_for
+from bookstore.service.problem import Asked
 from bookstore.service.problem import handlers as problem_handlers
 from bookstore.service.provide import constant
 from bookstore.service.pulse import pulse
@@ -28,6 +32,9 @@ from bookstore.service.unread import closing_unread
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
+
+_APART = ("/health", "/metrics", "/docs", "/openapi", "/v2/circuits")
+"""Paths of which nobody wants to see numbers before somebody has asked for them."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 
@@ -50,6 +57,8 @@ class Service:
         alive: Whether what the process does beside serving goes on; else `/health/live` says 503.
         queue: The work that is owed, for `/health`.
         port_setting: The setting with the port to serve on, for an app that has several.
+        circuits: What it calls others through, by whom; shown at `/v2/circuits`, and switched there by ops.
+        home: A page to which `/` leads whoever comes with a browser; others are told what `/whoami` says.
     """
 
     def __init__(
@@ -68,6 +77,8 @@ class Service:
         alive: Callable[[], bool] = lambda: True,
         queue: Callable[[], QueueHealth] | None = None,
         port_setting: str = "PORT",
+        circuits: Callable[[], Mapping[str, Breaker]] | None = None,
+        home: str | None = None,
     ) -> None:
         self.header_timeout = header_timeout
         self.name = name
@@ -89,7 +100,7 @@ class Service:
             service=name, version=version, hostname=hostname, pid=os.getpid(), instance=self.instance
         )
 
-        @get(["/", "/whoami"], tags=["operations"])
+        @get(["/", "/whoami"], tags=["operations"], before_request=_leading(home) if home else None)
         async def whoami() -> WhoAmI:
             """Which process of which service took this request."""
             return card
@@ -100,9 +111,12 @@ class Service:
             return Response(text, media_type=content_type)
 
         operations: list[Any] = [whoami, health.health, health.live, health.ready, docs.openapi]
+        objects: dict[str, Any] = {"checkup": self.checkup, **(provide or {})}
+        if circuits:
+            operations += circuit_handlers()
+            objects["circuits"] = Circuits(circuits)
         if settings.metrics_enabled:
             operations.append(metrics)
-        objects: dict[str, Any] = {"checkup": self.checkup, **(provide or {})}
         router = Litestar(
             [*options_for([*handlers, *operations]), *handlers, *operations],
             dependencies={key: constant(value) for key, value in objects.items()},
@@ -118,7 +132,7 @@ class Service:
             (route.path_format, method)
             for route in router.routes
             for method in getattr(route, "methods", ())
-            if method != "OPTIONS" and not route.path.startswith(("/health", "/metrics", "/docs", "/openapi"))
+            if method != "OPTIONS" and not route.path.startswith(_APART)
         )
         self.router = router
         router.state["access"] = access
@@ -146,6 +160,16 @@ class Service:
             yield
         if self._access_log:
             self._access_log.flush()
+
+
+def _leading(home: str) -> Callable[[Asked], Awaitable[Redirect | None]]:
+    """For `before_request`: sends a browser that asks for nothing in particular there."""
+
+    async def lead(request: Asked) -> Redirect | None:
+        plain = request.scope["path"] != "/" or "text/html" not in request.headers.get("accept", "")
+        return None if plain else Redirect(home, status_code=302, headers={"Vary": "Accept"})
+
+    return lead
 
 
 def _head_as_get(router: "ASGIApp") -> "ASGIApp":
