@@ -78,6 +78,7 @@ def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
         port_base=arguments.port_base,
         replicas=dict(arguments.replicas),
         observe=arguments.observe,
+        proxied=arguments.proxied,
     )
     began = time.monotonic()
 
