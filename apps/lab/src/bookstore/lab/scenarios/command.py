@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
-from bookstore.lab import live
 from bookstore.lab.experiments.bench import running
 from bookstore.lab.experiments.definition import Instance
 from bookstore.lab.failures import Exit, LabError
@@ -25,6 +24,7 @@ from bookstore.lab.system.folder import StateFolder
 if TYPE_CHECKING:
     import argparse
 
+    from bookstore.lab.live import Ending as Outcome
     from bookstore.lab.live import Event, Teller
 
 EXIT: dict[Ending, int] = {
@@ -103,7 +103,7 @@ def _all(guides: list[Guide], folder: StateFolder, port_base: int | None, teller
     """Go through guides one after the other, until somebody interrupts; the report is there in any case."""
     out = folder.runs / time.strftime("%Y%m%d-%H%M%S-scenarios")
     played: list[Played] = []
-    state: live.Ending = "error"
+    state: Outcome = "error"
     try:
         for guide in guides:
             played.append(Played(guide, interrupted=True))
