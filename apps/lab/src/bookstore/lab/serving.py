@@ -7,6 +7,7 @@ they are in headers that no script can take away, and are refused.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -74,7 +75,7 @@ def problem(status: int, kind: str = "about:blank", detail: str = "", *, instanc
         "detail": detail or title,
         "instance": instance,
     }
-    return Reply(status, msgspec.json.encode({**content, "request_id": ""}), PROBLEM)
+    return Reply(status, msgspec.json.encode({**content, "request_id": secrets.token_hex(8)}), PROBLEM)
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
