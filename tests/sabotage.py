@@ -92,7 +92,9 @@ def experiment(bug, definition, state):
     )
     buggy = dataclasses.replace(SYSTEM, services=services)
     command.running = functools.partial(command.running, topology=buggy)
-    asked = argparse.Namespace(deed="run", names=[definition], all=False, tag=None, port_base=None)
+    asked = argparse.Namespace(
+        deed="run", names=[definition], all=False, tag=None, port_base=None, progress="text"
+    )
     return command.experiment(asked, StateFolder(Path(state)))
 
 
