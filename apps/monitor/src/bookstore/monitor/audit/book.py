@@ -6,11 +6,12 @@ done without a line here; the service that was switched has its own.
 
 import logging
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from bookstore.contracts.console import Audit, AuditEntry
 from bookstore.contracts.faults import FaultValue
@@ -18,8 +19,11 @@ from bookstore.service.problem import Problem
 
 logger = logging.getLogger(__name__)
 
+Parameters: TypeAlias = Mapping[str, FaultValue | None]
+
 KEPT: Final = 1000
 _LONGEST: Final = 200
+_NONE: Final[Parameters] = MappingProxyType({})
 
 
 @dataclass
@@ -42,7 +46,7 @@ class AuditBook:
 
     @contextmanager
     def switching(
-        self, actor: Actor, action: str, target: str = "", **parameters: FaultValue | None
+        self, actor: Actor, action: str, target: str = "", parameters: Parameters = _NONE
     ) -> Generator[None]:
         """To be held round what somebody does."""
         outcome = "given-up"
@@ -58,9 +62,7 @@ class AuditBook:
         finally:
             self._note(actor, action, target, parameters, outcome)
 
-    def _note(
-        self, actor: Actor, action: str, target: str, parameters: dict[str, FaultValue | None], outcome: str
-    ) -> None:
+    def _note(self, actor: Actor, action: str, target: str, parameters: Parameters, outcome: str) -> None:
         entry = AuditEntry(
             at=datetime.now(UTC),
             who=actor.who[:_LONGEST],

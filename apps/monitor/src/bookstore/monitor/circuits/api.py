@@ -29,7 +29,7 @@ async def switch_circuit(
     """Force a circuit open, or reset it, in one process of a service or in all of them."""
     person = Person(request)
     target = f"{data.instance or data.service}/{data.dependency}"
-    with audit.switching(person.actor, "circuit", target, action=data.action):
+    with audit.switching(person.actor, "circuit", target, {"action": data.action}):
         return SwitchedCircuits(data=await circuit_desk.switch(person, data))
 
 

@@ -1,7 +1,7 @@
 """Switches a circuit in every process that has it, in the name of whoever asks.
 
-Each process is asked at the same time and has half a second: one that is slow or frozen is told of as such, and
-keeps nobody from the others. Asking twice does no harm, and of two operators at once the later one is heard.
+All processes are asked at the same time, and each has half a second: one that is slow or frozen is told of as
+such, and delays no other. Asking twice does no harm, and of two operators at once the later one is heard.
 """
 
 import asyncio
@@ -84,9 +84,7 @@ class CircuitDesk:
             detail=detail,
         )
 
-    async def _outcome(
-        self, person: Person, order: CircuitSwitch, target: Target
-    ) -> tuple[str | None, str]:
+    async def _outcome(self, person: Person, order: CircuitSwitch, target: Target) -> tuple[str | None, str]:
         upstream = self._upstreams.get(target.instance)
         if upstream is None:
             return None, "its admin port is not known here"
@@ -103,7 +101,9 @@ class CircuitDesk:
         except TimeoutError:
             return None, "no answer in time; it may have done it, or may do it yet"
         except UpstreamError as error:
-            logger.warning("a circuit was not switched", extra={"target": target.instance, "cause": str(error)})
+            logger.warning(
+                "a circuit was not switched", extra={"target": target.instance, "cause": str(error)}
+            )
             return None, "the connection broke; it may have done it"
 
 

@@ -66,6 +66,7 @@ class Watch:
         self._changes: deque[Change] = deque(maxlen=KEPT)
         self._run = secrets.token_hex(4)
         self._counted = 0
+        self._needs: dict[str, set[str]] = {}
         self._tellers: list[Teller] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -119,6 +120,10 @@ class Watch:
         """What is owed, as a service of those that owe something told last."""
         told = (finding.judgement.queue for finding in self._findings.values())
         return next((queue for queue in told if queue is not None), None)
+
+    def needs(self) -> dict[str, set[str]]:
+        """What each service has said that it needs, when it last said anything."""
+        return self._needs
 
     def history(self, service: str | None = None, limit: int = KEPT) -> list[Change]:
         """The last changes, the newest first."""
@@ -184,6 +189,8 @@ class Watch:
         finding = Finding(judgement, datetime.now(UTC), seconds)
         before = self._findings.get(target.instance)
         self._findings[target.instance] = finding
+        if judgement.needs:
+            self._needs[target.service] = {*judgement.needs}
         self._seen(target, finding)
         if before is not None and before.judgement.status == judgement.status:
             return

@@ -53,7 +53,7 @@ async def redrive(
 ) -> Redriven:
     """Try a dead job again, or all of them (`null`)."""
     person = Person(request)
-    with audit.switching(person.actor, "redrive", "queue", job_id=data.job_id):
+    with audit.switching(person.actor, "redrive", "queue", {"job_id": data.job_id}):
         return await queue_desk.ask(person, "POST", _verb(data, "redrive"), Redriven)
 
 
@@ -66,7 +66,7 @@ async def purge(
 ) -> Purged:
     """Put a dead job away for good, or all of them (`null`)."""
     person = Person(request)
-    with audit.switching(person.actor, "purge", "queue", job_id=data.job_id):
+    with audit.switching(person.actor, "purge", "queue", {"job_id": data.job_id}):
         return await queue_desk.ask(person, "POST", _verb(data, "purge"), Purged)
 
 

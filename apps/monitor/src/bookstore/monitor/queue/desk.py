@@ -7,10 +7,10 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from bookstore.contracts.monitor import Queue
-from bookstore.contracts.problems import NAMESPACE, ProblemDetails
 from bookstore.contracts.queue import DeadJobs, QueueStatus
 from bookstore.monitor.health.targets import Target
 from bookstore.monitor.health.watch import Watch
+from bookstore.monitor.objection import objection
 from bookstore.monitor.sessions.doorman import Person
 from bookstore.service.problem import Problem
 from bookstore.service.upstream import Answer, Header, Upstream, UpstreamError
@@ -23,9 +23,7 @@ _PATIENCE: Final = 1.0
 _LONGER: Final = 2.5
 """Seconds for what an operator asks for: orders answers within two, whatever fails."""
 _LONGEST: Final = 1_048_576
-_OK, _BAD_REQUEST, _SERVER_ERROR = 200, 400, 500
-_WORDS: Final = 300
-_problem = msgspec.json.Decoder(ProblemDetails).decode
+_OK: Final = 200
 
 
 class OrdersUnavailable(Problem):
@@ -79,7 +77,7 @@ class QueueDesk:
         except (TimeoutError, UpstreamError, ValueError) as error:
             logger.warning("orders was not heard", extra={"cause": repr(error)})
             raise OrdersUnavailable from error
-        raise _objection(answer)
+        raise objection(answer, OrdersUnavailable())
 
     async def _look(self, path: str, kind: type[T], person: Person) -> T | None:
         try:
@@ -102,16 +100,3 @@ class QueueDesk:
 
         async with asyncio.timeout(seconds):
             return await person.ask(send)
-
-
-def _objection(answer: Answer) -> Problem:
-    """What orders said, in its own words: they are ours, and no longer than words are."""
-    if not _BAD_REQUEST <= answer.status < _SERVER_ERROR:
-        return OrdersUnavailable()
-    try:
-        said = _problem(answer.body)
-    except ValueError:
-        return OrdersUnavailable()
-    headers = {"WWW-Authenticate": "Bearer"} if answer.status == 401 else {}  # noqa: PLR2004
-    slug = said.type.removeprefix(NAMESPACE)[:50]
-    return Problem(answer.status, slug, said.detail[:_WORDS], headers=headers)

@@ -34,9 +34,7 @@ class Refused(Problem):
 
     def __init__(self) -> None:
         headers = {"WWW-Authenticate": "Bearer"}
-        super().__init__(
-            401, "invalid-credentials", "that is no way in, or not any more", headers=headers
-        )
+        super().__init__(401, "invalid-credentials", "that is no way in, or not any more", headers=headers)
 
 
 class Accounts:

@@ -51,7 +51,7 @@ async def sign_in(
     address = client[0] if client else ""
     actor = Actor()
     with (
-        audit.switching(actor, "sign-in", by="password" if data.ticket is UNSET else "ticket"),
+        audit.switching(actor, "sign-in", "", {"by": "password" if data.ticket is UNSET else "ticket"}),
         keeper.failures.attempt(address),
     ):
         session = await _admitted(data, keeper, address)

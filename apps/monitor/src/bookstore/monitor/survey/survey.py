@@ -6,7 +6,7 @@ old. The text is asked for on a connection that is kept.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from time import monotonic
@@ -18,6 +18,7 @@ from bookstore.contracts.supplier import CurrentMode
 from bookstore.monitor.health.targets import Target
 from bookstore.monitor.survey.exposition import Reading, read
 from bookstore.monitor.survey.flow import Flow
+from bookstore.monitor.survey.promises import Ledger
 from bookstore.service.upstream import Upstream, UpstreamError
 
 logger = logging.getLogger(__name__)
@@ -27,8 +28,7 @@ PACE: Final = 1.0
 KEPT_UP: Final = 10.0
 """Seconds for which the questions go on after somebody wanted to know."""
 CONTROL: Final = "supplier-control"
-"""The service that tells of a failure that was switched on, and whose."""
-CONTROLLED: Final = "supplier"
+"""The service that tells of a failure that was switched on."""
 
 _PATIENCE: Final = 1.0
 _LONGEST: Final = 4_194_304
@@ -37,9 +37,16 @@ _mode = msgspec.json.Decoder(CurrentMode).decode
 
 
 class Survey:
-    """Asks those of these targets that speak HTTP, while it is held open with `async with`."""
+    """Asks those of these targets that speak HTTP, while it is held open with `async with`.
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    Args:
+        targets: Whom to ask.
+        told_mode: Told how the supplier fails, or that it doesn't.
+    """
+
+    def __init__(
+        self, targets: Sequence[Target], told_mode: Callable[[CurrentMode], object] = lambda _mode: None
+    ) -> None:
         self._targets = [target for target in targets if not target.is_store]
         self._upstreams = {
             target.instance: Upstream(
@@ -49,7 +56,9 @@ class Survey:
         }
         self._flows = {target.instance: Flow() for target in self._targets}
         self._failed: dict[tuple[str, str], datetime] = {}
-        self._mode: tuple[float, CurrentMode] | None = None
+        self._told_mode = told_mode
+        self.ledger = Ledger()
+        """How promises are kept."""
         self._wanted_at = 0.0
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -90,12 +99,6 @@ class Survey:
         """When a process was last seen to fail in calling another service."""
         return self._failed.get((instance, dependency))
 
-    def mode(self) -> CurrentMode | None:
-        """How the supplier fails, if it has been told to."""
-        if self._mode is None or self._mode[1].mode == "normal" or monotonic() - self._mode[0] > KEPT_UP:
-            return None
-        return self._mode[1]
-
     async def _keep_asking(self, target: Target) -> None:
         while True:
             await self._wanted.wait()
@@ -120,7 +123,8 @@ class Survey:
         upstream = self._upstreams[target.instance]
         if target.service == CONTROL:
             answer = await upstream.request("GET", "/get_failure_mode")
-            self._mode = (monotonic(), _mode(answer.body)) if answer.status == _OK else None
+            if answer.status == _OK:
+                self._told_mode(_mode(answer.body))
             return
         answer = await upstream.request("GET", "/metrics")
         if answer.status == _OK:
@@ -133,3 +137,4 @@ class Survey:
             if key[0] == "calls" and key[-1] == "fail" and count > before.get(key, 0.0):
                 self._failed[target.instance, key[1]] = datetime.now(UTC)
         flow.add(reading)
+        self.ledger.take(target.service, target.instance, reading)
