@@ -1,5 +1,6 @@
 """The monitor put together."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -68,7 +69,7 @@ def create_app(settings: MonitorSettings) -> Service:
         patience=settings.probe_patience,
         seen=WatchMetrics(numbers, targets).seen,
     )
-    supplier = SupplierSwitch(settings.supplier_control_url)
+    supplier = SupplierSwitch(_places(settings.supplier_control_url, "supplier-control", targets)[0])
     lab = LabDesk(settings.desk_url, settings.desk_secret)
     faults = FaultDesk(supplier, lab, allowed=settings.faults_allowed)
     survey = Survey(targets, supplier.heard)
@@ -83,8 +84,8 @@ def create_app(settings: MonitorSettings) -> Service:
     feed = Feed(paint, traces=traces.news, most=settings.event_readers)
     watch.listen(feed.change)
     queue = QueueDesk([target for target in targets if target.service == "orders"], watch)
-    circuits = CircuitDesk(targets, _urls(settings.gateway_admin_url))
-    trials = Trials(_gateway(settings, targets))
+    circuits = CircuitDesk(targets, _places(settings.gateway_admin_url, "gateway-admin", targets))
+    trials = Trials(_places(settings.gateway_url, "gateway", targets)[0])
 
     service = Service(
         "monitor",
@@ -143,11 +144,7 @@ def create_app(settings: MonitorSettings) -> Service:
     return service
 
 
-def _urls(text: str) -> list[str]:
-    return [url for url in text.split(",") if url]
-
-
-def _gateway(settings: MonitorSettings, targets: tuple[Target, ...]) -> str:
-    """Where customers come in."""
-    watched = [target.url for target in targets if target.service == "gateway"]
-    return next(iter([*_urls(settings.gateway_url), *watched]), "")
+def _places(given: str, name: str, targets: Sequence[Target]) -> list[str]:
+    """Where to ask for something: as a setting says, else where it is watched; nowhere is an empty address."""
+    places = given.split(",") if given else [target.url for target in targets if target.service == name]
+    return places or [""]

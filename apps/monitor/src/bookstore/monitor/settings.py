@@ -34,11 +34,11 @@ class MonitorSettings(TokenSettings, frozen=True, kw_only=True):
     faults_allowed: bool = False
     """Whether failures can be switched on here: where nobody's work depends on the system."""
     supplier_control_url: _Url = ""
-    """The supplier's control port, for its modes."""
+    """The supplier's control port, for its modes; by default the `supplier-control` of TARGETS."""
     gateway_url: _Urls = ""
     """The gateways, of which the first is tried; by default those of TARGETS."""
     gateway_admin_url: _Urls = ""
-    """The gateways' admin ports, in the order of TARGETS, for their circuits."""
+    """The gateways' admin ports, for their circuits; by default every `gateway-admin` of TARGETS."""
     desk_url: _Url = ""
     """The lab's desk, for scenarios, experiments, reports, and failures of processes, stores, the network."""
     desk_secret: Annotated[str, Meta(pattern=r"^([!-~]{32,200})?\Z")] = ""

@@ -46,7 +46,7 @@ class CircuitDesk:
         admins = iter(gateway_admin)
         for target in self._targets:
             url = next(admins, None) if target.service == _GATEWAY else target.url
-            if url is not None:
+            if url:
                 self._upstreams[target.instance] = Upstream(
                     url, timeout=PATIENCE, max_connections=4, max_answer=_LONGEST
                 )

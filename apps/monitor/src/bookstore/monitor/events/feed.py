@@ -1,7 +1,8 @@
 """Who reads the events. Each reader has a box of its own, which never holds more than it may.
 
-Whoever reads slowly misses changes and traces, never the newest picture, and slows nobody: telling a reader is
-putting something into its box. Whoever reads nothing at all for a while is cut off, and holds no place for ever.
+Whoever reads slowly misses changes and traces, never the newest picture, and slows nobody: telling a reader
+is putting something into its box. Whoever reads nothing at all for a while is cut off, and holds no place for
+ever.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ _UNITS: Final = {"delay": "s", "retry_after": "s", "rate": "share"}
 
 
 def _parameter(field: inspect.Field) -> FaultParameter:
-    kind: Any = field.type
+    kind: Any = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
     return FaultParameter(default=field.default, least=kind.ge, most=kind.le, unit=_UNITS.get(field.name, ""))
 
 

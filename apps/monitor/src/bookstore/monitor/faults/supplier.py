@@ -1,4 +1,4 @@
-"""The supplier's switch, at its control port. It counts the time itself, so that no mode outlives its time."""
+"""The supplier's switch, at its control port. It counts the time itself: no mode outlives its time."""
 
 import asyncio
 import logging

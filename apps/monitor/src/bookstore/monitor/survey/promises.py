@@ -112,7 +112,7 @@ class Ledger:
         self._tallies = {(promise.service, promise.name): _Tally() for promise in PROMISES}
 
     def take(self, service: str, instance: str, reading: Reading) -> None:
-        """Take what a process has counted. What it had counted before it was first asked is nobody's business."""
+        """Take what a process has counted; what it had counted when it was first asked is left out."""
         for promise in PROMISES:
             if promise.service == service:
                 key = (service, promise.name, instance)

@@ -118,7 +118,8 @@ class Trials:
 
         async def come_again() -> None:
             for path in paths:  # one list for all: each path is asked for once
-                answers.append((await self._gate.ask("GET", path)).shown)
+                heard = await self._gate.ask("GET", path)
+                answers.append(heard.shown)
 
         crowd = [asyncio.ensure_future(come_again()) for _ in range(AT_ONCE)]
         try:
