@@ -10,6 +10,8 @@ import { errorOf, eventText, rows, ticks } from "../model/waterfall.js";
 import { ask } from "../net/api.js";
 import { badge, button, empty, entry, panel, shape } from "./parts.js";
 
+/** A line that a service has logged. @typedef {{at: string, service: string, instance: string, level: string, message: string, more: Record<string, string>}} LogLine */
+
 const MOST = 300;
 const HUES = 6;
 
@@ -18,6 +20,8 @@ export function tracePage(app) {
     /** @type {Trace | null} */
     let trace = null;
     let wanted = "";
+    /** @type {LogLine[]} */
+    let logs = [];
     let trouble = "";
     let chosen = "";
     /** @type {Set<string>} */
@@ -27,7 +31,9 @@ export function tracePage(app) {
     async function look(id) {
         try {
             const found = await ask(`traces/${encodeURIComponent(id)}`);
-            if (id === wanted) [trace, trouble] = [found, ""];
+            // Not every system keeps its logs where the monitor can ask for them.
+            const lines = await ask(`traces/${encodeURIComponent(id)}/logs`).catch(() => ({ data: [] }));
+            if (id === wanted) [trace, trouble, logs] = [found, "", lines.data];
         } catch (error) {
             if (id === wanted && trace?.summary.trace_id !== id) trouble = /** @type {Error} */ (error).message;
         }
@@ -55,19 +61,19 @@ export function tracePage(app) {
         /** @param {string} id */
         view(id) {
             if (id !== wanted) {
-                [wanted, trace, trouble, chosen] = [id, null, "", ""];
+                [wanted, trace, trouble, chosen, logs] = [id, null, "", "", []];
                 folded.clear();
                 void look(id);
             }
             if (trouble) return panel("A request in full", h("p", { class: "hint tone-bad" }, trouble), h("a", { href: "#/requests" }, "Close"));
             if (!trace) return panel("A request in full", empty("Being fetched."));
-            return whole(app, trace, folded, chosen, { fold, choose });
+            return whole(app, trace, logs, folded, chosen, { fold, choose });
         },
     };
 }
 
-/** @param {App} app @param {Trace} trace @param {Set<string>} folded @param {string} chosen @param {{fold: (id: string) => void, choose: (id: string) => void}} on */
-function whole(app, trace, folded, chosen, on) {
+/** @param {App} app @param {Trace} trace @param {LogLine[]} logs @param {Set<string>} folded @param {string} chosen @param {{fold: (id: string) => void, choose: (id: string) => void}} on */
+function whole(app, trace, logs, folded, chosen, on) {
     const { summary } = trace;
     const found = rows(trace, folded);
     const services = [...new Set(trace.spans.map((span) => span.service))];
@@ -91,9 +97,30 @@ function whole(app, trace, folded, chosen, on) {
             found.slice(0, MOST).map((row) => (row.kind === "wait" ? wait(row, summary.duration_ms) : span(row, summary.duration_ms, services, chosen, folded, on))),
         ),
         found.length > MOST && h("p", { class: "hint" }, `The first ${MOST} of ${found.length} rows.`),
+        logs.length > 0 && logged(logs),
         h("p", { class: "hint" }, "Trace ", h("code", null, summary.trace_id), app.session.jaeger_url && [" · ", h("a", { href: `${app.session.jaeger_url.replace(/\/$/, "")}/trace/${encodeURIComponent(summary.trace_id)}`, target: "_blank", rel: "noopener" }, "open in Jaeger")]),
     );
 }
+
+/** @param {LogLine[]} logs */
+const logged = (logs) =>
+    h(
+        "div",
+        { key: "logs" },
+        h("h3", null, "What was logged"),
+        h(
+            "ol",
+            { class: "log" },
+            logs.slice(0, MOST).map((line, index) =>
+                h(
+                    "li",
+                    { key: index, class: /^(ERROR|CRITICAL)$/.test(line.level) ? "is-error" : null },
+                    h("time", { datetime: line.at }, time(line.at)),
+                    h("code", null, h("b", null, `${short(line.instance, 40)} ${line.level.toLowerCase()}`), ` ${short(eventText({ name: line.message, attributes: line.more }), 1000)}`),
+                ),
+            ),
+        ),
+    );
 
 /** @param {number} whole */
 const axis = (whole) =>
