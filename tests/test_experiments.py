@@ -49,6 +49,8 @@ def leftovers(state):
             "no_duplicate",
         ),
         ("retry-without-budget", "supplier-error", {}, "retries_bounded"),
+        ("breaker-that-never-opens", "supplier-down", {}, "circuit_opens_and_closes"),
+        ("monitor-that-lies", "supplier-down", {}, "monitor_names"),
         ("no-fence", "worker-frozen-past-its-lease", {}, "one_change"),
     ],
 )
