@@ -18,6 +18,7 @@ from bookstore.lab.serving import Reply, Request, problem, reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from bookstore.lab.desk.faults import Faults
     from bookstore.lab.desk.runs import Runs
     from bookstore.lab.system.folder import StateFolder
@@ -58,20 +59,27 @@ class Desk:
 
     async def _about(self, request: Request) -> Reply:
         match request.path.strip("/").split("/"):
-            case ["catalogue"] if request.method == "GET":
-                return reply(200, lab.Catalogue(data=catalogue()))
             case ["runs", *rest]:
                 return self._about_runs(request, rest)
-            case ["reports"] if request.method == "GET":
+            case ["faults", *rest]:
+                return await self._about_faults(request, rest)
+            case what if request.method == "GET":
+                return await self._shown(request, what)
+            case _:
+                return _nothing(request)
+
+    async def _shown(self, request: Request, what: list[str]) -> Reply:
+        match what:
+            case ["catalogue"]:
+                return reply(200, lab.Catalogue(data=catalogue()))
+            case ["reports"]:
                 return reply(200, lab.Reports(data=reports.reports(self._reports)))
-            case ["reports", identity] if request.method == "GET":
+            case ["reports", identity]:
                 return Reply(200, reports.page(self._reports, identity), "text/html; charset=utf-8")
-            case ["logs", trace_id] if request.method == "GET":
+            case ["logs", trace_id]:
                 # Reading takes a moment, and faults have to be held meanwhile.
                 lines = await asyncio.to_thread(lines_of, self._logs, trace_id)
                 return reply(200, lab.LogLines(data=lines))
-            case ["faults", *rest]:
-                return await self._about_faults(request, rest)
             case _:
                 return _nothing(request)
 
