@@ -1,4 +1,4 @@
-"""Everything that changes something: who may, from where, and in which form. One list, checked against the app."""
+"""Everything that changes something: who may, from where, in which form. One list, held against the app."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from bookstore.monitor.settings import MonitorSettings
 from bookstore.service.testing.problems import check_problem
 
 from .conftest import watching
-from .house import PASSWORD, Accounts
+from .house import PASSWORD
 from .stand import Stand
 
 BASE = "/v2/monitor"
@@ -38,13 +38,6 @@ NO_SWITCH = {("POST", "/v1/traces")}
 
 each_switch = pytest.mark.parametrize("switch", SWITCHES, ids=lambda switch: " ".join(switch[:2]))
 each_of_all = pytest.mark.parametrize("switch", ALL, ids=lambda switch: " ".join(switch[:2]))
-
-
-@pytest.fixture(scope="module")
-def accounts():
-    accounts = Accounts()
-    yield accounts
-    accounts.close()
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +89,7 @@ def test_the_list_is_whole():
     ("who", "status"),
     [("nobody", 401), ("customer", 403), ("staff", 403), ("a stranger's cookie", 401), ("a forger", 401)],
 )
-def test_who_may_not(monitor, accounts, behind, switch, who, status):
+def test_who_may_not(monitor, accounts, behind, switch, who, status):  # noqa: PLR0917
     headers = {
         "nobody": {},
         "customer": accounts.bearer("customer"),

@@ -145,6 +145,6 @@ def create_app(settings: MonitorSettings) -> Service:
 
 
 def _places(given: str, name: str, targets: Sequence[Target]) -> list[str]:
-    """Where to ask for something: as a setting says, else where it is watched; nowhere is an empty address."""
+    """Where to ask for something: as a setting says, else where it is watched; else an empty address."""
     places = given.split(",") if given else [target.url for target in targets if target.service == name]
     return places or [""]

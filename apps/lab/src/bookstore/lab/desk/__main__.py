@@ -37,7 +37,7 @@ async def _main() -> None:
     state = StateFolder(Path(os.environ["BOOKSTORE_STATE"]))
     faults, runs = Faults(state, _log), Runs(state)
     await faults.heal()
-    desk = Desk(os.environ["DESK_SECRET"], runs, faults, state.runs, _log)
+    desk = Desk(os.environ["DESK_SECRET"], state, runs, faults, _log)
     server = await asyncio.start_server(partial(serve, answer=desk.answer), LOOPBACK, int(os.environ["PORT"]))
     keeping = asyncio.create_task(faults.keep())
     _log("serving")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,16 @@ from bookstore.contracts import lab
 from bookstore.contracts.problems import NAMESPACE
 from bookstore.lab.desk import reports
 from bookstore.lab.desk.catalogue import catalogue
+from bookstore.lab.desk.logs import lines_of
 from bookstore.lab.desk.refused import RefusedError
 from bookstore.lab.serving import Reply, Request, problem, reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from bookstore.lab.desk.faults import Faults
     from bookstore.lab.desk.runs import Runs
+    from bookstore.lab.system.folder import StateFolder
 
 SHOWN = 20
 
@@ -28,12 +30,13 @@ class Desk:
     """Answers requests."""
 
     def __init__(
-        self, secret: str, runs: Runs, faults: Faults, reports: Path, log: Callable[[str], None]
+        self, secret: str, state: StateFolder, runs: Runs, faults: Faults, log: Callable[[str], None]
     ) -> None:
         self._expected = f"Bearer {secret}".encode()
         self._runs = runs
         self._faults = faults
-        self._reports = reports
+        self._reports = state.runs
+        self._logs = state.logs
         self._log = log
 
     async def answer(self, request: Request) -> Reply:
@@ -56,16 +59,27 @@ class Desk:
 
     async def _about(self, request: Request) -> Reply:
         match request.path.strip("/").split("/"):
-            case ["catalogue"] if request.method == "GET":
-                return reply(200, lab.Catalogue(data=catalogue()))
             case ["runs", *rest]:
                 return self._about_runs(request, rest)
-            case ["reports"] if request.method == "GET":
-                return reply(200, lab.Reports(data=reports.reports(self._reports)))
-            case ["reports", identity] if request.method == "GET":
-                return Reply(200, reports.page(self._reports, identity), "text/html; charset=utf-8")
             case ["faults", *rest]:
                 return await self._about_faults(request, rest)
+            case what if request.method == "GET":
+                return await self._shown(request, what)
+            case _:
+                return _nothing(request)
+
+    async def _shown(self, request: Request, what: list[str]) -> Reply:
+        match what:
+            case ["catalogue"]:
+                return reply(200, lab.Catalogue(data=catalogue()))
+            case ["reports"]:
+                return reply(200, lab.Reports(data=reports.reports(self._reports)))
+            case ["reports", identity]:
+                return Reply(200, reports.page(self._reports, identity), "text/html; charset=utf-8")
+            case ["logs", trace_id]:
+                # Reading takes a moment, and faults have to be held meanwhile.
+                lines = await asyncio.to_thread(lines_of, self._logs, trace_id)
+                return reply(200, lab.LogLines(data=lines))
             case _:
                 return _nothing(request)
 

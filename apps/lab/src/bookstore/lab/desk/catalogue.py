@@ -7,11 +7,12 @@ from functools import cache
 from bookstore.contracts.lab import Runnable
 from bookstore.lab.experiments import definition
 from bookstore.lab.scenarios import guide
+from bookstore.lab.system.prerequisites import missing
 
 
 @cache
 def catalogue() -> list[Runnable]:
-    """All guides and then all experiments."""
+    """All guides, and then all experiments that can be run on this machine."""
     guides = [
         Runnable(
             kind="scenario",
@@ -33,5 +34,6 @@ def catalogue() -> list[Runnable]:
             seconds=each.seconds,
         )
         for each in definition.library(check=False).values()
+        if not missing(each.experiment.ours.needs)
     ]
     return [*guides, *experiments]

@@ -25,6 +25,7 @@ from bookstore.lab.interruption import as_one, until_interrupted
 from bookstore.lab.live import Began, Ended, Entered, Machine, People, Said, Seen
 from bookstore.lab.report.write import Result, Sheet, whole, write
 from bookstore.lab.system.folder import StateFolder
+from bookstore.lab.system.prerequisites import missing
 
 if TYPE_CHECKING:
     import argparse
@@ -153,8 +154,17 @@ def _judged(result: Result) -> Iterator[Seen]:
 
 def _chosen(arguments: argparse.Namespace) -> list[Named]:
     named = [_named(name) for name in arguments.names]
+    for each in named:
+        if lines := missing(each.experiment.ours.needs):
+            raise LabError(f"{each.name} can't be run: {lines[0]}.", "Get it, or run others.", Exit.USAGE)
     if arguments.all:
-        named += [each for each in library().values() if _has_tag(each, arguments.tag)]
+        for each in library().values():
+            if not _has_tag(each, arguments.tag):
+                continue
+            if lines := missing(each.experiment.ours.needs):
+                _quietly(f"{each.name} is left out: {lines[0]}")
+            else:
+                named.append(each)
     if not named:
         raise LabError(
             "It isn't said which experiments to run.",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system.prerequisites import PREREQUISITES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -105,6 +106,7 @@ class Extension(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         invariants: what is judged, by name, with the parameters of each.
         watch: metrics to record, by a name of our own: service and the sample as the service writes it.
+        needs: what this machine must have, of `PREREQUISITES`.
     """
 
     name: Literal["bookstore-lab"]
@@ -114,6 +116,7 @@ class Extension(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     instance: Instance = msgspec.field(default_factory=Instance)
     invariants: dict[str, dict[str, Any]] = {}
     watch: dict[str, tuple[str, str]] = {}
+    needs: list[str] = []
     expected: Literal["valid", "unknown"] = "valid"
 
 
@@ -201,5 +204,7 @@ def _check(experiment: Experiment) -> None:
         inspect.signature(INVARIANTS[name]).bind(None, **parameters)
     if not ours.invariants:
         raise ValueError("nothing is to be judged")
+    if unknown := sorted(set(ours.needs) - set(PREREQUISITES)):
+        raise LookupError(f"nobody knows how to see whether there is {unknown[0]!r}")
     if ours.load.rate <= 0 or min(ours.phases.baseline, ours.phases.fault, ours.phases.after) < 0:
         raise ValueError("rates and times can't be negative")

@@ -16,6 +16,7 @@ from bookstore.lab.system.credentials import Credentials
 from bookstore.lab.system.environment import PLATFORM, environment
 from bookstore.lab.system.members import Member
 from bookstore.lab.system.ports import Claims, choose_ports
+from bookstore.lab.system.prerequisites import libfaketime
 from bookstore.lab.system.probe import ELSEWHERE, probe
 from bookstore.lab.system.record import Row
 from bookstore.lab.system.tools import Surroundings, tool_of, traces_to
@@ -146,6 +147,7 @@ def make_plan(
         "desk_secret": secret[names.DESK],
         "state": str(folder.path.absolute()),
         "ways": wiring(topology, ports),
+        "libfaketime": libfaketime() or "",
         "jaeger": f"http://127.0.0.1:{ports['jaeger']}" if "jaeger" in ports else "",
     }
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}

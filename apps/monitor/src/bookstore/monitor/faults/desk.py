@@ -7,7 +7,7 @@ from bookstore.contracts import lab as desk_shapes
 from bookstore.contracts.faults import Fault, FaultParameter, Faults, NewFault, PossibleFault
 from bookstore.monitor.faults.model import POSSIBLE, SUPPLIER
 from bookstore.monitor.faults.supplier import SupplierSwitch
-from bookstore.monitor.lab.desk import LabDesk, as_fault
+from bookstore.monitor.lab.desk import GLANCE, LabDesk, as_fault
 from bookstore.service.problem import Problem
 
 _NOT_ALLOWED: Final = "failures can be switched on only where FAULTS_ALLOWED says so"
@@ -27,8 +27,10 @@ class FaultDesk:
 
     async def show(self) -> Faults:
         """What is switched on, and what could be: of those who tell."""
-        await asyncio.gather(self._supplier.look(), self._lab.look(), return_exceptions=True)
-        return Faults(data=self.known(), possible=await self._possible() if self._allowed else [])
+        possible, *_ = await asyncio.gather(
+            self._possible(), self._lab.look(), self._supplier.look(), return_exceptions=True
+        )
+        return Faults(data=self.known(), possible=[] if isinstance(possible, BaseException) else possible)
 
     async def switch_on(self, wanted: NewFault, by: str, path: str) -> Fault:
         """Let something fail, for so many seconds.
@@ -76,15 +78,17 @@ class FaultDesk:
         ends = [self._supplier.end_all()]
         if self._lab.is_there:
             ends.append(self._lab.tell("DELETE", "/faults"))
-        failed = [each for each in await asyncio.gather(*ends, return_exceptions=True) if each is not None]
+        for failed in await asyncio.gather(*ends, return_exceptions=True):
+            if failed is not None:
+                raise failed
         await self._lab.look()
-        for error in failed:
-            raise error
 
     async def _possible(self) -> list[PossibleFault]:
+        if not self._allowed:
+            return []
         possible = [*POSSIBLE] if self._supplier.is_there else []
         try:
-            told = await self._lab.ask("GET", "/faults/possible", desk_shapes.PossibleFaults)
+            told = await self._lab.ask("GET", "/faults/possible", desk_shapes.PossibleFaults, patience=GLANCE)
         except Problem:
             return possible
         return possible + [_shown(each) for each in told.data]

@@ -139,7 +139,7 @@ class SupplierSwitch:
             raise Problem(503, "supplier-unavailable", "the supplier's control port is not known here")
         headers = [(b"content-type", b"application/json")] if body else []
         try:
-            async with asyncio.timeout(2 * _PATIENCE):
+            async with asyncio.timeout(_PATIENCE):
                 answer = await self._upstream.request(method, path, headers=headers, body=body)
         except (TimeoutError, UpstreamError) as error:
             logger.warning("the supplier's control port does not answer", extra={"cause": repr(error)})

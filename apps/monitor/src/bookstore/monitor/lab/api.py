@@ -81,7 +81,7 @@ async def list_reports(lab: Given[LabDesk]) -> Reports:
 async def show_report(report_id: FromPath[str], lab: Given[LabDesk]) -> Response[bytes]:
     """A report, as a page that can do nothing."""
     page = await lab.page(f"/reports/{_plain(report_id)}")
-    return Response(page, media_type="text/html; charset=utf-8", headers=_REPORT_HEADERS)
+    return Response(page, media_type="text/html", headers=_REPORT_HEADERS)
 
 
 def _plain(name: str) -> str:

@@ -25,6 +25,8 @@ KEPT_UP: Final = 10.0
 FRESH: Final = 5.0
 """Seconds for which what the desk has told says how things are."""
 _PATIENCE: Final = 2.0
+GLANCE: Final = 0.7
+"""Seconds for what is only shown: a desk that is frozen holds up no page."""
 _LONGEST: Final = 8_388_608
 """Bytes: a report is a page with plots in it."""
 _GOOD: Final = range(200, 300)
@@ -97,19 +99,28 @@ class LabDesk:
         """Know how things are there; if it doesn't tell, what is known grows old."""
         try:
             faults, runs = await asyncio.gather(
-                self.ask("GET", "/faults", ActiveFaults), self.ask("GET", "/runs", Runs)
+                self.ask("GET", "/faults", ActiveFaults, patience=GLANCE),
+                self.ask("GET", "/runs", Runs, patience=GLANCE),
             )
         except Problem:
             return
         self._known = monotonic(), [as_fault(fault) for fault in faults.data], next(iter(runs.data), None)
 
-    async def ask(self, method: str, path: str, kind: type[T], body: msgspec.Struct | None = None) -> T:
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        body: msgspec.Struct | None = None,
+        *,
+        patience: float = _PATIENCE,
+    ) -> T:
         """Ask for one thing, and give its answer.
 
         Raises:
             Problem: what the desk objects to, or 503 if there is none or it doesn't answer.
         """
-        answer = await self._good(method, path, body)
+        answer = await self._good(method, path, body, patience)
         try:
             return msgspec.json.decode(answer.body, type=kind)
         except ValueError as error:
@@ -122,7 +133,7 @@ class LabDesk:
         Raises:
             Problem: likewise.
         """
-        await self._good(method, path, None)
+        await self._good(method, path)
 
     async def page(self, path: str) -> bytes:
         """A page of its own making.
@@ -130,9 +141,11 @@ class LabDesk:
         Raises:
             Problem: likewise.
         """
-        return (await self._good("GET", path, None)).body
+        return (await self._good("GET", path)).body
 
-    async def _good(self, method: str, path: str, body: msgspec.Struct | None) -> Answer:
+    async def _good(
+        self, method: str, path: str, body: msgspec.Struct | None = None, patience: float = _PATIENCE
+    ) -> Answer:
         if self._upstream is None:
             raise NoDesk
         headers: list[Header] = [*self._identity]
@@ -140,7 +153,7 @@ class LabDesk:
             headers.append((b"content-type", b"application/json"))
         sent: Any = None if body is None else _encode(body)
         try:
-            async with asyncio.timeout(2 * _PATIENCE):
+            async with asyncio.timeout(patience):
                 answer = await self._upstream.request(method, path, headers=headers, body=sent)
         except (TimeoutError, UpstreamError) as error:
             raise DeskUnavailable from error
