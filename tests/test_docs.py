@@ -87,15 +87,8 @@ class Reader:
         self.said = ""
 
     def types(self, command):
-        result = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", self.here(command)],
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
+        result = self.bookstore.finish(
+            ["bash", "-euo", "pipefail", "-c", self.here(command)], cwd=ROOT, env=self.environment
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
         self.said = result.stdout

@@ -39,8 +39,9 @@ def driver():
 class System:
     """The command on a state folder of its own."""
 
-    def __init__(self, path):
+    def __init__(self, path, guardian):
         self.folder = StateFolder(path)
+        self.guardian = guardian
         self.services = []
         self.databases = {}
         self.members = {}
@@ -77,6 +78,8 @@ class System:
     def up_with(self, *words):
         result = self.run("up", "--detach", *words)
         assert result.returncode == 0, result.stdout + result.stderr
+        # Should this run of tests be killed, it ends as well.
+        self.guardian.watch(self.supervisor)
         return result.stdout
 
     def status(self):
@@ -112,8 +115,8 @@ class System:
 
 
 @pytest.fixture
-def system(tmp_path):
-    made = System(tmp_path / "state")
+def system(tmp_path, store_guardian):
+    made = System(tmp_path / "state", store_guardian)
     yield made
     made.run("down")
     holder = made.supervisor if made.folder.exists else None

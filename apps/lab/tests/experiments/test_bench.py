@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bookstore.lab.experiments.bench import DETOURS, PROXY_OFFSET, detoured, free_base, with_settings
+from bookstore.lab.experiments.bench import free_base
 from bookstore.lab.failures import LabError
 from bookstore.lab.system.environment import Address
 from bookstore.lab.system.folder import StateFolder
@@ -14,31 +14,52 @@ from bookstore.lab.system.lifecycle import Start, down, up_apart
 from bookstore.lab.system.plan import make_plan
 from bookstore.lab.system.ports import Claims
 from bookstore.lab.system.topology import SYSTEM, Topology
+from bookstore.lab.system.ways import WAYS, only_here, proxied
 
 
-def test_every_detour_leads_through_its_proxy_to_the_same_place(tmp_path):
+def _ports(value):
+    """Ports of the URLs in a setting."""
+    return [urlsplit(url).port for url in value.split(",")] if "://" in value else []
+
+
+@pytest.mark.parametrize("base", [None, 21_000])
+def test_every_way_leads_through_its_proxy_to_the_same_place(base, tmp_path):
     folder = StateFolder(tmp_path / "state")
     folder.open()
-    base = free_base()
-    straight, round_about = (
-        {part.row.name: part for part in make_plan(each, folder, Claims(), caller={}).parts}
-        for each in (SYSTEM, detoured(SYSTEM, base))
-    )
-    changed = {}
-    for name, part in round_about.items():
-        if part.app is not None:
-            before = straight[name].app.environment
-            for setting, value in part.app.environment.items():
-                port = urlsplit(value).port if "://" in value and "," not in value else None
-                if port is not None and base + PROXY_OFFSET <= port < base + PROXY_OFFSET + len(DETOURS):
-                    changed[list(DETOURS)[port - base - PROXY_OFFSET]] = (name, urlsplit(before[setting]))
-                    assert urlsplit(value)._replace(netloc="") == urlsplit(before[setting])._replace(
-                        netloc=""
-                    )
-                    assert urlsplit(value).password == urlsplit(before[setting]).password
-    assert {proxy: name for proxy, (name, _) in changed.items()} == {
-        proxy: service for proxy, (service, _) in DETOURS.items()
+    base = base and free_base()
+    plan = make_plan(proxied(SYSTEM), folder, Claims(), port_base=base, caller={})
+    parts = {part.row.name: part for part in plan.parts}
+    ports = {part.row.port: name for name, part in parts.items()}
+    wires = dict(way.split("=") for way in parts["network"].app.environment["WAYS"].split())
+    listens = {int(ends.split(":")[0]): name for name, ends in wires.items()}
+    assert len(listens) == len(WAYS)
+    found = {
+        (listens[port], name)
+        for name, part in parts.items()
+        if part.app is not None and name != "network"
+        for value in part.app.environment.values()
+        for port in _ports(value)
+        if port in listens
     }
+    assert found == {(way.name, way.source) for way in WAYS}
+    for way in WAYS:
+        upstream = int(wires[way.name].split(":")[1])
+        assert ports[upstream] == ("postgres" if way.address in SYSTEM.databases else way.address)
+
+
+def test_a_way_to_what_runs_elsewhere_is_no_way():
+    """A proxy never leaves this machine."""
+    topology = only_here(proxied(SYSTEM), {"redis": "redis://far:1"})
+    assert {way.target for way in topology.ways} == {"books", "postgres", "supplier"}
+
+
+def test_instruments_are_no_part_of_what_is_measured():
+    made = SYSTEM.without_instruments()
+    assert {service.name for service in SYSTEM.services} - {service.name for service in made.services} == {
+        "desk"
+    }
+    assert "desk" not in str([service.settings for service in made.services])
+    assert made.service("monitor").settings["TARGETS"] == SYSTEM.service("monitor").settings["TARGETS"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +79,7 @@ def test_an_address_by_another_port(url, written):
 
 
 def test_further_settings_of_a_service():
-    made = with_settings(SYSTEM, {"orders": {"X": "1"}})
+    made = SYSTEM.with_settings({"orders": {"X": "1"}})
     assert made.service("orders").settings["X"] == "1"
     assert made.service("books") == SYSTEM.service("books")
 

@@ -32,6 +32,7 @@ def add_verbs(verb: AddVerb) -> None:
     scenario.add_argument("names", nargs="*", metavar="NUMBER", help="000 to 004, or all")
     scenario.add_argument("--port-base", type=_count, metavar="N", help="the ports of the system of its own")
     scenario.add_argument("--json", action="store_true", help="for scripts")
+    _add_progress(scenario)
     report = verb("report", "tell of a run of experiments, and write its page anew")
     report.add_argument(
         "run", nargs="?", metavar="RUN", help="the name of a run, or its folder; else the last one"
@@ -65,6 +66,16 @@ def _add_experiment(experiment: argparse.ArgumentParser) -> None:
         "--port-base", type=_count, metavar="N", help="the ports of the system of its own"
     )
     experiment.add_argument("--json", action="store_true", help="the list for scripts")
+    _add_progress(experiment)
+
+
+def _add_progress(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--progress",
+        choices=("text", "json"),
+        default="text",
+        help="json: what happens, a line for each thing",
+    )
 
 
 def _positive(text: str) -> float:

@@ -10,6 +10,8 @@ from bookstore.monitor.audit import api as audit_api
 from bookstore.monitor.audit.book import AuditBook
 from bookstore.monitor.circuits import api as circuits_api
 from bookstore.monitor.circuits.desk import CircuitDesk
+from bookstore.monitor.console import api as console_api
+from bookstore.monitor.console.assets import read_assets
 from bookstore.monitor.events import api as events_api
 from bookstore.monitor.events.feed import Feed
 from bookstore.monitor.faults import api as faults_api
@@ -101,6 +103,7 @@ def create_app(settings: MonitorSettings) -> Service:
             *faults_api.handlers,
             *trials_api.handlers,
             *lab_api.handlers,
+            *console_api.handlers,
         ],
         provide={
             "settings": settings,
@@ -116,6 +119,7 @@ def create_app(settings: MonitorSettings) -> Service:
             "fault_desk": faults,
             "trials": trials,
             "lab": lab,
+            "assets": read_assets(),
         },
         lifespan=[
             lambda: keys,
@@ -131,6 +135,7 @@ def create_app(settings: MonitorSettings) -> Service:
             lambda: trials,
         ],
         access=doorman,
+        front=console_api.leading_to_the_page,
     )
     service.metrics.registry.register(numbers)
     Gauge("bookstore_monitor_readers", "Who reads the events.", registry=numbers).set_function(

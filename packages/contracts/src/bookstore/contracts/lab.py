@@ -153,3 +153,21 @@ class ActiveFaults(Wire, frozen=True, kw_only=True):
     """What GET /faults answers."""
 
     data: list[ActiveFault]
+
+
+class LogLine(Wire, frozen=True, kw_only=True):
+    """A line of a log."""
+
+    at: datetime
+    service: str
+    instance: str
+    level: str
+    message: str
+    more: dict[str, str]
+    """Whatever else it says."""
+
+
+class LogLines(Wire, frozen=True, kw_only=True):
+    """What GET /logs/{trace_id} answers, in the order of time."""
+
+    data: list[LogLine]

@@ -1,5 +1,6 @@
 """The report of a run in all its forms: JSON for scripts, Markdown for a change, HTML for people."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +45,15 @@ class Sheet:
     results: list[Result] = field(default_factory=list[Result])
 
 
+def whole(results: Sequence[Result]) -> Judgement:
+    """Invalid if any is; unknown if any is that shouldn't be; the null experiment has to be unknown."""
+    judgements = [result.whole for result in results]
+    for wanted in ("invalid", "unknown"):
+        if wanted in judgements:
+            return wanted
+    return "valid" if judgements else "unknown"
+
+
 def write(sheet: Sheet) -> None:
     """Write all forms, anew."""
     rows = [
@@ -61,7 +71,7 @@ def write(sheet: Sheet) -> None:
         }
         for result in sheet.results
     ]
-    text = msgspec.json.format(msgspec.json.encode({"experiments": rows}))
+    text = msgspec.json.format(msgspec.json.encode({"judgement": whole(sheet.results), "experiments": rows}))
     (sheet.folder / "report.json").write_bytes(text + b"\n")
     (sheet.folder / "report.md").write_text(markdown(sheet.results))
     (sheet.folder / "report.html").write_text(page(sheet.folder, sheet.results))

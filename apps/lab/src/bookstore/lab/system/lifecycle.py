@@ -24,6 +24,7 @@ from bookstore.lab.system.record import Record
 from bookstore.lab.system.supervisor import START_SECONDS, Supervisor
 from bookstore.lab.system.tools import with_tools
 from bookstore.lab.system.topology import SYSTEM, Topology
+from bookstore.lab.system.ways import proxied
 from bookstore.stores.errors import StoreError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Start:
     """How many instances of a service there are, where that isn't what the topology says."""
     observe: bool = False
     """Whether to start the tools that are found here as well."""
+    proxied: bool = False
+    """Whether parts reach each other through proxies, so that their ways can be disturbed."""
     caller: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
@@ -222,6 +225,7 @@ def _prepared(start: Start) -> tuple[Lock, Plan]:
         log = Log(start.folder.log(SUPERVISOR_LOG))
         sweep(start.folder, log.line)
         topology = start.topology.with_replicas(start.replicas)
+        topology = proxied(topology) if start.proxied else topology
         plan = make_plan(
             with_tools(topology) if start.observe else topology,
             start.folder,

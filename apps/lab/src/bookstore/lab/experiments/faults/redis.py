@@ -6,6 +6,8 @@ import asyncio
 import time
 from contextlib import suppress
 
+import psutil
+
 from bookstore.lab.experiments.bench import BENCH, Bite
 from bookstore.stores.redis import redis_command
 
@@ -81,6 +83,30 @@ async def redis_shutdown() -> None:
         return not process.alive, f"redis (pid {process.pid}): alive is {process.alive}"
 
     BENCH.get().bites.append(Bite("SHUTDOWN", proof))
+
+
+async def redis_disk_full() -> None:
+    """No file of Redis' can grow any more, as on a full disk; nobody else notices.
+
+    It is the kernel's limit of a file's size that is lowered, for this process alone, and raised again.
+    """
+    bench = BENCH.get()
+    family = [psutil.Process(member.pid) for member in bench.process("redis").family()]
+    before = [(process, process.rlimit(psutil.RLIMIT_FSIZE)) for process in family]
+    for process, (_, hard) in before:
+        process.rlimit(psutil.RLIMIT_FSIZE, (0, hard))
+
+    async def free() -> None:
+        for process, limit in before:
+            with suppress(psutil.NoSuchProcess):
+                process.rlimit(psutil.RLIMIT_FSIZE, limit)
+
+    async def proof() -> tuple[bool, str]:
+        answer = await _say("SET", MARK, "1")
+        return answer.startswith("-MISCONF"), f"redis was told something, and said {answer[:40]!r}"
+
+    bench.kept["the disk of redis"] = free
+    bench.bites.append(Bite("disk full for redis", proof))
 
 
 async def _say(*words: str, timeout: float = 1.0) -> str:  # noqa: ASYNC109 - a socket's
