@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 MAX_HEAD = 65_536
 """Bytes that a request's head may take."""
+MAX_HEADERS = 100
 MAX_SPARE = 1_048_576
 """Bytes of a refused body that are read and dropped, so that the answer isn't lost with them."""
 STALLED = 60.0
@@ -223,6 +224,8 @@ class Connection(asyncio.Protocol):
                 value = value.rstrip()
             if name in _TOLD:
                 self._told[name] = value.lower()
+            if len(self._headers) == MAX_HEADERS:
+                raise Refusal(431, "header-fields-too-large", "the request has too many headers")
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
