@@ -74,8 +74,8 @@ class Client:
         """The request's body: None if there is none, bytes if all of it is there, else its pieces.
 
         Args:
-            keep: A body of so many bytes at most is waited for as a whole, so that it can be sent again; one that
-                is longer comes in pieces, even if it is there.
+            keep: A body of so many bytes at most is waited for as a whole, so that it can be sent again; a
+                longer one comes in pieces, even if all of it is there.
 
         Raises:
             Problem: 413 if it is too long, 408 if it doesn't come.
