@@ -118,7 +118,7 @@ def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, cl
     )
     shoot(page, "outage-light")
     page.locator("nav a", has_text="Faults").click()
-    page.get_by_role("button", name="End supplier: down now").click()
+    page.get_by_role("button", name="End it now: supplier: down").click()
     page.locator("nav a", has_text="Map").click()
     lags["drained"] = watch.seen(
         ".figure", "Waiting0", lambda told: (told["queue"] or {}).get("unfinished") == 0
