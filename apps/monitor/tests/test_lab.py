@@ -56,6 +56,18 @@ def test_what_is_there_is_told_and_asked_for_with_our_secret(monitor, desk):
     assert not [request for request in asked if "cookie" in request.headers or "origin" in request.headers]
 
 
+def test_what_was_logged_about_a_trace(monitor, desk):
+    line = {
+        "at": "2026-11-21T12:00:00Z", "service": "books", "instance": "books-1", "level": "INFO",
+        "message": "<img src=x onerror=alert(1)>", "more": {},
+    }  # fmt: skip
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    desk.answers[f"/logs/{trace}"] = said({"data": [line]})
+    assert monitor.get(f"/v2/monitor/traces/{trace}/logs").json() == {"data": [line]}
+    for wrong in ("x", "%2e%2e", "0" * 32):
+        check_problem(monitor.get(f"/v2/monitor/traces/{wrong}/logs"), 404)
+
+
 def test_a_report_is_shown_and_can_do_nothing(monitor):
     page = monitor.get(f"{LAB}/reports/p1")
     assert (page.status_code, page.content) == (200, PAGE)

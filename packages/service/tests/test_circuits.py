@@ -58,7 +58,7 @@ def circuits():
 async def client(circuits, connect):
     settings = TokenSettings(port=0, access_log=False)
     access = Access(Named(), required=False)
-    service = Service("probe", "1", settings, access=access, circuits=lambda: circuits, home="/docs")
+    service = Service("probe", "1", settings, access=access, circuits=lambda: circuits)
     async with connect(service) as client:
         yield client
 
@@ -114,15 +114,6 @@ async def test_looking_changes_nothing(client, circuits):
 async def test_a_service_without_circuits_has_no_such_place(make_service, connect):
     async with connect(make_service()) as plain:
         check_problem(await plain.get("/v2/circuits"), 404)
-        assert (await plain.get("/", headers={"Accept": "text/html"})).json()["service"] == "probe"
-
-
-async def test_a_browser_is_led_home_and_others_are_told_who_answers(client):
-    browser = {"Accept": "text/html,*/*;q=0.8"}
-    home = await client.get("/", headers=browser)
-    assert (home.status_code, home.headers["location"]) == (302, "/docs")
-    for path, headers in (("/", {}), ("/", {"Accept": "application/json"}), ("/whoami", browser)):
-        assert (await client.get(path, headers=headers)).json()["service"] == "probe"
 
 
 async def test_what_it_takes_is_documented(client):

@@ -1,14 +1,13 @@
 """Failures that somebody switches on on purpose, and that end by themselves."""
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta, field
 
 from bookstore.contracts.base import Wire
+from bookstore.contracts.lab import FaultKind, PossibleFault
 
-FaultKind = Literal["supplier", "process", "network", "store"]
-"""A mode of the supplier; something done to a process, to the way between two, or to a store."""
 FaultName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_-]*\Z")]
 FaultText = Annotated[str, Meta(max_length=100)]
 FaultValue: TypeAlias = int | float | FaultText
@@ -29,32 +28,13 @@ class Fault(Wire, frozen=True, kw_only=True):
     """Who did it; empty if that isn't known here."""
 
 
-class FaultParameter(Wire, frozen=True, kw_only=True):
-    """What a failure can be told: a number from `least` to `most`, or one of `choices`."""
-
-    default: FaultValue | None
-    least: float | None = None
-    most: float | None = None
-    unit: str = ""
-    choices: list[str] | None = None
-
-
-class PossibleFault(Wire, frozen=True, kw_only=True):
-    """A failure that can be switched on, and what it does, in a sentence."""
-
-    service: str
-    kind: FaultKind
-    mode: str
-    parameters: dict[str, FaultParameter]
-    says: str
-
-
 class Faults(Wire, frozen=True, kw_only=True):
-    """What GET /v2/monitor/faults answers, and of the desk GET /faults and GET /faults/possible."""
+    """What GET /v2/monitor/faults answers."""
 
     data: list[Fault]
     """Those that are switched on."""
-    possible: list[PossibleFault] = field(default_factory=list[PossibleFault])
+    possible: list[PossibleFault]
+    """Those that could be, where that is allowed."""
 
 
 class NewFault(Wire, frozen=True, kw_only=True):

@@ -2,13 +2,12 @@
 
 import os
 import platform
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
-from litestar.response import Redirect
 
 from bookstore.contracts.health import QueueHealth, WhoAmI
 from bookstore.service import docs, health
@@ -19,7 +18,6 @@ from bookstore.service.circuits import handlers as circuit_handlers
 from bookstore.service.health import Checkup, Dependency
 from bookstore.service.metrics import Metrics
 from bookstore.service.options import options_for
-from bookstore.service.problem import Asked
 from bookstore.service.problem import handlers as problem_handlers
 from bookstore.service.provide import constant
 from bookstore.service.pulse import pulse
@@ -58,7 +56,6 @@ class Service:
         queue: The work that is owed, for `/health`.
         port_setting: The setting with the port to serve on, for an app that has several.
         circuits: What it calls others through, by whom; shown at `/v2/circuits`, and switched there by ops.
-        home: A page to which `/` leads whoever comes with a browser; others are told what `/whoami` says.
     """
 
     def __init__(
@@ -78,7 +75,6 @@ class Service:
         queue: Callable[[], QueueHealth] | None = None,
         port_setting: str = "PORT",
         circuits: Callable[[], Mapping[str, Breaker]] | None = None,
-        home: str | None = None,
     ) -> None:
         self.header_timeout = header_timeout
         self.name = name
@@ -100,7 +96,7 @@ class Service:
             service=name, version=version, hostname=hostname, pid=os.getpid(), instance=self.instance
         )
 
-        @get(["/", "/whoami"], tags=["operations"], before_request=_leading(home) if home else None)
+        @get(["/", "/whoami"], tags=["operations"])
         async def whoami() -> WhoAmI:
             """Which process of which service took this request."""
             return card
@@ -160,16 +156,6 @@ class Service:
             yield
         if self._access_log:
             self._access_log.flush()
-
-
-def _leading(home: str) -> Callable[[Asked], Awaitable[Redirect | None]]:
-    """For `before_request`: sends a browser that asks for nothing in particular there."""
-
-    async def lead(request: Asked) -> Redirect | None:
-        plain = request.scope["path"] != "/" or "text/html" not in request.headers.get("accept", "")
-        return None if plain else Redirect(home, status_code=302, headers={"Vary": "Accept"})
-
-    return lead
 
 
 def _head_as_get(router: "ASGIApp") -> "ASGIApp":

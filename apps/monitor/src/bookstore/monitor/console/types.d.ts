@@ -69,7 +69,7 @@ export interface Fault {
     by: string;
 }
 
-export interface FaultParameter {
+export interface Parameter {
     default: number | string | null;
     least: number | null;
     most: number | null;
@@ -81,7 +81,7 @@ export interface PossibleFault {
     service: string;
     kind: "supplier" | "process" | "network" | "store";
     mode: string;
-    parameters: Record<string, FaultParameter>;
+    parameters: Record<string, Parameter>;
     says: string;
 }
 

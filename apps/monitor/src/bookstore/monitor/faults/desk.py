@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final
 
-from bookstore.contracts import lab as desk_shapes
-from bookstore.contracts.faults import Fault, FaultParameter, Faults, NewFault, PossibleFault
+from bookstore.contracts.faults import Fault, Faults, NewFault
+from bookstore.contracts.lab import ActiveFault, NewDeskFault, PossibleFault, PossibleFaults
 from bookstore.monitor.faults.model import POSSIBLE, SUPPLIER
 from bookstore.monitor.faults.supplier import SupplierSwitch
 from bookstore.monitor.lab.desk import GLANCE, LabDesk, as_fault
@@ -43,7 +43,7 @@ class FaultDesk:
         self._require_allowed()
         if wanted.kind == "supplier":
             return await self._supplier.switch_on(wanted, by, path)
-        told = desk_shapes.NewDeskFault(
+        told = NewDeskFault(
             service=wanted.service,
             kind=wanted.kind,
             mode=wanted.mode,
@@ -51,7 +51,7 @@ class FaultDesk:
             seconds=wanted.seconds,
             by=by,
         )
-        fault = as_fault(await self._lab.ask("POST", "/faults", desk_shapes.ActiveFault, told))
+        fault = as_fault(await self._lab.ask("POST", "/faults", ActiveFault, told))
         await self._lab.look()
         return fault
 
@@ -88,26 +88,11 @@ class FaultDesk:
             return []
         possible = [*POSSIBLE] if self._supplier.is_there else []
         try:
-            told = await self._lab.ask("GET", "/faults/possible", desk_shapes.PossibleFaults, patience=GLANCE)
+            told = await self._lab.ask("GET", "/faults/possible", PossibleFaults, patience=GLANCE)
         except Problem:
             return possible
-        return possible + [_shown(each) for each in told.data]
+        return [*possible, *told.data]
 
     def _require_allowed(self) -> None:
         if not self._allowed:
             raise Problem(403, "faults-not-allowed", _NOT_ALLOWED)
-
-
-def _shown(possible: desk_shapes.PossibleFault) -> PossibleFault:
-    return PossibleFault(
-        service=possible.service,
-        kind=possible.kind,
-        mode=possible.mode,
-        parameters={
-            name: FaultParameter(
-                **{field: getattr(each, field) for field in FaultParameter.__struct_fields__}
-            )
-            for name, each in possible.parameters.items()
-        },
-        says=possible.says,
-    )

@@ -5,7 +5,8 @@ from typing import Any, Final, get_args
 import msgspec
 from msgspec import inspect
 
-from bookstore.contracts.faults import Fault, FaultParameter, NewFault, PossibleFault
+from bookstore.contracts.faults import Fault, NewFault
+from bookstore.contracts.lab import Parameter, PossibleFault
 from bookstore.contracts.supplier import CurrentMode, FailureMode, Normal
 from bookstore.service.problem import Problem, invalid
 
@@ -14,9 +15,9 @@ _APART: Final = ("lasting", "seed")
 _UNITS: Final = {"delay": "s", "retry_after": "s", "rate": "share"}
 
 
-def _parameter(field: inspect.Field) -> FaultParameter:
+def _parameter(field: inspect.Field) -> Parameter:
     kind: Any = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
-    return FaultParameter(default=field.default, least=kind.ge, most=kind.le, unit=_UNITS.get(field.name, ""))
+    return Parameter(default=field.default, least=kind.ge, most=kind.le, unit=_UNITS.get(field.name, ""))
 
 
 def _possible(mode: type[msgspec.Struct]) -> PossibleFault:

@@ -6,11 +6,12 @@ from typing import Any, Final
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from bookstore.contracts.lab import Catalogue, NewRun, Reports, Run, Runs
+from bookstore.contracts.lab import Catalogue, LogLines, NewRun, Reports, Run, Runs
 from bookstore.monitor.audit.book import AuditBook
 from bookstore.monitor.lab.desk import LabDesk
 from bookstore.monitor.sessions.doorman import Person
 from bookstore.monitor.sessions.guard import SWITCHING
+from bookstore.monitor.traces.model import is_trace_id
 from bookstore.service.docs import problems
 from bookstore.service.problem import Asked, Problem
 from bookstore.service.provide import Given
@@ -84,10 +85,25 @@ async def show_report(report_id: FromPath[str], lab: Given[LabDesk]) -> Response
     return Response(page, media_type="text/html", headers=_REPORT_HEADERS)
 
 
+@get(
+    "/v2/monitor/traces/{trace_id:str}/logs",
+    tags=["traces"],
+    before_request=ops_only,
+    responses=problems(503),
+)
+async def show_logs(trace_id: FromPath[str], lab: Given[LabDesk]) -> LogLines:
+    """What was logged about a trace; the desk has the logs of all services."""
+    if not is_trace_id(trace_id):
+        raise Problem(404, "not-found", "that is no trace")
+    return await lab.ask("GET", f"/logs/{trace_id}", LogLines)
+
+
 def _plain(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise Problem(404, "not-found", "there is nothing of that name")
     return name
 
 
-handlers = [show_catalogue, list_runs, show_run, begin_run, stop_run, list_reports, show_report]
+handlers = [
+    show_catalogue, list_runs, show_run, begin_run, stop_run, list_reports, show_report, show_logs,
+]  # fmt: skip

@@ -100,7 +100,7 @@ class LabDesk:
         try:
             faults, runs = await asyncio.gather(
                 self.ask("GET", "/faults", ActiveFaults, patience=GLANCE),
-                self.ask("GET", "/runs", Runs, patience=GLANCE),
+                self.ask("GET", "/runs?limit=1", Runs, patience=GLANCE),
             )
         except Problem:
             return

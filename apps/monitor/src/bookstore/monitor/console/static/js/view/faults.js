@@ -1,7 +1,7 @@
 /* Faults: what fails on purpose, until when, and what else can be made to fail. */
 
 /** @import {App} from "../app.js" */
-/** @import {Fault, Faults, PossibleFault, FaultParameter} from "../../../types" */
+/** @import {Fault, Faults, PossibleFault, Parameter} from "../../../types" */
 
 import { h } from "../lib/dom.js";
 import { clock, seconds, time, words } from "../lib/format.js";
@@ -131,7 +131,7 @@ function form(fault, typed, may, begin, update) {
     );
 }
 
-/** @param {string} id @param {string} name @param {FaultParameter} parameter @param {Map<string, string>} typed @param {() => void} update */
+/** @param {string} id @param {string} name @param {Parameter} parameter @param {Map<string, string>} typed @param {() => void} update */
 function field(id, name, parameter, typed, update) {
     const keep = (/** @type {any} */ event) => {
         typed.set(id, event.target.value);
@@ -167,5 +167,5 @@ export function read(fault, typed) {
 /** @param {number} value @param {number | null} least @param {number | null} most */
 const within = (value, least, most) => Number.isFinite(value) && value >= (least ?? -Infinity) && value <= (most ?? Infinity);
 
-/** @param {FaultParameter} parameter */
+/** @param {Parameter} parameter */
 const range = ({ least, most }) => (least === null ? `at most ${most}` : most === null ? `at least ${least}` : `from ${least} to ${most}`);
