@@ -247,7 +247,8 @@ def test_nothing_moves_for_who_wants_calm(puppet, visit, expect):
     page = visit(puppet.url, reduced_motion="reduce")
     expect(page.locator(".map")).to_be_visible()
     moving = """[...document.querySelectorAll('*')].map(each => getComputedStyle(each)).filter(
-        style => style.animationName !== 'none' || style.transitionDuration.split(', ').some(time => time !== '0s')
+        style => style.animationName !== 'none'
+            || style.transitionDuration.split(', ').some(each => each !== '0s')
     ).length"""
     assert page.evaluate(moving) == 0
 

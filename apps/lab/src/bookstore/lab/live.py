@@ -61,6 +61,16 @@ class Ended(msgspec.Struct, tag="ended", kw_only=True, frozen=True):
     report: str = ""
 
 
+def starts() -> Entered:
+    """The first phase of all that is run."""
+    return Entered(phase="start", expected="a system of its own runs")
+
+
+def ends() -> Entered:
+    """The last phase of all that is run."""
+    return Entered(phase="end", expected="its system has ended, and nothing is left running")
+
+
 Event = Began | Entered | Said | Seen | Ended
 
 

@@ -22,7 +22,7 @@ from bookstore.lab.experiments.invariants import INVARIANTS
 from bookstore.lab.experiments.runner import Run
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.interruption import as_one, until_interrupted
-from bookstore.lab.live import Began, Ended, Entered, Machine, People, Said, Seen
+from bookstore.lab.live import Began, Ended, Machine, People, Said, Seen, ends, starts
 from bookstore.lab.report.write import Result, Sheet, whole, write
 from bookstore.lab.system.folder import StateFolder
 from bookstore.lab.system.prerequisites import missing
@@ -105,10 +105,12 @@ def _in_one_instance(
     group: list[Named], folder: StateFolder, sheet: Sheet, port_base: int | None, teller: Teller
 ) -> bool:
     """Run experiments one after the other; whether somebody interrupted them."""
-    teller.tell(Entered(phase="start", expected="a system of its own runs"))
+    teller.tell(starts())
     apart = StateFolder(folder.path / "lab")
     with running(apart, group[0].experiment.ours.instance, _quietly, port_base=port_base) as bench:
-        return any(asyncio.run(_one(named, bench, sheet, teller)) for named in group)
+        interrupted = any(asyncio.run(_one(named, bench, sheet, teller)) for named in group)
+        teller.tell(ends())
+        return interrupted
 
 
 async def _one(named: Named, bench: Bench, sheet: Sheet, teller: Teller) -> bool:

@@ -15,7 +15,7 @@ from bookstore.lab.experiments.bench import running
 from bookstore.lab.experiments.definition import Instance
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.interruption import as_one, until_interrupted
-from bookstore.lab.live import MARKS, Began, Ended, Entered, Machine, Said, Seen
+from bookstore.lab.live import MARKS, Began, Ended, Entered, Machine, Said, Seen, ends, starts
 from bookstore.lab.scenarios.guide import Guide, library
 from bookstore.lab.scenarios.play import Play, Played
 from bookstore.lab.scenarios.report import Ending, ending, rows_of, write
@@ -125,6 +125,7 @@ def _all(guides: list[Guide], folder: StateFolder, port_base: int | None, teller
 def _play(played: Played, folder: StateFolder, port_base: int | None, teller: Teller) -> None:
     guide = played.guide
     teller.tell(Began(name=guide.number, title=guide.title))
+    teller.tell(starts())
     instance = Instance(replicas=guide.replicas)
     apart = StateFolder(folder.path / "lab")
     with running(apart, instance, lambda _: None, port_base=port_base) as bench:
@@ -134,6 +135,7 @@ def _play(played: Played, folder: StateFolder, port_base: int | None, teller: Te
                 lambda: teller.tell(Said(text="interrupted: everything is taken back")),
             )
         )
+        teller.tell(ends())
     for line in guide.elsewhere:
         teller.tell(Said(text=line))
 

@@ -104,7 +104,7 @@ function card(app, fault, may, end) {
         h("div", { class: "row" }, h("strong", null, heading(fault)), badge("watch", Number.isNaN(left) ? "without an end" : `ends by itself in ${clock(left)}`)),
         !Number.isNaN(left) && h("svg", { class: "bar tone-watch", viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" }, h("rect", { class: "bar-all", width: 100, height: 4 }), h("rect", { class: "bar-part", width: share * 100, height: 4 })),
         h("p", { class: "faint" }, [`since ${time(fault.since)}`, fault.by && `by ${fault.by}`, ...told].filter(Boolean).join(" · ")),
-        button("End it now", () => end(fault), { disabled: !may, class: "small", "aria-label": `End ${heading(fault)} now` }),
+        button("End it now", () => end(fault), { disabled: !may, class: "small", "aria-label": `End it now: ${heading(fault)}` }),
     );
 }
 

@@ -160,7 +160,10 @@ function box({ node, at, tone, word, faults }, plan, isChosen, isFirst) {
     const [x, y] = [at.x - width / 2, at.y - height / 2];
     const numbers = node.requests_per_second === null ? "" : `${rate(node.requests_per_second)}/s${node.p95_ms === null ? "" : ` · ${millis(node.p95_ms)}`}`;
     const second = tone === "well" ? numbers || "well" : word;
-    const some = node.instances > 1 ? `, ${node.instances} processes` : "";
+    const aside = tone !== "well" && numbers ? `${rate(node.requests_per_second)}/s` : "";
+    const many = node.instances > 1 ? `×${node.instances}` : "";
+    // What is read out begins with what is seen.
+    const seen = [short(node.service, 14), second, aside, many].filter(Boolean).join(" ");
     return h(
         "g",
         {
@@ -169,21 +172,25 @@ function box({ node, at, tone, word, faults }, plan, isChosen, isFirst) {
             "data-name": node.service,
             role: "button",
             tabindex: isFirst ? "0" : "-1",
-            "aria-label": `${node.service}: ${word}${numbers ? `, ${numbers}` : ""}${some}${faults.length ? ", a fault is switched on" : ""}`,
+            "aria-label": `${seen}, ${node.service} is ${word}${faults.length ? ", a fault is switched on" : ""}`,
             "aria-pressed": isChosen === node.service ? "true" : "false",
             on: { click: () => (location.hash = `#/map/${node.service}`) },
         },
-        h("title", null, `${node.service}: ${word}`),
-        node.instances > 1 && h("rect", { class: "box-behind", x: x + 5, y: y - 5, width, height, rx: 10 }),
-        node.kind === "store"
-            ? h("path", { class: "box-body", d: cylinder(x, y, width, height) })
-            : h("rect", { class: `box-body${node.service === "supplier" ? " is-outside" : ""}`, x, y, width, height, rx: node.kind === "worker" ? 32 : 10 }),
-        h("g", { transform: `translate(${x + 12} ${y + 16})` }, h("svg", { width: 16, height: 16, viewBox: "0 0 16 16" }, shape(tone))),
-        h("text", { class: "box-name", x: x + 34, y: y + 29 }, short(node.service, 14)),
-        h("text", { class: "box-figures", x: x + 16, y: y + 52 }, second),
-        tone !== "well" && numbers && h("text", { class: "box-figures faint", x: x + width - 12, y: y + 52, "text-anchor": "end" }, `${rate(node.requests_per_second)}/s`),
-        node.instances > 1 && h("text", { class: "box-count", x: x + width - 12, y: y + 28, "text-anchor": "end" }, `×${node.instances}`),
-        faults.length > 0 && h("g", { class: "box-fault", transform: `translate(${x + width - 12} ${y})` }, h("circle", { r: 10 }), h("path", { d: "M1.5-6L-3.5 1H0L-1.5 6L3.5-1H0z" })),
+        // The name above says it all; what is drawn is for the eyes.
+        h(
+            "g",
+            { "aria-hidden": "true" },
+            node.instances > 1 && h("rect", { class: "box-behind", x: x + 5, y: y - 5, width, height, rx: 10 }),
+            node.kind === "store"
+                ? h("path", { class: "box-body", d: cylinder(x, y, width, height) })
+                : h("rect", { class: `box-body${node.service === "supplier" ? " is-outside" : ""}`, x, y, width, height, rx: node.kind === "worker" ? 32 : 10 }),
+            h("g", { transform: `translate(${x + 12} ${y + 16})` }, h("svg", { width: 16, height: 16, viewBox: "0 0 16 16" }, shape(tone))),
+            h("text", { class: "box-name", x: x + 34, y: y + 29 }, short(node.service, 14)),
+            h("text", { class: "box-figures", x: x + 16, y: y + 52 }, second),
+            aside && h("text", { class: "box-figures faint", x: x + width - 12, y: y + 52, "text-anchor": "end" }, aside),
+            many && h("text", { class: "box-count", x: x + width - 12, y: y + 28, "text-anchor": "end" }, many),
+            faults.length > 0 && h("g", { class: "box-fault", transform: `translate(${x + width - 12} ${y})` }, h("circle", { r: 10 }), h("path", { d: "M1.5-6L-3.5 1H0L-1.5 6L3.5-1H0z" })),
+        ),
     );
 }
 
