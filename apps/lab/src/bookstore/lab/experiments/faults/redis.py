@@ -108,8 +108,12 @@ async def redis_disk_full() -> None:
 
 async def _limit_files(pid: int, size: str) -> None:
     """Set how large a process's files may become. Who owns it may do that, and root may not everywhere."""
+    owner = psutil.Process(pid)
     limiting = await asyncio.create_subprocess_exec(
-        "prlimit", "--pid", str(pid), f"--fsize={size}:", user=psutil.Process(pid).uids().real
+        "prlimit",
+        *("--pid", str(pid), f"--fsize={size}:"),
+        user=owner.uids().real,
+        group=owner.gids().real,
     )
     if await limiting.wait():
         raise OSError(f"the files of process {pid} can't be limited")
