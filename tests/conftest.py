@@ -136,6 +136,15 @@ def private_bookstore(tmp_path, store_guardian):
 
 
 @pytest.fixture(scope="module")
+def plain_bookstore(tmp_path_factory):
+    """A system for one file of tests, as `bookstore up` starts it for anybody."""
+    made = Bookstore(tmp_path_factory.mktemp("plain") / "state")
+    made.up()
+    yield made
+    made.run("down")
+
+
+@pytest.fixture(scope="module")
 def observed_bookstore(tmp_path_factory, store_guardian):
     """A system for one file of tests, with the tools that are found here looking on."""
     made = Bookstore(tmp_path_factory.mktemp("observed") / "state", store_guardian)

@@ -80,6 +80,7 @@ def create_app(settings: BooksSettings) -> Service:
         ],
         access=access_with(settings, keys),
         front=front_of(cache),
+        circuits=lambda: calls.breakers,
     )
     service.metrics.registry.register(numbers)
     service.metrics.registry.register(CacheMetrics(cache.tally))

@@ -94,6 +94,7 @@ def create_app(settings: OrdersSettings) -> Service:
         access=access_with(settings, keys),
         front=promising(ANSWER),
         queue=backlog.health,
+        circuits=lambda: calls.breakers,
     )
     service.metrics.registry.register(numbers)
     watched = Gauge("bookstore_watched_orders", "Event streams open.", registry=service.metrics.registry)
