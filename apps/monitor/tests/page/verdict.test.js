@@ -99,14 +99,14 @@ test("calls may fail although both ends say that they are well", () => {
 });
 
 test("what people at the door notice, and promises that were not kept, also when all is well again", () => {
-    const broken = [{ name: "orders", service: "orders", says: "An order is accepted", objective: 0.999, budget_left: -0.5, burn: 9, window_seconds: 60 }];
+    const broken = [{ name: "orders", service: "orders", says: "An order is accepted.", objective: 0.999, budget_left: -0.5, burn: 9, window_seconds: 60 }];
     const found = verdict(
         picture({
             services: [node("gateway", { error_share: 0.04 })],
             promises: broken,
         }),
     );
-    assert.deepEqual(told(found.then), ["4 % of the requests at the door get an error", "the promise “An order is accepted” was not kept in the last 1 min"]);
+    assert.deepEqual(told(found.then), ["4 % of the requests at the door get an error", "not kept in the last 1 min: An order is accepted"]);
     assert.equal(found.headline, "4 % of the requests at the door get an error.");
     const over = verdict({ ...picture(), topology: { ...picture().topology, promises: broken } });
     assert.deepEqual([over.tone, over.headline, over.then.length], ["well", "Everything is well now.", 1]);

@@ -216,7 +216,7 @@ function promises(picture) {
     return picture.topology.promises
         .filter((promise) => promise.budget_left !== null && promise.budget_left < 0)
         .map((promise) => ({
-            text: `the promise “${promise.says || promise.name}” was not kept in the last ${seconds(promise.window_seconds)}`,
+            text: `not kept in the last ${seconds(promise.window_seconds)}: ${(promise.says || promise.name).replace(/\.$/, "")}`,
             href: "#/map",
             tone: /** @type {Tone} */ ("watch"),
         }));
