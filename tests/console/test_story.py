@@ -3,8 +3,10 @@
 import os
 import re
 import signal
+import threading
 import time
 
+import httpx
 import pytest
 
 from .conftest import PATIENCE
@@ -69,20 +71,42 @@ def buy(bookstore, client, count=1):
     return answer
 
 
+@pytest.fixture
+def visitors(bookstore):
+    """People who read the catalogue and order meanwhile, some a second: a picture needs life in it."""
+    over = threading.Event()
+
+    def come():
+        with httpx.Client(timeout=10, trust_env=False) as client:
+            for number in range(4000):
+                if over.wait(0.1):
+                    return
+                client.get(f"{door}/v2/books?limit=5")
+                if number % 3 == 0:
+                    client.post(f"{orders}/v2/orders", json=ORDER)
+
+    door, orders = bookstore.url("gateway-1"), bookstore.url("orders-1")
+    people = threading.Thread(target=come)
+    people.start()
+    yield
+    over.set()
+    people.join()
+
+
 class Watch:
     """How long something that the monitor says takes to be seen on the page."""
 
     def __init__(self, page, monitor, client):
         self.page, self.monitor, self.client = page, monitor, client
 
-    def seen(self, selector, text, said):
+    def seen(self, selector, text, said, state="visible"):
         """Wait until the monitor says it, then for the page; gives the seconds in between."""
         end = time.monotonic() + 40
         while not said(self.client.get(f"{self.monitor}/v2/monitor/topology").json()):
             assert time.monotonic() < end, "it never came"
             time.sleep(0.05)
         known = time.monotonic()
-        self.page.locator(selector, has_text=text).first.wait_for(timeout=PATIENCE)
+        self.page.locator(selector, has_text=text).first.wait_for(state=state, timeout=PATIENCE)
         return time.monotonic() - known
 
 
@@ -100,6 +124,7 @@ def is_open(client, worker):
     )
 
 
+@pytest.mark.usefixtures("visitors")
 def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, client, expect, shoot):
     page = console()
     expect(page.locator(".headline")).to_have_text(WELL, timeout=60_000)
@@ -122,12 +147,19 @@ def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, cl
     lags["queue"] = watch.seen(
         ".facts", "orders wait", lambda told: (told["queue"] or {}).get("oldest_age_seconds", 0) > 3
     )
-    shoot(page, "outage-light")
+    shoot(page, "map-light")
+    page.emulate_media(color_scheme="dark")
+    shoot(page, "map-dark")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator(".map.is-narrow").wait_for()
+    shoot(page, "map-phone")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.emulate_media(color_scheme="light")
     page.locator("nav a", has_text="Faults").click()
     page.get_by_role("button", name="End it now: supplier: down").click()
     page.locator("nav a", has_text="Map").click()
     lags["drained"] = watch.seen(
-        ".figure", "Waiting0", lambda told: (told["queue"] or {}).get("unfinished") == 0
+        ".facts", "parked", lambda told: (told["queue"] or {}).get("parked") == 0, state="hidden"
     )
     expect(page.locator(".headline")).to_have_text(WELL, timeout=60_000)
     page.goto(page.url.partition("#")[0] + f"#/requests/{last.headers['X-Trace-Id']}")
