@@ -25,25 +25,20 @@ def bookstore(plain_bookstore):
 
 
 @pytest.fixture
-def calm(bookstore, client):
+def calm(bookstore, client, eventually):
     """Everything is well before, and again after."""
 
-    def wait():
-        end = time.monotonic() + 90
-        while time.monotonic() < end:
-            told = client.get(f"{bookstore.url('monitor-1')}/health_status")
-            if told.is_success and {each["status"] for each in told.json()["services"].values()} == {
-                "HEALTHY"
-            }:
-                return
-            time.sleep(0.2)
-        raise AssertionError(told.text)
+    def is_well():
+        try:
+            client.post(f"{bookstore.url('supplier-control-1')}/set_failure_mode", json={"mode": "normal"})
+            told = client.get(f"{bookstore.url('monitor-1')}/health_status").json().get("services", {})
+        except httpx.TransportError:
+            return False  # it is being started again
+        return {each["status"] for each in told.values()} == {"HEALTHY"}
 
-    client.post(f"{bookstore.url('supplier-control-1')}/set_failure_mode", json={"mode": "normal"})
-    wait()
+    eventually(is_well)
     yield
-    client.post(f"{bookstore.url('supplier-control-1')}/set_failure_mode", json={"mode": "normal"})
-    wait()
+    eventually(is_well)
 
 
 @pytest.fixture
@@ -237,17 +232,10 @@ def test_the_page_outlives_whoever_is_killed(name, bookstore, console, expect):
 
 TRANSFERRED = """['resource', 'navigation'].flatMap(type => performance.getEntriesByType(type))
     .filter(each => !each.name.includes('/v2/')).reduce((sum, each) => sum + each.transferSize, 0)"""
-PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
-def test_it_is_small_and_quick(bookstore, visit):
-    """As a browser that was never here gets it; of several visits the best: others use this machine too."""
-    paints, sizes = [], []
-    for _ in range(5):
-        page = visit(f"{bookstore.url('monitor-1')}/console/")
-        page.locator(".plot canvas").first.wait_for(timeout=PATIENCE)
-        paints.append(page.evaluate(PAINTED))
-        sizes.append(page.evaluate(TRANSFERRED))
-    print({"first paint ms": [round(each) for each in paints], "bytes": sizes})  # noqa: T201
-    assert max(sizes) < 150_000
-    assert min(paints) < 200
+def test_it_is_small(bookstore, visit):
+    """As a browser that was never here gets it, charts and all."""
+    page = visit(f"{bookstore.url('monitor-1')}/console/")
+    page.locator(".plot canvas").first.wait_for(timeout=PATIENCE)
+    assert 50_000 < page.evaluate(TRANSFERRED) < 150_000
