@@ -2,9 +2,9 @@
 
     uv run --group console python bench/first_paint.py [--visits 20]
 
-A monitor by itself serves the page; each visit begins with empty caches. `/docs` of the same monitor, a page of
-three small files, is visited in turns, to tell what the machine and the browser take of it. Exits 1 if the
-median isn't under 200 ms, or more than 150,000 bytes were transferred. Needs Chromium.
+A monitor by itself serves the page; each visit begins with empty caches. `/docs` of the same monitor, a page
+of three small files, is visited in turns, to tell what the machine and the browser take of it. Exits 1 if
+the median isn't under 200 ms, or more than 150,000 bytes were transferred. Needs Chromium.
 """
 
 import argparse

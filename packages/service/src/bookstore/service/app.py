@@ -56,6 +56,7 @@ class Service:
         queue: The work that is owed, for `/health`.
         port_setting: The setting with the port to serve on, for an app that has several.
         circuits: What it calls others through, by whom; shown at `/v2/circuits`, and switched there by ops.
+        own_server: Whether our own server reads its requests (`door`), instead of Granian.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Service:
         queue: Callable[[], QueueHealth] | None = None,
         port_setting: str = "PORT",
         circuits: Callable[[], Mapping[str, Breaker]] | None = None,
+        own_server: bool = False,
     ) -> None:
+        self.own_server = own_server
         self.header_timeout = header_timeout
         self.name = name
         self.version = version
