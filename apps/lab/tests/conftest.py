@@ -114,14 +114,24 @@ class System:
         return self.supervisor.family()
 
 
-@pytest.fixture
-def system(tmp_path, store_guardian):
-    made = System(tmp_path / "state", store_guardian)
-    yield made
-    made.run("down")
-    holder = made.supervisor if made.folder.exists else None
+def ended(system):
+    """A system for as long as a fixture lives."""
+    yield system
+    system.run("down")
+    holder = system.supervisor if system.folder.exists else None
     if holder:
         holder.send_family(signal.SIGKILL)
+
+
+@pytest.fixture
+def system(tmp_path, store_guardian):
+    yield from ended(System(tmp_path / "state", store_guardian))
+
+
+@pytest.fixture(scope="module")
+def shared_system(tmp_path_factory, store_guardian):
+    """One for a file of tests."""
+    yield from ended(System(tmp_path_factory.mktemp("shared") / "state", store_guardian))
 
 
 @pytest.fixture

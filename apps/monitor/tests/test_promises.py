@@ -25,7 +25,7 @@ def text(good, bad=0, slow=0):
 
 
 def ledger(service, *readings, instance="a-1", into=None):
-    made = into or Ledger(0.0)
+    made = into or Ledger()
     for at, numbers in readings:
         made.take(service, instance, read(text(*numbers), at))
     return made
@@ -40,7 +40,7 @@ def test_what_was_counted_before_is_nobodys_business():
     made = ledger("books", (100.0, (5000, 5000)), (101.0, (5000, 5000)))
     assert shown(made, "books", "availability", 101.0).budget_left is None
     assert shown(made, "books", "availability", 101.0).burn is None
-    assert shown(made, "books", "availability", 101.0).window_seconds == 101.0
+    assert shown(made, "books", "availability", 101.0).window_seconds == 1.0
 
 
 def test_the_budget_is_used_up_by_what_is_bad():

@@ -89,7 +89,7 @@ class Edge(Wire, frozen=True, kw_only=True):
 
 
 class Promise(Wire, frozen=True, kw_only=True):
-    """How a promise is kept, by what the monitor has counted itself: since it began, an hour at most."""
+    """How a promise is kept, by what the monitor has seen: since somebody looked on, an hour at most."""
 
     name: str
     service: str

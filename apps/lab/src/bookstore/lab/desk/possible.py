@@ -90,9 +90,12 @@ def _stores(rows: Sequence[Row]) -> list[Offer]:
 def _network(rows: Sequence[Row]) -> list[Offer]:
     if not any(row.name == NETWORK for row in rows):
         return []
+    # What others run has no process of ours, and no way of ours leads there.
+    here = {row.name for row in rows if row.kind == "app" or row.pid is not None}
     targets: dict[str, list[str]] = {}
     for way in WAYS:
-        targets.setdefault(way.source, []).append(way.target)
+        if {way.source, way.target} <= here:
+            targets.setdefault(way.source, []).append(way.target)
     found: list[Offer] = []
     for service, ends in targets.items():
         to = _words(ends)

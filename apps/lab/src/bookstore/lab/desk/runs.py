@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from bookstore.lab.system.folder import StateFolder
 
+COMMAND = (sys.executable, "-P", "-m", "bookstore.lab")
 KEPT = 100
 """Runs that are remembered."""
 LOOK_SECONDS = 0.2
@@ -186,7 +187,7 @@ class Runs:
     def _begin(self, identity: str, kind: Kind, name: str, moment: datetime) -> Current:
         words = [kind, "run", name, "--progress", "json", "--state", str(self._state.path)]
         program = Program(
-            argv=[sys.executable, "-P", "-m", "bookstore.lab", *words],
+            argv=[*COMMAND, *words],
             folder=self._state.path,
             environment={each: os.environ[each] for each in PLATFORM if each in os.environ},
             stop_signal=signal.SIGINT,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from bookstore.contracts.lab import RunStep
-from bookstore.lab.live import Began, Ended, Entered, Said, Seen
+from bookstore.lab.live import Began, Ended, Entered, Said, Seen, starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +58,8 @@ class Story:
     def break_off(self, state: State, reason: str) -> None:
         """It ended without a word of its own."""
         self.state = state
+        if not self.steps:
+            self.hear([starts()])
         if reason:
             self._say(reason)
         self._settle(BROKEN_OFF.get(state, "unknown"))

@@ -1,8 +1,8 @@
 """Promises: which share of what is asked has to be good, and how much of the bad there was was allowed for.
 
-They are those that alerts go by. Prometheus looks at a month; here it is what the monitor has counted itself,
-since it began and at most over the last hour. Counts grow in the services, so what happens while nobody looks
-is counted all the same, if later.
+They are those that alerts go by. Prometheus looks at a month; here it is what the monitor has seen itself,
+since somebody first looked on and at most over the last hour. Counts grow in the services, so what happens
+while nobody looks is counted all the same, if later.
 """
 
 from collections import deque
@@ -106,13 +106,14 @@ class _Tally:
 class Ledger:
     """Counts how promises are kept, out of what processes tell."""
 
-    def __init__(self, now: float | None = None) -> None:
-        self._began = monotonic() if now is None else now
+    def __init__(self) -> None:
+        self._began: float | None = None
         self._last: dict[tuple[str, str, str], tuple[float, float]] = {}
         self._tallies = {(promise.service, promise.name): _Tally() for promise in PROMISES}
 
     def take(self, service: str, instance: str, reading: Reading) -> None:
         """Take what a process has counted; what it had counted when it was first asked is left out."""
+        self._began = reading.at if self._began is None else self._began
         for promise in PROMISES:
             if promise.service == service:
                 key = (service, promise.name, instance)
@@ -141,7 +142,7 @@ class Ledger:
             objective=promise.objective,
             budget_left=None if used is None else round(1 - used, 4),
             burn=_used(promise, *tally.since(now - RECENT)),
-            window_seconds=round(min(WINDOW, max(0.0, now - self._began)), 1),
+            window_seconds=0.0 if self._began is None else round(min(WINDOW, now - self._began), 1),
         )
 
 

@@ -19,6 +19,7 @@ from bookstore.monitor.health.targets import Target
 from bookstore.monitor.survey.exposition import Reading, read
 from bookstore.monitor.survey.flow import Flow
 from bookstore.monitor.survey.promises import Ledger
+from bookstore.service.context import new_span_id, new_trace_id
 from bookstore.service.upstream import Upstream, UpstreamError
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,11 @@ _OK: Final = 200
 _mode = msgspec.json.Decoder(CurrentMode).decode
 
 
+def untraced() -> list[tuple[str, str]]:
+    """Headers that say of a question that it is nothing to record: it comes each second."""
+    return [("traceparent", f"00-{new_trace_id()}-{new_span_id()}-00")]
+
+
 class Survey:
     """Asks those of these targets that speak HTTP, while it is held open with `async with`.
 
@@ -50,7 +56,7 @@ class Survey:
         self._targets = [target for target in targets if not target.is_store]
         self._upstreams = {
             target.instance: Upstream(
-                target.url, timeout=_PATIENCE, max_connections=2, max_answer=_LONGEST, context=lambda: ()
+                target.url, timeout=_PATIENCE, max_connections=2, max_answer=_LONGEST, context=untraced
             )
             for target in self._targets
         }
