@@ -74,11 +74,12 @@ def visitors(bookstore):
     def come():
         with httpx.Client(timeout=10, trust_env=False) as client:
             for number in range(4000):
-                if over.wait(0.1):
+                if over.wait(0.2):
                     return
                 client.get(f"{door}/v2/books?limit=5")
                 if number % 3 == 0:
-                    client.post(f"{orders}/v2/orders", json=ORDER)
+                    book = 20 + number % 180
+                    client.post(f"{orders}/v2/orders", json={"items": [{"book_id": book, "quantity": 1}]})
 
     door, orders = bookstore.url("gateway-1"), bookstore.url("orders-1")
     people = threading.Thread(target=come)
