@@ -127,7 +127,9 @@ def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, cl
     watch = Watch(page, bookstore.url("monitor-1"), client)
     lags = {}
     page.goto(page.url.partition("#")[0] + "#/faults")
-    page.get_by_role("button", name="Make it down for 60 s").click()
+    form = page.locator(".fault", has=page.get_by_role("heading", name="down", exact=True)).first
+    form.get_by_label("for").fill("300")
+    form.get_by_role("button", name="Make it down for 300 s").click()
     page.goto(page.url.partition("#")[0] + "#/map")
     lags["fault"] = watch.seen(".headline", "“down” is switched on", lambda told: told["faults"])
     last = buy(bookstore, client, 8)
