@@ -231,3 +231,19 @@ def test_with_tokens_required_internals_are_for_ops(stand, watched, path):
     forged = monitor.get(f"/v2/monitor/{path}", headers={"Authorization": "Bearer a.b.c"})
     check_problem(forged, 401)
     monitor.sees(books="HEALTHY")  # /health_status is for everybody
+
+
+def test_while_somebody_looks_a_service_that_goes_is_seen_at_once(monkeypatch, stand, watched):
+    monkeypatch.setattr(survey_module, "PACE", 0.05)
+    books = stand()
+    monitor = watched({"probe_interval": 60.0}, books=books)
+    monitor.sees(books="HEALTHY")
+
+    def seen(state):
+        monitor.get("/v2/monitor/topology").raise_for_status()
+        return monitor.states() == {"books": state}
+
+    books.refuse()
+    until(lambda: seen("DOWN"))
+    books.open()
+    until(lambda: seen("HEALTHY"))

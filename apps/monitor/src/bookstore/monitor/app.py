@@ -72,7 +72,9 @@ def create_app(settings: MonitorSettings) -> Service:
     supplier = SupplierSwitch(_places(settings.supplier_control_url, "supplier-control", targets)[0])
     lab = LabDesk(settings.desk_url, settings.desk_secret)
     faults = FaultDesk(supplier, lab, allowed=settings.faults_allowed)
-    survey = Survey(targets, supplier.heard)
+    survey = Survey(
+        targets, supplier.heard, lambda target, reachable: watch.heard(target, reachable=reachable)
+    )
     painter = Painter(watch, survey, faults=faults.known, run=lab.run)
     traces = TraceMemory(settings.trace_bytes)
 

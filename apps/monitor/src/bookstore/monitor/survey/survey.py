@@ -20,7 +20,7 @@ from bookstore.monitor.survey.exposition import Reading, read
 from bookstore.monitor.survey.flow import Flow
 from bookstore.monitor.survey.promises import Ledger
 from bookstore.service.context import new_span_id, new_trace_id
-from bookstore.service.upstream import Upstream, UpstreamError
+from bookstore.service.upstream import ConnectFailed, Upstream, UpstreamError
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +48,14 @@ class Survey:
     Args:
         targets: Whom to ask.
         told_mode: Told how the supplier fails, or that it doesn't.
+        reached: Told whether a target takes connections.
     """
 
     def __init__(
-        self, targets: Sequence[Target], told_mode: Callable[[CurrentMode], object] = lambda _mode: None
+        self,
+        targets: Sequence[Target],
+        told_mode: Callable[[CurrentMode], object],
+        reached: Callable[[Target, bool], object],
     ) -> None:
         self._targets = [target for target in targets if not target.is_store]
         self._upstreams = {
@@ -63,6 +67,7 @@ class Survey:
         self._flows = {target.instance: Flow() for target in self._targets}
         self._failed: dict[tuple[str, str], datetime] = {}
         self._told_mode = told_mode
+        self._reached = reached
         self.ledger = Ledger()
         """How promises are kept."""
         self._wanted_at = 0.0
@@ -118,6 +123,9 @@ class Survey:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._ask(target)
+            self._reached(target, True)
+        except ConnectFailed:
+            self._reached(target, False)
         except (TimeoutError, UpstreamError):
             pass  # what is known grows old, and the watch says why
         except Exception as error:  # noqa: BLE001 - whatever an answer does to us, the survey goes on
