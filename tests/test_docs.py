@@ -42,6 +42,7 @@ ELSEWHERE = {
     "uv run python -m bookstore.lab.observe otel": "changes files; tests/test_observe.py compares them",
     "uv run python -m bookstore.lab.observe otel docs/metrics.md": "as above, the table too",
     ".ci/run observe": "a job of the workflow; needs a Prometheus",
+    ".ci/run console": "a job of the workflow; needs a Chromium",
     "uv lock": "changes a file; tests/test_workspace.py runs it with --check",
 }
 """Commands that aren't run here, each with the reason."""

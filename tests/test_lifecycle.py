@@ -24,6 +24,7 @@ PROCESSES = [
     "gateway-1",
     "monitor-1",
     "playground-1",
+    "desk-1",
 ]
 DOORS = {"supplier-control-1": "supplier-1", "gateway-admin-1": "gateway-1"}
 """Further ports, and whose they are."""

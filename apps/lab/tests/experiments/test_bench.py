@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bookstore.lab.experiments.bench import free_base
+from bookstore.lab.experiments import bench
+from bookstore.lab.experiments.bench import bases, running
+from bookstore.lab.experiments.definition import Instance
 from bookstore.lab.failures import LabError
 from bookstore.lab.system.environment import Address
 from bookstore.lab.system.folder import StateFolder
@@ -26,7 +28,7 @@ def _ports(value):
 def test_every_way_leads_through_its_proxy_to_the_same_place(base, tmp_path):
     folder = StateFolder(tmp_path / "state")
     folder.open()
-    base = base and free_base()
+    base = base and next(bases())
     plan = make_plan(proxied(SYSTEM), folder, Claims(), port_base=base, caller={})
     parts = {part.row.name: part for part in plan.parts}
     ports = {part.row.port: name for name, part in parts.items()}
@@ -88,7 +90,7 @@ def test_a_base_that_is_taken_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(LabError, match=f"free ports in a row from {port}"):
-            free_base(port)
+            next(bases(port))
 
 
 def test_one_process_can_run_one_system_after_the_other(tmp_path):
@@ -101,3 +103,15 @@ def test_one_process_can_run_one_system_after_the_other(tmp_path):
         assert down(folder, lambda _: None)
     assert not down(folder, lambda _: None)
     assert not down(folder, lambda _: None)
+
+
+def test_who_loses_a_port_to_somebody_else_takes_others(tmp_path, monkeypatch):
+    """Between looking and taking somebody else may start, too."""
+    folder = StateFolder(tmp_path / "state")
+    topology = Topology(services=SYSTEM.services[1:2], databases={})
+    free = next(bases())
+    with socket.create_server(("127.0.0.1", free + 11)) as taken:
+        monkeypatch.setattr(bench, "bases", lambda _: iter([free, next(bases())]))
+        with running(folder, Instance(), lambda _: None, topology=topology) as made:
+            assert made.row("redis").port not in (taken.getsockname()[1], free + 11)
+    assert folder.lock.take()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bookstore.lab.failures import Exit, LabError
@@ -15,7 +15,7 @@ from bookstore.lab.system.topology import SYSTEM, Topology
 from bookstore.stores.ports import is_free
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Iterator
 
     from bookstore.lab.experiments.definition import Instance
     from bookstore.lab.load.shop import Shop
@@ -97,15 +97,15 @@ BENCH: ContextVar[Bench] = ContextVar("bench")
 """Where the running experiment's actions find their system."""
 
 
-def free_base(wanted: int | None = None) -> int:
-    """A number from which on there are enough free ports.
+def bases(wanted: int | None = None) -> Iterator[int]:
+    """Numbers from which on there are enough free ports now; or the one that was asked for, if there are.
 
     Raises:
-        LabError: the one that was asked for isn't, or none is.
+        LabError: there is none (any more).
     """
     for base in [wanted] if wanted is not None else range(FIRST_BASE, LAST_BASE, STRIDE):
         if all(is_free(port) for port in range(base, base + WIDTH)):
-            return base
+            yield base
     raise LabError(
         f"There aren't {WIDTH} free ports in a row" + (f" from {wanted} on." if wanted else "."),
         "Name another --port-base.",
@@ -128,19 +128,24 @@ def running(
     """
     start = Start(
         folder=folder,
-        port_base=free_base(port_base),
         topology=topology.without_instruments().with_settings(instance.settings),
         replicas=instance.replicas,
         proxied=True,
     )
-    try:
-        up_apart(start, say, bound=True)
-    except AlreadyRunningError as error:
-        raise LabError(
-            f"Experiments are being run already, in {folder.path}.",
-            "Wait for their end, or name another state folder with --state.",
-            Exit.FAILED,
-        ) from error
+    for base in bases(port_base):
+        try:
+            up_apart(replace(start, port_base=base), say, bound=True)
+            break
+        except AlreadyRunningError as error:
+            raise LabError(
+                f"Experiments are being run already, in {folder.path}.",
+                "Wait for their end, or name another state folder with --state.",
+                Exit.FAILED,
+            ) from error
+        except LabError as failure:
+            # Somebody else who is just starting may have taken a port since we looked.
+            if failure.code != Exit.PORT or port_base is not None:
+                raise
     try:
         yield Bench(folder)
     finally:

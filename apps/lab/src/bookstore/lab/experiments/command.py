@@ -23,7 +23,7 @@ from bookstore.lab.experiments.runner import Run
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.interruption import as_one, until_interrupted
 from bookstore.lab.live import Began, Ended, Machine, People, Said, Seen, ends, starts
-from bookstore.lab.report.write import Result, Sheet, whole, write
+from bookstore.lab.report.write import Result, Sheet, judgement, whole, write
 from bookstore.lab.system.folder import StateFolder
 from bookstore.lab.system.prerequisites import missing
 
@@ -205,7 +205,7 @@ def _ending(results: list[Result], *, interrupted: bool) -> Ending:
         return "interrupted"
     if any(result.journal.status != "completed" for result in results) or not results:
         return "error"
-    return results[0].journal.findings.judgement if len(results) == 1 else whole(results)
+    return judgement(results)
 
 
 def _told(results: list[Result]) -> list[str]:

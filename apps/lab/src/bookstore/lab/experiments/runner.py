@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import psutil
 
 from bookstore.lab.experiments import gather
 from bookstore.lab.experiments.bench import BENCH, Bench
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value", float, str)
 
+FAILURES = (LookupError, ValueError, OSError, psutil.Error, ShopClosedError, RefusedError, BrokenOffError)
+"""Something couldn't be done that an experiment wants: that says nothing about the system."""
 LOOK_SECONDS = 0.25
 CHECK_SECONDS = 45.0
 FALL_SECONDS = 20.0
@@ -86,7 +89,7 @@ class Run:
         except asyncio.CancelledError:
             self.journal.status = "interrupted"
             raise
-        except (LookupError, ValueError, OSError, ShopClosedError, RefusedError, BrokenOffError) as error:
+        except FAILURES as error:
             self.journal.status = "failed"
             self._say(f"failed: {error or type(error).__name__}")
             findings.bites = self.bites

@@ -54,6 +54,11 @@ def whole(results: Sequence[Result]) -> Judgement:
     return "valid" if judgements else "unknown"
 
 
+def judgement(results: Sequence[Result]) -> Judgement:
+    """Of one experiment its own, of several what they come to."""
+    return results[0].journal.findings.judgement if len(results) == 1 else whole(results)
+
+
 def write(sheet: Sheet) -> None:
     """Write all forms, anew."""
     rows = [
@@ -71,7 +76,8 @@ def write(sheet: Sheet) -> None:
         }
         for result in sheet.results
     ]
-    text = msgspec.json.format(msgspec.json.encode({"judgement": whole(sheet.results), "experiments": rows}))
+    told = {"judgement": judgement(sheet.results), "experiments": rows}
+    text = msgspec.json.format(msgspec.json.encode(told))
     (sheet.folder / "report.json").write_bytes(text + b"\n")
     (sheet.folder / "report.md").write_text(markdown(sheet.results))
     (sheet.folder / "report.html").write_text(page(sheet.folder, sheet.results))

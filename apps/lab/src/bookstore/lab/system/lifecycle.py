@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
@@ -215,9 +215,18 @@ def sweep(folder: StateFolder, say: Callable[[str], None]) -> list[str]:
 
 
 def _prepared(start: Start) -> tuple[Lock, Plan]:
-    """Everything that can go wrong before a process runs."""
+    """Everything that can go wrong before a process runs; then neither the folder nor a port stays ours."""
     start.folder.open()
-    lock = start.folder.lock
+    lock, claims = start.folder.lock, Claims()
+    with ExitStack() as undone:
+        undone.callback(lock.hand_over)
+        undone.callback(claims.hand_over)
+        plan = _planned(start, lock, claims)
+        undone.pop_all()
+    return lock, plan
+
+
+def _planned(start: Start, lock: Lock, claims: Claims) -> Plan:
     try:
         if not lock.take():
             raise AlreadyRunningError
@@ -226,10 +235,10 @@ def _prepared(start: Start) -> tuple[Lock, Plan]:
         sweep(start.folder, log.line)
         topology = start.topology.with_replicas(start.replicas)
         topology = proxied(topology) if start.proxied else topology
-        plan = make_plan(
+        return make_plan(
             with_tools(topology) if start.observe else topology,
             start.folder,
-            Claims(),
+            claims,
             port_base=start.port_base,
             caller=start.caller,
         )
@@ -237,7 +246,6 @@ def _prepared(start: Start) -> tuple[Lock, Plan]:
         raise LabError(error.cause, error.advice, Exit.STORE) from error
     except OSError as error:
         raise folder_error(start.folder.path, error) from error
-    return lock, plan
 
 
 def _supervise(plan: Plan, progress: Progress, *, parent: int | None) -> None:

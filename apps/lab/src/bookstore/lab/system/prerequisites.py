@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,14 +35,9 @@ def libfaketime() -> str | None:
     return next((str(place) for place in places if place.is_file()), None)
 
 
-def _limits() -> str | None:
-    """Limits that can be set for a process that runs."""
-    return sys.platform if sys.platform == "linux" else None
-
-
 PREREQUISITES: Mapping[str, Prerequisite] = {
     "libfaketime": Prerequisite(libfaketime, "`apt install libfaketime`, or name the file in LIBFAKETIME"),
-    "limits": Prerequisite(_limits, "only Linux limits a process that runs"),
+    "prlimit": Prerequisite(lambda: shutil.which("prlimit"), "it is in util-linux, on Linux alone"),
 }
 
 

@@ -91,15 +91,12 @@ async def redis_disk_full() -> None:
     It is the kernel's limit of a file's size that is lowered, for this process alone, and raised again.
     """
     bench = BENCH.get()
-    family = [psutil.Process(member.pid) for member in bench.process("redis").family()]
-    before = [(process, process.rlimit(psutil.RLIMIT_FSIZE)) for process in family]
-    for process, (_, hard) in before:
-        process.rlimit(psutil.RLIMIT_FSIZE, (0, hard))
+    process = bench.process("redis")
+    await _limit_files(process.pid, "0")
 
     async def free() -> None:
-        for process, limit in before:
-            with suppress(psutil.NoSuchProcess):
-                process.rlimit(psutil.RLIMIT_FSIZE, limit)
+        if process.alive:
+            await _limit_files(process.pid, "unlimited")
 
     async def proof() -> tuple[bool, str]:
         answer = await _say("SET", MARK, "1")
@@ -107,6 +104,19 @@ async def redis_disk_full() -> None:
 
     bench.kept["the disk of redis"] = free
     bench.bites.append(Bite("disk full for redis", proof))
+
+
+async def _limit_files(pid: int, size: str) -> None:
+    """Set how large a process's files may become. Who owns it may do that, and root may not everywhere."""
+    owner = psutil.Process(pid)
+    limiting = await asyncio.create_subprocess_exec(
+        "prlimit",
+        *("--pid", str(pid), f"--fsize={size}:"),
+        user=owner.uids().real,
+        group=owner.gids().real,
+    )
+    if await limiting.wait():
+        raise OSError(f"the files of process {pid} can't be limited")
 
 
 async def _say(*words: str, timeout: float = 1.0) -> str:  # noqa: ASYNC109 - a socket's
