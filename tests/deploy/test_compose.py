@@ -107,7 +107,7 @@ def test_a_mistake_is_found(compose, path, value, finding):
     ("path", "value"), [("services.orders.port", [8082]), ("services.orders.healthcheck.retries", [3])]
 )
 def test_a_word_that_compose_does_not_know_is_found(compose, path, value):
-    assert len([*schema(changed(compose, path, value))]) == 1
+    assert [*schema(changed(compose, path, value))]
 
 
 @pytest.mark.parametrize("service", ["books:8001", "supplier:5013"])
