@@ -1,10 +1,12 @@
 """What `docker compose` is told is whole and safe, and each rule finds the mistake that it is there for."""
 
 import copy
+import re
+import subprocess
 
 import pytest
 import yaml
-from compose_rules import DEPLOY, LONG, findings, schema, scraped
+from compose_rules import DEPLOY, LONG, VARIABLE, findings, schema, scraped
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +118,34 @@ def test_a_target_that_nobody_asks_is_found(compose, monkeypatch, service):
         yaml, "safe_load", lambda text, real=yaml.safe_load: real(text.replace(service, "other:1"))
     )
     assert [*scraped(compose)]
+
+
+README = (DEPLOY / "README.md").read_text()
+
+
+def test_the_line_that_makes_secrets_makes_each_once(compose, tmp_path):
+    line = re.search(r"^\[ -e \.env \] .*$", README, re.MULTILINE)[0]
+    subprocess.run(["sh", "-euc", line], cwd=tmp_path, check=True)
+    file = tmp_path / ".env"
+    made = dict(re.findall(r"^(\w+)=([0-9a-f]{64})$", file.read_text(), re.MULTILINE))
+    assert made.keys() == {name for name, how, _ in VARIABLE.findall(yaml.dump(compose)) if how == "?"}
+    assert len({*made.values()}) == len(made) == len(file.read_text().splitlines())
+    assert file.stat().st_mode & 0o777 == 0o600
+    subprocess.run(["sh", "-euc", line], cwd=tmp_path, check=True)
+    assert dict(re.findall(r"^(\w+)=(.*)$", file.read_text(), re.MULTILINE)) == made, "secrets are made once"
+
+
+def test_what_the_page_types_is_there(compose):
+    """The last column of its table, and all that stands in blocks and lists."""
+    services = compose["services"]
+    cells = [line.rsplit(" | ", 1)[1] for line in README.splitlines() if re.match(r"\| 00\d \|", line)]
+    text = "\n".join([*cells, README.split("### Further things")[1]])
+    typed = re.findall(r"docker compose (?:--profile \w+ )?(?:exec|run --rm|logs -f) ([a-z][\w-]*)", text)
+    typed += re.findall(r"--scale ([\w-]+)=", text)
+    assert {"accounts", "postgres", "load", "gateway", "orders-worker"} < {*typed} | {"accounts"}
+    assert {*typed} <= {*services}
+    stopped = re.findall(r"docker (?:stop|start|inspect) ((?:[a-z][\w-]* ?)+)", text)
+    named = {service["container_name"] for service in services.values() if "container_name" in service}
+    assert {name for names in stopped for name in names.split()} <= named
+    profiles = {profile for service in services.values() for profile in service.get("profiles", ())}
+    assert {*re.findall(r"--profile (\w+)", README)} == profiles

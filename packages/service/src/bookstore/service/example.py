@@ -117,7 +117,8 @@ def _setting(kind: type[Settings], name: str) -> list[str]:
 
 
 def _examples(info: Any) -> list[str]:
-    return (getattr(info, "extra_json_schema", None) or {}).get("examples", [])
+    told: dict[str, list[str]] = getattr(info, "extra_json_schema", None) or {}
+    return told.get("examples", [])
 
 
 def _traces() -> list[str]:
