@@ -114,7 +114,8 @@ class Running:
     def _here(self, value, name):
         if re.fullmatch(r"[\d.]+", value):
             return "127.0.0.1" if value.count(".") == 3 else value
-        value = re.sub(r"redis://(:[^@]*@)?redis:6379(/0)?", self._redis, value)
+        value = re.sub(r"redis://:[^@]*@redis:6379/0", self._redis, value)
+        value = value.replace("//redis:6379", f"//{re.search(r'@([^/]+)/', self._redis)[1]}")
         value = re.sub(r"(?<=[@/])postgres:5432", self._postgres, value).replace(
             "catalogue:8001", "books:8001"
         )
