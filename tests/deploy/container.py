@@ -19,6 +19,7 @@ STAGES = stages(DOCKERFILE)
 USER = "65532"
 PLACES = ("/app", "/data")
 INSIDE = f"""
+od -An -N6 -tx1 /dev/urandom | tr -d " " >/proc/sys/kernel/hostname
 mount --bind "$0" "$0"
 mount -o remount,bind,ro /
 mount --bind "$0/app" "$0/app"
@@ -153,6 +154,7 @@ def contained(folder):
     words = [
         "unshare",
         "--mount",
+        "--uts",
         "--pid",
         "--fork",
         "--kill-child",
