@@ -25,7 +25,7 @@ from bookstore.supplier.settings import SupplierSettings
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
-    {*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md"), ROOT / "otel/README.md"}
+    {*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")}
 )
 BLOCK = re.compile(r"^```(sh|bash|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -43,6 +43,8 @@ ELSEWHERE = {
     "uv run python -m bookstore.lab.observe otel docs/metrics.md": "as above, the table too",
     ".ci/run observe": "a job of the workflow; needs a Prometheus",
     ".ci/run console": "a job of the workflow; needs a Chromium",
+    "uv run python -m bookstore.service.example apps": "changes files; tests/deploy compares them",
+    ".ci/run deploy": "a job of the workflow",
     "uv lock": "changes a file; tests/test_workspace.py runs it with --check",
 }
 """Commands that aren't run here, each with the reason."""

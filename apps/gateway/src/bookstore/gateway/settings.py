@@ -26,10 +26,15 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     redis_url: Annotated[str, Meta(pattern=r"^(rediss?|unix)://\S+$|^$")] = ""
     """The Redis on which all gateways count together; empty to count in this process."""
     accounts_service_url: HttpUrls = "http://127.0.0.1:8003"
+    """Who stands behind {accounts} in the file: one address, or several with commas between them."""
     books_service_url: HttpUrls = "http://127.0.0.1:8001"
+    """The same for {books}."""
     monitor_service_url: HttpUrls = ""
+    """The same for {monitor}; empty: it is no part of this system, nor are its routes."""
     orders_service_url: HttpUrls = "http://127.0.0.1:8082"
+    """The same for {orders}."""
     playground_service_url: HttpUrls = ""
+    """The same for {playground}; empty: it is no part of this system."""
 
     @property
     def urls(self) -> Mapping[str, tuple[str, ...]]:

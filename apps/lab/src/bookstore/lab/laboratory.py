@@ -46,6 +46,11 @@ def _add_load(load: argparse.ArgumentParser) -> None:
     load.add_argument("--mix", metavar="MIX", help="what they ask for, by weight: browse=5,book=4,order=1")
     load.add_argument("--orders", type=_count, metavar="N", help="so many orders and nothing else")
     load.add_argument("--mode", metavar="M", help="the supplier's failure mode meanwhile: normal, slow, ...")
+    load.add_argument(
+        "--gateway",
+        metavar="URL",
+        help="of a system that `up` didn't start, on this machine: http://localhost:8080",
+    )
     load.add_argument("--arrivals", choices=("constant", "poisson"), default="constant")
     load.add_argument("--seed", type=int, default=7, metavar="N", help="of everything that is drawn (7)")
     load.add_argument("--out", type=Path, metavar="DIR", help="where history, result and plot go")

@@ -35,13 +35,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What every app can be told; an app adds its own fields."""
 
     host: str = "127.0.0.1"
+    """The address to listen at; 0.0.0.0 for all of this machine's."""
     port: Port
+    """Where it is served."""
     instance: str = ""
     """Name of this process among its replicas; empty means host name and process id."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are logged."""
     access_log: bool = True
+    """Whether each request is a line of the log."""
     metrics_enabled: bool = True
+    """Whether requests are counted and timed, and `/metrics` tells of it."""
     otel_sdk_disabled: bool = False
+    """Whether traces are neither made nor sent, whatever else is said of them."""
     otel: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     """All `OTEL_*` variables; `tracing.settings` reads them."""
     max_body: Annotated[int, Meta(ge=0)] = 1_048_576
