@@ -1,0 +1,203 @@
+"""What was rendered, to be asked about: which pods there are, what they are told, who may speak to whom."""
+
+import base64
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bookstore.accounts.settings import AccountsSettings
+from bookstore.books.settings import ALIASES as BOOKS_ALIASES
+from bookstore.books.settings import BooksSettings
+from bookstore.gateway.settings import GatewaySettings
+from bookstore.lab.system.topology import SYSTEM
+from bookstore.monitor.settings import MonitorSettings
+from bookstore.orders.queue.settings import ALIASES as WORKER_ALIASES
+from bookstore.orders.queue.settings import WorkerSettings
+from bookstore.orders.settings import OrdersSettings
+from bookstore.playground.settings import PlaygroundSettings
+from bookstore.supplier.settings import SupplierSettings
+
+NAME = "app.kubernetes.io/name"
+APPS = {
+    "accounts": (AccountsSettings, {}),
+    "books": (BooksSettings, BOOKS_ALIASES),
+    "gateway": (GatewaySettings, {}),
+    "monitor": (MonitorSettings, {}),
+    "orders": (OrdersSettings, {}),
+    "orders-worker": (WorkerSettings, WORKER_ALIASES),
+    "playground": (PlaygroundSettings, {}),
+    "supplier": (SupplierSettings, {}),
+}
+COMMANDS = {service.name: ["python", *service.run] for service in SYSTEM.services if service.kind == "app"}
+ELSEWHERE = {
+    "DATABASE_URL": "postgresql://user:{secret}@db.example.com:5432/db",
+    "REDIS_URL": "redis://:{secret}@cache.example.com:6379/0",
+}
+URL = re.compile(r"(\w+)://(?:[^\s/@]*@)?([a-z0-9.-]+)(?::(\d+))?")
+STORES = {"postgresql": 5432, "redis": 6379, "https": 443}
+
+
+@dataclass
+class Workload:
+    """What makes pods: a Deployment, a StatefulSet, a Job."""
+
+    body: dict[str, Any]
+
+    @property
+    def kind(self):
+        return self.body["kind"]
+
+    @property
+    def name(self):
+        return self.body["metadata"]["name"]
+
+    def __str__(self):
+        return f"{self.kind}/{self.name}"
+
+    @property
+    def is_app(self):
+        return self.kind == "Deployment"
+
+    @property
+    def labels(self):
+        return self.body["spec"]["template"]["metadata"]["labels"]
+
+    @property
+    def pod(self):
+        return self.body["spec"]["template"]["spec"]
+
+    @property
+    def container(self):
+        return self.pod["containers"][0]
+
+    @property
+    def ports(self):
+        return {each.get("name"): each["containerPort"] for each in self.container.get("ports", ())}
+
+
+class World:
+    """All resources of one rendering."""
+
+    def __init__(self, resources):
+        self.resources = resources
+
+    def of(self, *kinds):
+        return [each for each in self.resources if each["kind"] in kinds]
+
+    def named(self, kind, name):
+        return next((each for each in self.of(kind) if each["metadata"]["name"] == name), None)
+
+    @cached_property
+    def workloads(self):
+        return [Workload(each) for each in self.of("Deployment", "StatefulSet", "Job")]
+
+    @property
+    def apps(self):
+        return [each for each in self.workloads if each.is_app]
+
+    @property
+    def lasting(self):
+        return [each for each in self.workloads if each.kind != "Job"]
+
+    @property
+    def namespace(self):
+        return self.of("Namespace")[0]["metadata"]
+
+    def told(self, workload):
+        """The environment of a workload; what comes from a secret elsewhere is made up."""
+        found = {}
+        for each in workload.container.get("envFrom", ()):
+            config = self.named("ConfigMap", each["configMapRef"]["name"])
+            found |= config["data"] if config else {}
+        for each in workload.container.get("env", ()):
+            found[each["name"]] = each["value"] if "value" in each else self.secret(each)
+        return found
+
+    def secret(self, variable):
+        reference = variable["valueFrom"]["secretKeyRef"]
+        there = self.named("Secret", reference["name"])
+        if there:
+            return base64.b64decode(there["data"].get(reference["key"], "")).decode()
+        return ELSEWHERE.get(reference["key"], "{secret}").format(secret="s" * 40)
+
+    def selected(self, selector):
+        """The workloads whose pods these labels select."""
+        return [each for each in self.workloads if matches(selector, each.labels)]
+
+    def addresses(self, workload):
+        """Whom a workload is told to speak to: scheme, host and port of each."""
+        told = self.told(workload)
+        silent = told.get("OTEL_SDK_DISABLED") == "true"
+        for name, value in told.items():
+            if not (silent and name.startswith("OTEL_EXPORTER")):
+                for scheme, host, port in URL.findall(value):
+                    yield scheme, host, int(port or STORES.get(scheme, 80))
+
+    def inside(self, host):
+        """The Service of that name in this namespace."""
+        name, _, rest = host.partition(".")
+        if rest and rest.split(".")[0] != self.namespace["name"]:
+            return None
+        return self.named("Service", name)
+
+    def needed(self):
+        """Who has to reach whom: names of source and target, and the port of its container."""
+        for workload in self.workloads:
+            for _, host, port in self.addresses(workload):
+                service = self.inside(host)
+                for entry in service["spec"]["ports"] if service else ():
+                    if entry["port"] == port:
+                        for target in self.selected(service["spec"]["selector"]):
+                            number = target.ports.get(entry["targetPort"], entry["targetPort"])
+                            yield workload.name, target.name, number
+
+    def may(self, source, target, port):
+        """Whether the policies let `source` reach `target` on a port of its container."""
+        return self._open("Egress", source, target, port, target) and self._open(
+            "Ingress", target, source, port, target
+        )
+
+    def _open(self, way, kept, other, port, target):
+        """Whether a policy that keeps a workload lets the other one pass."""
+        peers = {"Ingress": "from", "Egress": "to"}[way]
+        for policy in self.of("NetworkPolicy"):
+            spec = policy["spec"]
+            if way in spec["policyTypes"] and matches(spec["podSelector"], kept.labels):
+                for rule in spec.get(way.lower(), ()):
+                    if _ports(rule, target, port) and (
+                        peers not in rule or any(_is(peer, other) for peer in rule[peers])
+                    ):
+                        return True
+        return False
+
+    def may_leave(self, workload, port):
+        """Whether a policy lets a workload reach somewhere outside of the cluster on a port."""
+        return any(
+            "Egress" in policy["spec"]["policyTypes"]
+            and matches(policy["spec"]["podSelector"], workload.labels)
+            and any(
+                {"port": port} in rule.get("ports", ()) and any("ipBlock" in peer for peer in rule["to"])
+                for rule in policy["spec"].get("egress", ())
+            )
+            for policy in self.of("NetworkPolicy")
+        )
+
+
+def _is(peer, workload):
+    return "namespaceSelector" not in peer and matches(peer.get("podSelector"), workload.labels)
+
+
+def _ports(rule, target, port):
+    asked = [each["port"] for each in rule.get("ports", ())]
+    return not asked or port in {target.ports.get(each, each) for each in asked}
+
+
+def matches(selector, labels):
+    """Whether a selector, of either form, selects these labels."""
+    if selector is None:
+        return False
+    wanted = selector.get("matchLabels", {} if "matchExpressions" in selector else selector)
+    return all(labels.get(name) == value for name, value in wanted.items()) and all(
+        labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", ())
+    )
