@@ -3,13 +3,11 @@
 import re
 from fractions import Fraction
 
-from msgspec.structs import fields
-
 from bookstore.lab.system.topology import SYSTEM
 from bookstore.service.health import PATIENCE
 from bookstore.service.settings import SettingsError, load
 
-from .world import APPS, COMMANDS, NAME, STORES, matches
+from .world import APPS, COMMANDS, NAME, matches
 
 CLOSING = 5
 """Seconds that an app may take for the rest, when its requests are done."""
@@ -22,6 +20,8 @@ UNITS = {"m": Fraction(1, 1000), "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "": 1}
 PORTS = {"port", "control_port"}
 """Settings of ports that others reach; the gateway's ADMIN_PORT is for its own pod alone."""
 RESTRICTED = "restricted"
+DOOR = "gateway"
+"""Who lets in everybody."""
 
 
 def quantity(text):
@@ -50,7 +50,11 @@ def probes(world):
 
 def ports(world):
     for app in world.apps:
-        listens = {field.default for field in fields(APPS[app.name][0]) if field.name in PORTS}
+        try:
+            told = settings_of(world, app)
+        except SettingsError:
+            continue  # told by `settings`
+        listens = {getattr(told, name) for name in PORTS if hasattr(told, name)}
         if set(app.ports.values()) != listens:
             yield f"{app}: listens on {sorted(listens)} by its settings, not on {sorted(app.ports.values())}"
         if not world.named("Service", app.name):
@@ -222,21 +226,27 @@ def flows(world):
     if not any(policy["spec"] == everything for policy in world.of("NetworkPolicy")):
         yield "NetworkPolicy: what isn't allowed isn't denied"
     needed = set(world.needed())
+    for workload in world.workloads:
+        if not world.may_ask_for_names(workload):
+            yield f"{workload}: no names are to be had"
     for source in world.workloads:
         for target in world.workloads:
             for port in target.ports.values():
                 flow = source.name, target.name, port
-                is_door = target.name == "gateway" and source.name != target.name
-                if flow in needed and not world.may(source, target, port):
-                    yield f"{source}: can't reach {target} on {port}"
-                elif flow not in needed and not is_door and world.may(source, target, port):
-                    yield f"{source}: may reach {target} on {port}, and has no reason to"
+                out = world.lets("Egress", source, target, port)
+                into = world.lets("Ingress", source, target, port)
+                if flow in needed and not (out and into):
+                    yield f"{source}: can't reach {target.name} on {port}"
+                elif flow not in needed and (out or (into and target.name != DOOR)):
+                    yield f"{source}: may reach {target.name} on {port}, and has no reason to"
         for scheme, host, port in world.addresses(source):
-            if "." in host and not world.inside(host):
-                if scheme in STORES and not world.may_leave(source, port):
-                    yield f"{source}: can't reach {scheme} outside on {port}"
-            elif not world.inside(host):
+            service = world.inside(host)
+            if service and port not in {entry["port"] for entry in service["spec"]["ports"]}:
+                yield f"{source}: {host} has no port {port}"
+            elif not service and "." not in host:
                 yield f"{source}: nobody is called {host}"
+            elif not service and not world.may_leave(source, port):
+                yield f"{source}: can't reach {scheme} outside on {port}"
 
 
 def scaling(world):

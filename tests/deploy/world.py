@@ -152,15 +152,9 @@ class World:
                             number = target.ports.get(entry["targetPort"], entry["targetPort"])
                             yield workload.name, target.name, number
 
-    def may(self, source, target, port):
-        """Whether the policies let `source` reach `target` on a port of its container."""
-        return self._open("Egress", source, target, port, target) and self._open(
-            "Ingress", target, source, port, target
-        )
-
-    def _open(self, way, kept, other, port, target):
-        """Whether a policy that keeps a workload lets the other one pass."""
-        peers = {"Ingress": "from", "Egress": "to"}[way]
+    def lets(self, way, source, target, port):
+        """Whether the policies let `source` out to `target`, or into it, on a port of its container."""
+        kept, other, peers = (source, target, "to") if way == "Egress" else (target, source, "from")
         for policy in self.of("NetworkPolicy"):
             spec = policy["spec"]
             if way in spec["policyTypes"] and matches(spec["podSelector"], kept.labels):
@@ -173,11 +167,18 @@ class World:
 
     def may_leave(self, workload, port):
         """Whether a policy lets a workload reach somewhere outside of the cluster on a port."""
+        return self._may_out(workload, {"port": port}, "ipBlock")
+
+    def may_ask_for_names(self, workload):
+        """Whether a policy lets a workload reach the cluster's DNS."""
+        return self._may_out(workload, {"protocol": "UDP", "port": 53}, "namespaceSelector")
+
+    def _may_out(self, workload, port, kind):
         return any(
             "Egress" in policy["spec"]["policyTypes"]
             and matches(policy["spec"]["podSelector"], workload.labels)
             and any(
-                {"port": port} in rule.get("ports", ()) and any("ipBlock" in peer for peer in rule["to"])
+                port in rule.get("ports", ()) and any(kind in peer for peer in rule["to"])
                 for rule in policy["spec"].get("egress", ())
             )
             for policy in self.of("NetworkPolicy")
