@@ -1,8 +1,9 @@
 """Makes the secrets of a local cluster, once: `python3 deploy/k8s/overlays/local/make_secrets.py`.
 
-They go into the folder `secrets` beside this file, which git leaves alone. What is there already stays: PostgreSQL
-keeps the passwords of its first start.
+They go into the folder `secrets` beside this file, which git leaves alone. What is there already stays:
+PostgreSQL keeps the passwords of its first start.
 """
+# ruff: noqa: INP001 - a script
 
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ def files() -> dict[str, str]:
         "postgres.env": f"POSTGRES_PASSWORD={token_urlsafe(24)}\n{owners}",
         "redis.conf": (
             # The stream of due work mustn't be evicted; what is cached ends by itself, and may be.
-            f"requirepass {redis}\ndir /data\nappendonly yes\nmaxmemory 256mb\nmaxmemory-policy volatile-lru\n"
+            f"requirepass {redis}\ndir /data\nappendonly yes\n"
+            "maxmemory 256mb\nmaxmemory-policy volatile-lru\n"
         ),
         "services.env": f"SERVICE_SECRET={token_urlsafe(32)}\n",
     }

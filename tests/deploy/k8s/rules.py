@@ -1,4 +1,4 @@
-"""What must be true of everything that is deployed. A rule looks at a `World` and says what is wrong with it."""
+"""What must be true of all that is deployed. A rule looks at a `World` and says what is wrong with it."""
 
 import re
 from fractions import Fraction
@@ -125,7 +125,7 @@ def writing(world):
         places = {mount["mountPath"] for mount in mounts if not mount.get("readOnly")}
         if missing := {mount["name"] for mount in mounts} - volumes:
             yield f"{workload}: mounts {missing}, which isn't there"
-        if "/tmp" not in places:
+        if "/tmp" not in places:  # noqa: S108 - a volume of the pod's own
             yield f"{workload}: no /tmp to write to"
         told = world.told(workload)
         for name in FOLDERS & set(told):
@@ -207,6 +207,9 @@ def secrets(world):
         for name, value in config["data"].items():
             if SECRET.search(name) or re.search(r"://[^/\s]*:[^/\s]*@", value):
                 yield f"ConfigMap/{config['metadata']['name']}: {name} is a secret"
+
+
+def references(world):
     for workload in world.workloads:
         for variable in workload.container.get("env", ()):
             if "value" in variable and SECRET.search(variable["name"]):
@@ -221,14 +224,17 @@ def secrets(world):
                 yield f"{workload}: there is no ConfigMap {source['configMapRef']['name']}"
 
 
-def flows(world):
+def denials(world):
     everything = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     if not any(policy["spec"] == everything for policy in world.of("NetworkPolicy")):
         yield "NetworkPolicy: what isn't allowed isn't denied"
-    needed = set(world.needed())
     for workload in world.workloads:
         if not world.may_ask_for_names(workload):
             yield f"{workload}: no names are to be had"
+
+
+def flows(world):
+    needed = set(world.needed())
     for source in world.workloads:
         for target in world.workloads:
             for port in target.ports.values():
@@ -239,6 +245,10 @@ def flows(world):
                     yield f"{source}: can't reach {target.name} on {port}"
                 elif flow not in needed and (out or (into and target.name != DOOR)):
                     yield f"{source}: may reach {target.name} on {port}, and has no reason to"
+
+
+def addresses(world):
+    for source in world.workloads:
         for scheme, host, port in world.addresses(source):
             service = world.inside(host)
             if service and port not in {entry["port"] for entry in service["spec"]["ports"]}:
@@ -313,7 +323,10 @@ RULES = [
     leaving,
     settings,
     secrets,
+    references,
+    denials,
     flows,
+    addresses,
     scaling,
     migrations,
     scraping,

@@ -1,6 +1,7 @@
 """Renders what `deploy/k8s` uses of kustomize, so that what comes out can be looked at where no kustomize is.
 
-What isn't known here is an error, not left out. That the real one makes the same of it is a test (test_k8s_tools.py).
+What isn't known here is an error, not left out. That the real one makes the same of it is a test, in
+test_k8s_tools.py.
 """
 
 import base64
