@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from bookstore.lab.system.topology import SYSTEM
 from bookstore.service.health import PATIENCE
-from bookstore.service.settings import SettingsError, load
+from bookstore.service.settings import SettingsError
 
 from .world import APPS, COMMANDS, NAME, matches
 
@@ -50,12 +50,9 @@ def probes(world):
 
 def ports(world):
     for app in world.apps:
-        try:
-            told = settings_of(world, app)
-        except SettingsError:
-            continue  # told by `settings`
-        listens = {getattr(told, name) for name in PORTS if hasattr(told, name)}
-        if set(app.ports.values()) != listens:
+        own = world.settings[app.name]
+        listens = {getattr(own, name) for name in PORTS if hasattr(own, name)}
+        if listens and set(app.ports.values()) != listens:
             yield f"{app}: listens on {sorted(listens)} by its settings, not on {sorted(app.ports.values())}"
         if not world.named("Service", app.name):
             yield f"{app}: no Service of its name"
@@ -160,23 +157,17 @@ def keeping(world):
 
 def leaving(world):
     for app in world.apps:
-        try:
-            settings = settings_of(world, app)
-        except SettingsError:
+        own = world.settings[app.name]
+        if isinstance(own, SettingsError):
             continue  # told by `settings`
         sleep = app.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         if not sleep:
             yield f"{app}: is told to end before balancers know of it"
         # The worker finishes its answers, and then its jobs.
-        finish = settings.drain_finish * (2 if app.name == "orders-worker" else 1)
-        needed = sleep + settings.drain_announce + finish + CLOSING
+        finish = own.drain_finish * (2 if app.name == "orders-worker" else 1)
+        needed = sleep + own.drain_announce + finish + CLOSING
         if app.pod.get("terminationGracePeriodSeconds", 30) < needed:
             yield f"{app}: is killed before the {needed:g} s that its leaving may take"
-
-
-def settings_of(world, app):
-    kind, aliases = APPS[app.name]
-    return load(kind, app.name, environ=world.told(app), aliases=aliases)
 
 
 def settings(world):
@@ -187,14 +178,12 @@ def settings(world):
         for name in told:
             if name not in known and not name.startswith("OTEL_"):
                 yield f"{app}: {name} is no setting of it"
-        try:
-            loaded = settings_of(world, app)
-        except SettingsError as error:
-            yield f"{app}: {error}"
-            continue
-        if not getattr(loaded, "auth_required", True):
+        own = world.settings[app.name]
+        if isinstance(own, SettingsError):
+            yield f"{app}: {own}"
+        elif not getattr(own, "auth_required", True):
             yield f"{app}: gives everybody the operator's view"
-        if loaded.host != "0.0.0.0":
+        elif own.host != "0.0.0.0":
             yield f"{app}: can't be reached from outside of its pod"
         if app.pod.get("enableServiceLinks") is not False:
             yield f"{app}: links of Services would be settings that it doesn't know"

@@ -16,6 +16,7 @@ from bookstore.orders.queue.settings import ALIASES as WORKER_ALIASES
 from bookstore.orders.queue.settings import WorkerSettings
 from bookstore.orders.settings import OrdersSettings
 from bookstore.playground.settings import PlaygroundSettings
+from bookstore.service.settings import SettingsError, load
 from bookstore.supplier.settings import SupplierSettings
 
 NAME = "app.kubernetes.io/name"
@@ -114,6 +115,18 @@ class World:
             found[each["name"]] = each["value"] if "value" in each else self.secret(each)
         return found
 
+    @cached_property
+    def settings(self):
+        """What each app makes of what it is told: its settings, or the reason why it doesn't start."""
+        found = {}
+        for app in self.apps:
+            kind, aliases = APPS[app.name]
+            try:
+                found[app.name] = load(kind, app.name, environ=self.told(app), aliases=aliases)
+            except SettingsError as error:
+                found[app.name] = error
+        return found
+
     def secret(self, variable):
         reference = variable["valueFrom"]["secretKeyRef"]
         there = self.named("Secret", reference["name"])
@@ -155,15 +168,26 @@ class World:
     def lets(self, way, source, target, port):
         """Whether the policies let `source` out to `target`, or into it, on a port of its container."""
         kept, other, peers = (source, target, "to") if way == "Egress" else (target, source, "from")
-        for policy in self.of("NetworkPolicy"):
-            spec = policy["spec"]
-            if way in spec["policyTypes"] and matches(spec["podSelector"], kept.labels):
-                for rule in spec.get(way.lower(), ()):
-                    if _ports(rule, target, port) and (
-                        peers not in rule or any(_is(peer, other) for peer in rule[peers])
-                    ):
-                        return True
-        return False
+        return any(
+            _ports(rule, target, port)
+            and (peers not in rule or any(_is(peer, other) for peer in rule[peers]))
+            for rule in self.rules[way, str(kept)]
+        )
+
+    @cached_property
+    def rules(self):
+        """What policies let pass, by way and by the workload that they keep."""
+        return {
+            (way, str(workload)): [
+                rule
+                for policy in self.of("NetworkPolicy")
+                if way in policy["spec"]["policyTypes"]
+                and matches(policy["spec"]["podSelector"], workload.labels)
+                for rule in policy["spec"].get(way.lower(), ())
+            ]
+            for way in ("Ingress", "Egress")
+            for workload in self.workloads
+        }
 
     def may_leave(self, workload, port):
         """Whether a policy lets a workload reach somewhere outside of the cluster on a port."""
@@ -175,13 +199,8 @@ class World:
 
     def _may_out(self, workload, port, kind):
         return any(
-            "Egress" in policy["spec"]["policyTypes"]
-            and matches(policy["spec"]["podSelector"], workload.labels)
-            and any(
-                port in rule.get("ports", ()) and any(kind in peer for peer in rule["to"])
-                for rule in policy["spec"].get("egress", ())
-            )
-            for policy in self.of("NetworkPolicy")
+            port in rule.get("ports", ()) and any(kind in peer for peer in rule["to"])
+            for rule in self.rules["Egress", str(workload)]
         )
 
 
