@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 
 import psycopg
@@ -154,3 +155,33 @@ async def test_a_service_that_closes_takes_the_step_under_way_with_it(package, p
                 await asyncio.sleep(0.05)
         with pytest.raises(ProcessLookupError):
             os.kill(int(told.read_text()), 0)
+
+
+def migrate(package, **settings):
+    """A job, with nothing on its standard input."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "bookstore.service.migrate", package],
+        env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"} | settings,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def test_a_job_brings_it_up_and_may_be_run_again(package, postgres_database):
+    for _ in range(2):
+        job = await asyncio.to_thread(migrate, package, DATABASE_URL=postgres_database)
+        assert (job.returncode, job.stdout) == (0, "")
+    async with Database(postgres_database) as database:
+        await Schema(database, package, postgres_database).check()
+
+
+def test_a_job_without_a_database_says_so_in_a_line(package):
+    job = migrate(package)
+    assert (job.returncode, len(job.stderr.splitlines())) == (1, 1)
+    assert "DATABASE_URL" in job.stderr
+    job = migrate(package, DATABASE_URL="postgresql://user:a-secret@127.0.0.1:1/books_db")
+    assert (job.returncode, len(job.stderr.splitlines())) == (1, 1)
+    assert "refused" in job.stderr
+    assert "a-secret" not in job.stderr

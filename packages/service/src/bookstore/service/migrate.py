@@ -1,9 +1,11 @@
 """Brings a database to a package's newest revision: `python -m bookstore.service.migrate bookstore.books`.
 
-The URL comes on standard input, where no list of processes shows the password in it.
+The URL comes on standard input, where no list of processes shows the password in it. A job of its own, whose
+standard input is empty, has it in `DATABASE_URL`, as the service has.
 """
 
 import importlib.resources
+import os
 import sys
 import zlib
 
@@ -11,6 +13,7 @@ import psycopg
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 
@@ -38,5 +41,21 @@ def run() -> None:
             context.run_migrations()
 
 
+def main() -> None:
+    """Do it; a database that can't be used is told in one line, and by exit code 1.
+
+    Whoever dies half-way has done nothing: all steps are one transaction. It can be run again at any time.
+    """
+    package = sys.argv[1]
+    typed = "" if sys.stdin.isatty() else sys.stdin.read().strip()
+    url = typed or os.environ.get("DATABASE_URL", "")
+    if not url:
+        sys.exit(f"{package}: no database is named, on standard input or in DATABASE_URL")
+    try:
+        upgrade(package, url)
+    except OperationalError as error:
+        sys.exit(f"{package}: {' '.join(str(error.orig).split())}")
+
+
 if __name__ == "__main__":
-    upgrade(sys.argv[1], sys.stdin.read().strip())
+    main()
