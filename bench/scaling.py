@@ -1,13 +1,14 @@
 """What an order costs when there are more processes: processor, commits, bytes, connections, Redis commands.
 
-    uv run python bench/scaling.py [--replicas 1 2 4] [--seconds 5]
+    uv run python bench/scaling.py [--replicas 1 2 4] [--seconds 5] [--books 200]
 
 Starts a PostgreSQL with durable commits, a Redis, one supplier, and of books, orders and workers so many
 as asked for; each orders process has a books process to ask. Orders are placed at 32 connections for each
 orders process, and what is counted goes on until the last one is validated and its stock is settled: so it is
 what an order costs in the end. On a machine of few cores more processes are no faster. What is asked is
-whether each order costs more when more share the work: that would be the end of scaling by replicas. Exits 1
-if an order was refused, lost, or not validated.
+whether each order costs more when more share the work: that would be the end of scaling by replicas. With
+`--books 1` all want the same book, whose row they have to wait for. Exits 1 if an order was refused, lost, or
+not validated.
 """
 
 import argparse
@@ -113,21 +114,22 @@ class Scene:
                 raise SystemExit("orders were left over")
             time.sleep(0.1)
 
-    def load(self, seconds: int) -> int:
+    def load(self, seconds: int, books: int) -> int:
         """Place orders at every process, and see them through; gives how many were refused."""
         with ThreadPoolExecutor(len(self.ports)) as pool:
-            results = list(pool.map(lambda port: orders_made(port, seconds, keys=False), self.ports))
+            made = [pool.submit(orders_made, port, seconds, keys=False, books=books) for port in self.ports]
+            results = [each.result() for each in made]
         self.settle()
         return sum(result.errors for result in results)
 
 
-def measure(replicas: int, seconds: int) -> int:
+def measure(replicas: int, seconds: int, books: int) -> int:
     with ExitStack() as stack:
         scene = Scene(stack, replicas)
-        refused = scene.load(1)  # connections are open, statements prepared
+        refused = scene.load(1, books)  # connections are open, statements prepared
         before, spent, counted = scene.orders(), scene.spent(), scene.counted()
         began = time.monotonic()
-        refused += scene.load(seconds)
+        refused += scene.load(seconds, books)
         took = time.monotonic() - began
         made = scene.orders() - before
         us = {name: (used - spent[name]) / made * 1_000_000 for name, used in scene.spent().items()}
@@ -149,6 +151,7 @@ def main() -> int:
     )
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2, 4], help="processes of each kind")
     parser.add_argument("--seconds", type=int, default=5, help="how long orders are placed")
+    parser.add_argument("--books", type=int, default=BOOKS, help="among how many books orders choose")
     options = parser.parse_args()
     print(
         f"An order from its request to its settled stock, {CONNECTIONS} connections a process; load",
@@ -163,7 +166,7 @@ def main() -> int:
         *(f"{name:>17}" for name in COUNTS),
         "connections",
     )
-    wrong = sum(measure(replicas, options.seconds) for replicas in options.replicas)
+    wrong = sum(measure(replicas, options.seconds, options.books) for replicas in options.replicas)
     print("every order was taken, and validated" if not wrong else f"{wrong} orders were refused or lost")
     return 1 if wrong else 0
 

@@ -36,6 +36,7 @@ MERGED_BY = {
     "volumes": "name",
 }
 """Lists that are merged, and by what; others are replaced."""
+WIDTH = 70
 REFERENCES = {
     "configMapRef": ("ConfigMap", "name"),
     "configMapKeyRef": ("ConfigMap", "name"),
@@ -110,7 +111,7 @@ def generate(made, kind, asked, folder):
     if strange := set(asked) - {"name", "behavior", "envs", "literals", "files"}:
         raise Unknown(f"{folder}: {', '.join(strange)} of a generator")
     if kind == "Secret":
-        data = {name: base64.b64encode(text.encode()).decode() for name, text in data.items()}
+        data = {name: encoded(text) for name, text in data.items()}
     there = [each for each in made if each.key == (kind, asked["name"])]
     if asked.get("behavior") == "merge":
         [one] = there
@@ -120,6 +121,12 @@ def generate(made, kind, asked, folder):
         raise Unknown(f"{folder}: {kind} {asked['name']} is there already")
     body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": asked["name"]}, "data": data}
     made.append(Made(body | ({"type": "Opaque"} if kind == "Secret" else {}), generated=True))
+
+
+def encoded(text):
+    """Base64, in lines if it is long."""
+    whole = base64.b64encode(text.encode()).decode()
+    return whole if len(whole) <= WIDTH else re.sub(f".{{1,{WIDTH}}}", r"\g<0>\n", whole)
 
 
 def patch(made, asked, folder):
@@ -199,8 +206,8 @@ def rename(part, suffixes):
 
 
 def digest(body):
-    """What kustomize calls a content."""
-    content = {"kind": body["kind"], "name": body["metadata"]["name"], "data": body["data"]}
+    """What kustomize calls a content; its name isn't part of it."""
+    content = {"kind": body["kind"], "name": "", "data": body["data"]}
     if body["kind"] == "Secret":
         content["type"] = body["type"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
