@@ -267,6 +267,11 @@ ON_ONE_MACHINE = [
         "ConfigMap/orders", data(BOOKS_SERVICE_URL="http://books:8002"), "orders: books has no port 8002"
     ),
     Mistake("ConfigMap/monitor", data(TARGETS="books=http://books:8001"), "may reach gateway on 8080"),
+    Mistake(
+        "StatefulSet/postgres",
+        container(args=["-c", "max_connections=40"]),
+        "takes fewer than the 53 connections",
+    ),
     # Migrations.
     Mistake("Job/books-migration", GONE, "Job/books-migration: isn't there"),
     Mistake(
@@ -286,7 +291,7 @@ IN_A_CLUSTER = [
     Mistake("HorizontalPodAutoscaler/orders", spec(maxReplicas=2), "orders: from 2 to 2 is no room"),
     Mistake("HorizontalPodAutoscaler/gateway", spec(minReplicas=3), "GATEWAY_REPLICAS isn't 3"),
     Mistake("Deployment/books", spec(replicas=3), "Deployment/books: says how many there are, and so does"),
-    Mistake("ScaledObject/orders-worker", spec(minReplicaCount=0), "orders-worker: from 0 to 6 is no room"),
+    Mistake("ScaledObject/orders-worker", spec(minReplicaCount=0), "orders-worker: from 0 to 8 is no room"),
     Mistake("ScaledObject/orders-worker", spec(scaleTargetRef={"name": "books"}), "scales books too"),
     Mistake("ServiceMonitor/bookstore", spec(endpoints=[{"port": "web"}]), "ServiceMonitor: asks []"),
     Mistake(

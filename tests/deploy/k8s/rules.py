@@ -11,6 +11,8 @@ from .world import APPS, COMMANDS, NAME, matches
 
 CLOSING = 5
 """Seconds that an app may take for the rest, when its requests are done."""
+ROLLOUT = 9 + 3
+"""Connections of one pod more, and of PostgreSQL's administrators."""
 BOOT = 30
 """Seconds that the slowest start may take."""
 SECRET = re.compile(r"PASSWORD|SECRET|_KEY_ID$|^DATABASE_URL$|^REDIS_URL$|TOKEN$")
@@ -272,6 +274,16 @@ def scaling(world):
                 yield f"{app}: GATEWAY_REPLICAS isn't {count}"
 
 
+def connections(world):
+    """A rollout has one pod more of each, and PostgreSQL keeps some for its administrators."""
+    server = next((each for each in world.workloads if each.name == "postgres"), None)
+    for argument in server.container["args"] if server else ():
+        name, _, most = argument.partition("=")
+        needed = sum(world.connections().values()) + ROLLOUT
+        if name == "max_connections" and int(most) < needed:
+            yield f"{server}: takes fewer than the {needed} connections that there may be"
+
+
 def migrations(world):
     owners = {name.removesuffix("_db") for name in SYSTEM.databases}
     jobs = {each.name: each for each in world.workloads if each.kind == "Job"}
@@ -317,6 +329,7 @@ RULES = [
     flows,
     addresses,
     scaling,
+    connections,
     migrations,
     scraping,
 ]

@@ -1,6 +1,8 @@
 """What is deployed to Kubernetes is sound, and each mistake that could be made in it would be found."""
 
 import copy
+import re
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,10 @@ from . import rules, schemas
 from .conftest import OVERLAYS
 from .mistakes import GONE, IN_A_CLUSTER, MISSPELT, ON_ONE_MACHINE, Rendered
 from .world import World
+
+ROOT = Path(__file__).parents[3]
+ROW = re.compile(r"^\| ([a-z-]+) \| [\d.]+ \| [\d.]+ \| (\d+) \| (\d+) \|", re.MULTILINE)
+SECRET = re.compile(r"^\| `([a-z-]+)` \| (`.*?`) \|", re.MULTILINE)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -65,3 +71,28 @@ def test_each_rule_has_found_something(rendered):
         world = World(with_mistake(rendered[overlay], mistake))
         found |= {rule for rule in rules.RULES if rule not in found and list(rule(world))}
     assert found == set(rules.RULES)
+
+
+def test_the_page_on_scaling_reckons_with_what_is_there(rendered):
+    """Its tables of pods and connections are those of the overlay."""
+    world = World(rendered["production"])
+    page = (ROOT / "docs/scaling.md").read_text()
+    told = {name: tuple(map(int, row)) for name, *row in ROW.findall(page)}
+    assert told == {
+        app.name: (world.most(app), world.connections().get(app.name, 0))
+        for app in world.apps
+        if app.name != "monitor"
+    }
+    assert f"{sum(world.connections().values())} connections" in page
+
+
+def test_the_page_on_installing_names_every_secret(rendered):
+    page = (ROOT / "deploy/k8s/README.md").read_text()
+    told = {name: set(re.findall(r"`(\w[\w.]+)`", keys)) for name, keys in SECRET.findall(page)}
+    asked = {}
+    for workload in World(rendered["everything"]).workloads:
+        for variable in workload.container.get("env", ()):
+            reference = variable["valueFrom"]["secretKeyRef"]
+            asked.setdefault(reference["name"], set()).add(reference["key"])
+    others = {"ledger-reader": {"DATABASE_URL"}, "bookstore-tls": {"tls.crt", "tls.key"}}
+    assert told == asked | others

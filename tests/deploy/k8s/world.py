@@ -35,6 +35,8 @@ ELSEWHERE = {
     "DATABASE_URL": "postgresql://user:{secret}@db.example.com:5432/db",
     "REDIS_URL": "redis://:{secret}@cache.example.com:6379/0",
 }
+LISTENERS = {"orders"}
+"""Who has one connection more, on which it listens."""
 URL = re.compile(r"(\w+)://(?:[^\s/@]*@)?([a-z0-9.-]+)(?::(\d+))?")
 STORES = {"postgresql": 5432, "redis": 6379, "https": 443}
 
@@ -153,6 +155,21 @@ class World:
         if rest and rest.split(".")[0] != self.namespace["name"]:
             return None
         return self.named("Service", name)
+
+    def most(self, app):
+        """How many pods of an app there may be."""
+        for scaler in self.of("HorizontalPodAutoscaler", "ScaledObject"):
+            if scaler["spec"]["scaleTargetRef"]["name"] == app.name:
+                return scaler["spec"].get("maxReplicas") or scaler["spec"]["maxReplicaCount"]
+        return app.body["spec"].get("replicas", 1)
+
+    def connections(self):
+        """How many connections the apps may have to PostgreSQL, when there are as many as may be."""
+        return {
+            app.name: self.most(app) * (own.database_connections + (app.name in LISTENERS))
+            for app in self.apps
+            if hasattr(own := self.settings[app.name], "database_connections")
+        }
 
     def needed(self):
         """Who has to reach whom: names of source and target, and the port of its container."""
