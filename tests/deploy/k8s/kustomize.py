@@ -30,7 +30,6 @@ FIELDS = {
 MERGED_BY = {
     "containers": "name",
     "env": "name",
-    "envFrom": None,
     "ports": "containerPort",
     "volumeMounts": "mountPath",
     "volumes": "name",
@@ -158,7 +157,7 @@ def merged(old, new):
     for name, value in new.items():
         if value is None:
             whole.pop(name, None)
-        elif isinstance(value, list) and MERGED_BY.get(name) and isinstance(old.get(name), list):
+        elif isinstance(value, list) and name in MERGED_BY and isinstance(old.get(name), list):
             whole[name] = merged_list(old[name], value, MERGED_BY[name])
         else:
             whole[name] = merged(old.get(name), value)
