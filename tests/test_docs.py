@@ -36,13 +36,13 @@ ELSEWHERE = {
     "MEMBER=apps/books .ci/run alone": "a job of the workflow; tests that run here too",
     ".ci/run lowest wheels contract experiments": "jobs of the workflow",
     "uv run pytest apps/books": "part of this very run",
+    "python3 deploy/k8s/overlays/local/make_secrets.py": "leaves files; tests/deploy/k8s runs it in a copy",
     "uv run pytest tests/test_workspace.py tests/test_imports.py": "part of this very run",
     "uv run ruff check --fix": "changes files; a plain .ci/run runs it without --fix",
     "uv run ruff format": "changes files; a plain .ci/run runs it with --check",
     "uv run python -m bookstore.lab.observe otel": "changes files; tests/test_observe.py compares them",
     "uv run python -m bookstore.lab.observe otel docs/metrics.md": "as above, the table too",
     ".ci/run observe": "a job of the workflow; needs a Prometheus",
-    "python3 deploy/k8s/overlays/local/make_secrets.py": "leaves files; tests/deploy/k8s runs it in a copy",
     "uv lock": "changes a file; tests/test_workspace.py runs it with --check",
 }
 """Commands that aren't run here, each with the reason."""

@@ -12,6 +12,8 @@ import pytest
 from bookstore.service.healthcheck import ask, default_port
 
 READY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+PAUSE = 0.05
+"""Seconds between pieces, so that they come as such; who is slower sees less, and no test fails of it."""
 DRAINING = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -30,6 +32,7 @@ def somebody(*pieces, hold=False):
                 connection.recv(4096)
                 for piece in pieces:
                     connection.sendall(piece)
+                    done.wait(PAUSE if len(pieces) > 1 else 0)
                 if hold:
                     done.wait()
 
