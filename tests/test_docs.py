@@ -36,6 +36,7 @@ ELSEWHERE = {
     "MEMBER=apps/books .ci/run alone": "a job of the workflow; tests that run here too",
     ".ci/run lowest wheels contract experiments": "jobs of the workflow",
     "uv run pytest apps/books": "part of this very run",
+    "python3 deploy/k8s/overlays/local/make_secrets.py": "leaves files; tests/deploy/k8s runs it in a copy",
     "uv run pytest tests/test_workspace.py tests/test_imports.py": "part of this very run",
     "uv run ruff check --fix": "changes files; a plain .ci/run runs it without --fix",
     "uv run ruff format": "changes files; a plain .ci/run runs it with --check",
@@ -49,6 +50,8 @@ ELSEWHERE = {
 }
 """Commands that aren't run here, each with the reason."""
 
+CLUSTER = re.compile(r"^(minikube|kubectl|docker|eval \$\(minikube|for app in|curl \$\(minikube) ?")
+"""What needs a cluster, or a Docker: tests/deploy looks at what is applied, and runs it without either."""
 SERVER = re.compile(r"uv run (books|orders|orders-worker|gateway|supplier|monitor|playground)$")
 
 PORTS = [*SYSTEM.services, *(door for service in SYSTEM.services for door in service.doors)]
@@ -125,7 +128,7 @@ def test_commands_do_as_they_are_told(document, reader):
             assert same_shape(json.loads(text), json.loads(reader.said)), reader.said
             continue
         for command in commands(text):
-            if command not in ELSEWHERE and not SERVER.search(command):
+            if command not in ELSEWHERE and not (SERVER.search(command) or CLUSTER.search(command)):
                 reader.types(command)
 
 
