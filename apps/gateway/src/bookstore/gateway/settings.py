@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
-from bookstore.service.settings import Port, Settings
+from bookstore.service.settings import Port, RedisUrlOrNone, Settings
 
 HttpUrls: TypeAlias = Annotated[
     str, Meta(pattern=r"^(https?://[^\s/:@,]+(:\d{1,5})?(,https?://[^\s/:@,]+(:\d{1,5})?)*)?$")
@@ -23,7 +23,7 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     """The file with routes, services and limits; empty for the one that comes along."""
     gateway_replicas: Annotated[int, Meta(ge=1, le=1000)] = 1
     """How many gateways there are: while Redis is away each lets its share through."""
-    redis_url: Annotated[str, Meta(pattern=r"^(rediss?|unix)://\S+$|^$")] = ""
+    redis_url: RedisUrlOrNone = ""
     """The Redis on which all gateways count together; empty to count in this process."""
     accounts_service_url: HttpUrls = "http://127.0.0.1:8003"
     books_service_url: HttpUrls = "http://127.0.0.1:8001"
