@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from bookstore.service.settings import Port, PostgresUrl, Settings
+from bookstore.service.settings import DirectUrl, Port, PostgresUrl, Settings
 from bookstore.service.tokens import AUDIENCE, ISSUER
 
 _NETWORK = r"([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)(/[0-9]{1,3})?"
@@ -16,6 +16,8 @@ class AccountsSettings(Settings, frozen=True, kw_only=True):
     port: Port = 8003
     database_url: PostgresUrl
     """Its own database."""
+    database_direct_url: DirectUrl = ""
+    """Its address past the pooler, if `DATABASE_URL` leads to a pooler in transaction mode."""
     database_connections: Annotated[int, Meta(ge=1, le=100)] = 8
     auth_required: bool = False
     """Whether /v1/customers needs a token; without one it gives the operator's view."""

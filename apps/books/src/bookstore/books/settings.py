@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import Port, PostgresUrl, RedisUrlOrNone, SettingsError
+from bookstore.service.settings import DirectUrl, Port, PostgresUrl, RedisUrlOrNone, SettingsError
 from bookstore.service.tokens import TokenSettings
 
 
@@ -14,6 +14,8 @@ class BooksSettings(TokenSettings, frozen=True, kw_only=True):
     port: Port = 8001
     database_url: PostgresUrl
     """Its own database; `BOOKS_DB_DSN` is taken as well."""
+    database_direct_url: DirectUrl = ""
+    """Its address past the pooler, if `DATABASE_URL` leads to a pooler in transaction mode."""
     database_connections: Annotated[int, Meta(ge=1, le=100)] = 8
     redis_url: RedisUrlOrNone = ""
     """Where answers are kept for all replicas; without it nothing is."""

@@ -40,8 +40,10 @@ _REDIS_PATIENCE = 0.15
 def create_app(settings: OrdersSettings) -> Service:
     """The orders service with these settings; nothing is opened yet."""
     keys = RemoteKeys(settings.accounts_service_url, at_start=settings.auth_required)
-    database = Database(settings.database_url, size=settings.database_connections)
-    schema = Schema(database, "bookstore.orders", settings.database_url)
+    database = Database(
+        settings.database_url, direct_url=settings.database_direct_url, size=settings.database_connections
+    )
+    schema = Schema(database, "bookstore.orders")
     orders = OrderStore(database)
     idempotency = KeyStore(database, kept=settings.idempotency_kept)
     events = EventStore(database)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import HttpUrl, Port, PostgresUrl, RedisUrl
+from bookstore.service.settings import DirectUrl, HttpUrl, Port, PostgresUrl, RedisUrl
 from bookstore.service.tokens import TokenSettings
 
 
@@ -14,6 +14,8 @@ class OrdersSettings(TokenSettings, frozen=True, kw_only=True):
     port: Port = 8082
     database_url: PostgresUrl
     """Its own database."""
+    database_direct_url: DirectUrl = ""
+    """Its address past the pooler, if `DATABASE_URL` leads to a pooler in transaction mode."""
     database_connections: Annotated[int, Meta(ge=1, le=100)] = 8
     books_service_url: HttpUrl
     """Where the books service answers."""

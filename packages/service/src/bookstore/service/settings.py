@@ -18,6 +18,8 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/:@]+(:\d{1,5})?$")]
 PostgresUrl = Annotated[str, Meta(pattern=r"^postgres(ql)?://\S+$")]
+DirectUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://\S+)?$")]
+"""Where the database is past a pooler in transaction mode; empty if there is none."""
 _REDIS = (
     (
         r"((rediss?|unix)://\S+"
@@ -33,6 +35,7 @@ RedisUrlOrNone = Annotated[str, Meta(pattern=f"^{_REDIS}?$")]
 
 _MEANING = {
     "^https?:": "must look like http://host:port, without a path",
+    "^(postgres": "must look like postgresql://user:password@host:5432/database, or be empty",
     "^postgres": "must look like postgresql://user:password@host:5432/database",
     "^((rediss": "must look like redis://host:6379/0, redis+cluster://host:6379,host:6379"
     " or redis+sentinel://host:26379,host:26379/service",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import HttpUrl, Port, PostgresUrl, RedisUrl, Seconds
+from bookstore.service.settings import DirectUrl, HttpUrl, Port, PostgresUrl, RedisUrl, Seconds
 from bookstore.service.tokens import TokenSettings
 
 ALIASES = {"WORKER_PORT": "PORT"}
@@ -22,6 +22,8 @@ class WorkerSettings(TokenSettings, frozen=True, kw_only=True):
     """Seconds that jobs in hand may go on after SIGTERM."""
     database_url: PostgresUrl
     """The orders service's database."""
+    database_direct_url: DirectUrl = ""
+    """Its address past the pooler, if `DATABASE_URL` leads to a pooler in transaction mode."""
     database_connections: Annotated[int, Meta(ge=2, le=100)] = 8
     redis_url: RedisUrl
     """The doorbell."""
