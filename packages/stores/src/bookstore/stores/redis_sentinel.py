@@ -113,7 +113,7 @@ class WatchedRedis:
     def __init__(
         self, folder: Path, guardian: Guardian, *, replicas: int = 1, sentinels: int = 3, timeout: int = 1000
     ) -> None:
-        self._password, self._sentinel_password = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
+        self.password, self._sentinel_password = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
         master = self._server(folder / "server-0", {})
         follows = {"replicaof": f"{LOOPBACK} {master.port}"}
         others = [self._server(folder / f"server-{number + 1}", follows) for number in range(replicas)]
@@ -145,8 +145,7 @@ class WatchedRedis:
         """What clients are told: all Sentinels, and the service that they know."""
         hosts = ",".join(f"{LOOPBACK}:{each.port}" for each in self.sentinels)
         return (
-            f"redis+sentinel://:{self._password}@{hosts}/{SERVICE}"
-            f"?sentinel_password={self._sentinel_password}"
+            f"redis+sentinel://:{self.password}@{hosts}/{SERVICE}?sentinel_password={self._sentinel_password}"
         )
 
     def start(self) -> None:
@@ -177,12 +176,12 @@ class WatchedRedis:
         return Redis(
             folder=folder,
             port=any_free(),
-            password=self._password,
+            password=self.password,
             account=unprivileged(),
             durable=False,
             settings={
                 **settings,
-                "masterauth": self._password,
+                "masterauth": self.password,
                 "repl-diskless-sync": "yes",
                 "repl-diskless-sync-delay": "0",
             },
