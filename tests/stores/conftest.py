@@ -66,11 +66,11 @@ def soon_fixture():
 class Mode:
     """A Redis installation: its URL, its servers, and which of them has a key now."""
 
-    def __init__(self, name, url, servers, password):
-        self.name = name
+    def __init__(self, url, servers, password, watchers=()):
         self.url = url
         self.servers = servers
-        self._password = password
+        self.watchers = watchers
+        self.password = password
 
     def server_of(self, keys):
         """The server that clients of these keys talk to now; None while nobody knows."""
@@ -82,20 +82,13 @@ class Mode:
 
     def client(self, server):
         """One server, past all that is tested."""
-        return redis_client.Redis(port=server.port, password=self._password, socket_timeout=10)
+        return redis_client.Redis(port=server.port, password=self.password, socket_timeout=10)
 
     def replica_of(self, server):
         """The first replica of a master."""
         with self.client(server) as client:
             _, _, ((_, port, _), *_) = client.execute_command("ROLE")
         return next(each for each in self.servers if each.port == int(port))
-
-    def flush(self):
-        """Forget everything."""
-        for server in self.servers:
-            with self.client(server) as client:
-                if client.role()[0] == b"master":
-                    client.flushall()
 
 
 def _started(make):
@@ -119,12 +112,15 @@ def _installation(name, folder, guardian, server, **how):
     home = folder / f"{name}-{secrets.token_hex(4)}"
     home.mkdir()
     if name == "server":
-        yield Mode(name, server.url, [server], server.store.password)
+        yield Mode(server.url, [server], server.store.password)
         return
     kind = {"cluster": RedisCluster, "sentinel": WatchedRedis}[name]
     made = _started(lambda: kind(home, guardian, **how))
     try:
-        yield Mode(name, made.url, made.nodes if name == "cluster" else made.servers, made.password)
+        if name == "cluster":
+            yield Mode(made.url, made.nodes, made.password)
+        else:
+            yield Mode(made.url, made.servers, made.password, made.sentinels)
     finally:
         made.close()
         shutil.rmtree(home, ignore_errors=True)

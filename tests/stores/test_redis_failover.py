@@ -110,6 +110,32 @@ async def test_a_frozen_server_costs_a_bounded_time_and_then_another_is_found(wh
             assert await client.get(STREAM) == b"1"
 
 
+async def test_a_master_that_wakes_up_too_late_is_given_nothing(sentinel, soon):
+    """It takes itself for the master still, and connections to it are open."""
+    old, new = sentinel.servers
+    async with connect(Home(sentinel.url, STREAM)) as client:
+
+        async def write(value, count=16):
+            """By as many connections as there are keys."""
+            try:
+                await asyncio.gather(*(client.set(f"key-{number}", value) for number in range(count)))
+            except RedisError:
+                return False
+            return True
+
+        assert await write("before")
+        old.freeze()
+        # One connection learns of it; the others are idle, and end up at the old master when it wakes.
+        await soon(lambda: write("meanwhile", 1))
+        for watcher in sentinel.watchers:
+            watcher.freeze()  # nobody tells it
+        old.resume()
+        assert await write("late")
+        with sentinel.client(old) as waked, sentinel.client(new) as there:
+            assert {there.get(f"key-{number}") for number in range(16)} == {b"late"}
+            assert b"late" not in {waked.get(f"key-{number}") for number in range(16)}
+
+
 async def test_who_still_reaches_the_old_master_is_told_nothing_old(sentinel, books_database, soon):
     """A network is parted: one replica of books reaches the new master, and one still the old one."""
     old, new = sentinel.servers

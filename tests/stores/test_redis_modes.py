@@ -16,7 +16,7 @@ from bookstore.resilience import Breaker, CircuitOpen, Pipeline
 from bookstore.resilience.quorum import Quorum
 from bookstore.service.database import Database
 from bookstore.service.redis import connect
-from bookstore.service.redis_home import Home
+from bookstore.service.redis_home import Home, slot_of
 
 STREAM, SIGNAL = "bookstore:validations", "bookstore:signal"
 numbers = itertools.count(1)
@@ -185,3 +185,72 @@ async def test_it_works_again_when_its_server_is_gone(whole, consumer, end, book
         gone.resume() if end == "freeze" else gone.start()
         for _ in range(20):
             await soon(works)
+
+
+class Move:
+    """A slot on its way from one node of a cluster to another, step by step as `redis-cli` does it."""
+
+    def __init__(self, cluster, keys):
+        self._cluster = cluster
+        self._slot = slot_of(keys)
+        self.source = cluster.server_of(keys)
+        self.target = next(node for node in cluster.servers if node is not self.source)
+
+    def _tell(self, server, *words):
+        with self._cluster.client(server) as client:
+            return client.execute_command("CLUSTER", *words)
+
+    def begin(self):
+        """From here on, keys that aren't at the source are asked for at the target."""
+        ids = [self._tell(node, "MYID").decode() for node in (self.source, self.target)]
+        self._tell(self.target, "SETSLOT", self._slot, "IMPORTING", ids[0])
+        self._tell(self.source, "SETSLOT", self._slot, "MIGRATING", ids[1])
+
+    def carry(self):
+        """All keys that are there go to the target, each at once."""
+        with self._cluster.client(self.source) as source:
+            while keys := source.execute_command("CLUSTER", "GETKEYSINSLOT", self._slot, 100):
+                source.execute_command(
+                    "MIGRATE", "127.0.0.1", self.target.port, "", 0, 5000,
+                    "AUTH", self._cluster.password, "KEYS", *keys,
+                )  # fmt: skip
+
+    def end(self):
+        """From here on the slot is the target's."""
+        owner = self._tell(self.target, "MYID").decode()
+        for node in (self.target, self.source, *self._cluster.servers):
+            self._tell(node, "SETSLOT", self._slot, "NODE", owner)
+
+
+@pytest.mark.long
+@every_consumer
+async def test_it_goes_with_its_slot(cluster, consumer, books_database, soon):
+    """MOVED: who asks the old owner is led to the new one, and back."""
+    async with consumer(cluster.url, books_database) as works:
+        await soon(works)
+        for _ in range(2):
+            move = await asyncio.to_thread(Move, cluster, CONSUMERS[consumer])
+            for step in (move.begin, move.carry, move.end):
+                await asyncio.to_thread(step)
+                # Whatever it does while it can't ask, it does nothing wrong.
+                for _ in range(3):
+                    await works()
+            await soon(works)
+            assert await asyncio.to_thread(cluster.server_of, CONSUMERS[consumer]) is move.target
+
+
+@pytest.mark.long
+async def test_the_bell_rings_on_while_its_slot_is_on_its_way(cluster, soon):
+    """ASK: a stream is one key, so whoever finds it gone follows it, however long its slot is on its way."""
+    async with queue(cluster.url, None) as works:
+        await soon(works)
+        move = await asyncio.to_thread(Move, cluster, STREAM)
+        await asyncio.to_thread(move.begin)
+        await soon(works)
+        await asyncio.to_thread(move.carry)
+        for _ in range(5):
+            await soon(works)
+        with cluster.client(move.source) as source:
+            assert source.execute_command("CLUSTER", "COUNTKEYSINSLOT", slot_of(STREAM)) == 0
+        await asyncio.to_thread(move.end)
+        await soon(works)

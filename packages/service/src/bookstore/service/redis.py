@@ -62,6 +62,20 @@ class _HomeConnection(Connection):
         self._server = Server("", 0)
         self._guest: _Guest | None = None
 
+    async def connect(self) -> None:
+        """What the pool calls before each use; a server that isn't home any more is left, though it answers.
+
+        One that was frozen while another took its place takes itself for the master when it wakes up.
+        """
+        if self.is_connected and self._home.place.kind != "server":
+            try:
+                at_home = await self._home.find() == self._server
+            except RedisAway:
+                at_home = False
+            if not at_home:
+                await super().disconnect(nowait=True)
+        await super().connect()
+
     async def _connect(self) -> None:
         try:
             self._server = await self._home.find()
