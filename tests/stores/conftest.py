@@ -229,6 +229,14 @@ class Shop:
         with psycopg.connect(self.orders_database) as connection:
             return connection.execute(query, parameters).fetchall()
 
+    def pause(self):
+        """Have the worker begin nothing new."""
+        self.http.post(f"{self.orders}/v1/queue/pause").raise_for_status()
+
+    def resume(self):
+        """Have it go on."""
+        self.http.post(f"{self.orders}/v1/queue/resume").raise_for_status()
+
     def effects(self):
         """What the supplier did, by order."""
         told = self.http.get(f"{self.supplier}/effects").raise_for_status().json()["orders"]
