@@ -23,10 +23,13 @@ from bookstore.service.redis_home import Home
 from bookstore.service.testing import serving
 from bookstore.service.testing.patience import patient
 from bookstore.service.testing.serving import free_port
+from bookstore.stores.account import unprivileged
 from bookstore.stores.errors import StoreError
 from bookstore.stores.ports import any_free
+from bookstore.stores.postgres import Postgres
 from bookstore.stores.redis_cluster import RedisCluster
 from bookstore.stores.redis_sentinel import WatchedRedis
+from bookstore.stores.server import Server
 from bookstore.supplier.app import create_app as create_supplier
 from bookstore.supplier.settings import SupplierSettings
 
@@ -178,6 +181,27 @@ def orders_database(orders_template):
         yield url
 
 
+@pytest.fixture
+def fresh_server(store_folder, store_guardian):
+    """A second PostgreSQL for this test alone."""
+
+    def make():
+        return Server(
+            Postgres(
+                folder=store_folder / f"postgres-{secrets.token_hex(4)}",
+                port=any_free(),
+                password=secrets.token_urlsafe(12),
+                account=unprivileged(),
+                durable=False,
+            ),
+            store_guardian,
+        )
+
+    server = _started(make)
+    yield server
+    server.close()
+
+
 class Shop:
     """Books, orders, a worker and a supplier that run together."""
 
@@ -287,8 +311,3 @@ def _running(redis_url, books_database, orders_database, *, effects="", direct=N
 @pytest.fixture(scope="session")
 def running():
     return _running
-
-
-@pytest.fixture(scope="session")
-def free():
-    return any_free
