@@ -42,6 +42,7 @@ ELSEWHERE = {
     "uv run python -m bookstore.lab.observe otel": "changes files; tests/test_observe.py compares them",
     "uv run python -m bookstore.lab.observe otel docs/metrics.md": "as above, the table too",
     ".ci/run observe": "a job of the workflow; needs a Prometheus",
+    ".ci/run stores": "a job of the workflow; needs a PgBouncer",
     "uv lock": "changes a file; tests/test_workspace.py runs it with --check",
 }
 """Commands that aren't run here, each with the reason."""
@@ -71,6 +72,13 @@ def commands(script):
                 yield command.strip().removeprefix("pip install uv && ")
             command = ""
     assert not command, f"doesn't end: {command}"
+
+
+ELSEWHERE |= {
+    command: "tests/stores/test_backup.py runs it, while orders come in"
+    for _, text in blocks(ROOT / "docs/operations/backup.md")
+    for command in commands(text)
+}
 
 
 class Reader:

@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 GUIDE = Path(__file__).parents[2] / "docs/operations/backup.md"
 BACKUP, RESTORE, ADVANCE, COMPARE = (
-    [line.strip() for line in block.splitlines() if line.strip()]
-    for block in re.findall(r"^ *```sh\n(.*?)```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    block.splitlines()
+    for block in re.findall(r"^```sh\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
 )
 NAMES = ("orders", "books", "accounts")
 
@@ -91,7 +91,7 @@ def test_no_acknowledged_order_is_lost(operator, running, redis_server, tmp_path
         shop.has_done(taken)
         supplied = set(shop.effects())
 
-    for command in (*RESTORE, *ADVANCE):
+    for command in (*RESTORE, "\n".join(ADVANCE)):
         operator.types(command)
     assert redis_command(redis_server.url, "FLUSHALL") == "+OK"
     restored = set(_ask(after["orders"], "SELECT id FROM orders"))
