@@ -46,6 +46,7 @@ ELSEWHERE = {
     ".ci/run console": "a job of the workflow; needs a Chromium",
     "uv run python -m bookstore.service.example apps": "changes files; tests/deploy compares them",
     ".ci/run deploy": "a job of the workflow",
+    ".ci/run stores": "a job of the workflow; needs a PgBouncer",
     "uv lock": "changes a file; tests/test_workspace.py runs it with --check",
 }
 """Commands that aren't run here, each with the reason."""
@@ -77,6 +78,13 @@ def commands(script):
                 yield command.strip().removeprefix("pip install uv && ")
             command = ""
     assert not command, f"doesn't end: {command}"
+
+
+ELSEWHERE |= {
+    command: "tests/stores/test_backup.py runs it, while orders come in"
+    for _, text in blocks(ROOT / "docs/operations/backup.md")
+    for command in commands(text)
+}
 
 
 class Reader:
