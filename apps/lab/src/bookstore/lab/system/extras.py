@@ -1,6 +1,6 @@
 """What parts need that not everybody uses: containers, Kubernetes, those who look on, a browser.
 
-None of it is needed to start the system, so nothing that is missing is wrong: it is told, with how one gets it.
+None of it is needed to start the system, so what is missing is not wrong: it is told, with how one gets it.
 """
 
 from __future__ import annotations
