@@ -84,9 +84,10 @@ def test_a_customer_is_made_and_orders(client, gateway, workers, email):
     changed = client.put(one, json={"name": "Ana B"}, headers=workers["staff"]).json()
     assert changed == {**customer, "name": "Ana B", "updated_at": changed["updated_at"]}
 
-    book = client.get(f"{gateway}/v1/books?limit=1").json()[0]["id"]
+    book = {"title": "Ana's", "author": "Ana", "price": "9.99"}
+    book_id = client.post(f"{gateway}/v1/books/", json=book, headers=workers["staff"]).json()["id"]
     order = client.post(
-        f"{gateway}/v1/orders/", json={"book_id": book, "quantity": 1}, headers=workers["staff"]
+        f"{gateway}/v1/orders/", json={"book_id": book_id, "quantity": 1}, headers=workers["staff"]
     )
     assert order.status_code == 201, order.text
     assert order.json()["job_id"]

@@ -17,7 +17,7 @@ import uvloop
 
 from bookstore.gateway.app import create_app
 from bookstore.gateway.settings import GatewaySettings
-from bookstore.service.serve import _server
+from bookstore.service.serve import server_of
 from bookstore.service.testing import Wire
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
@@ -339,7 +339,7 @@ async def serving(
         service = create_app(GatewaySettings(port=port, admin_port=admin_port, **given))
         service.header_timeout = header_timeout or service.header_timeout
         async with service.running():
-            server = _server(service)
+            server = server_of(service)
             running = asyncio.ensure_future(server.serve())
             await _accepts(port)
             gateway = Gateway(port, admin_port, path, services, data)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from contextlib import ExitStack, contextmanager
+from itertools import takewhile
 from urllib.parse import urlsplit
 
 from bookstore.monitor.events import feed as feed_module
@@ -66,9 +67,12 @@ def test_whoever_comes_back_is_told_what_was_missed(stand, watched):
                 events, "change", lambda change, state=state: change["after"] == state
             )
             assert change["id"] == identity
+    known = {change["id"] for change in monitor.get("/v2/monitor/history").json()["data"]}
     for strange in ("another-1", "x" * 5000, "0"):
         with reading(monitor, **{"Last-Event-ID": strange}) as events:
-            assert next(events)[0] == "picture"
+            # A busy machine's look may be late just now, which is a change of its own.
+            new = takewhile(lambda event: event[0] != "picture", events)
+            assert known.isdisjoint(identity for _, _, identity in new)
 
 
 def test_the_fifty_first_reader_is_told_so_and_gets_a_place_once_one_is_free(stand, watched):

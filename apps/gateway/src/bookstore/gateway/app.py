@@ -47,6 +47,7 @@ def create_app(settings: GatewaySettings) -> Service:
         lifespan=[lambda: gateway, lambda: beside(admin)],
         front=front,
         header_timeout=10.0,
+        own_server=True,
     )
     service.metrics.registry.register(GatewayCollector(gateway))
     service.metrics.expect(_series(config))

@@ -74,7 +74,8 @@ class Client:
         """The request's body: None if there is none, bytes if all of it is there, else its pieces.
 
         Args:
-            keep: A body of so many bytes at most is waited for as a whole, so that it can be sent again.
+            keep: A body of so many bytes at most is waited for as a whole, so that it can be sent again; a
+                longer one comes in pieces, even if all of it is there.
 
         Raises:
             Problem: 413 if it is too long, 408 if it doesn't come.
@@ -90,7 +91,7 @@ class Client:
         while more and length is not None and len(chunk) < length <= keep:
             piece, more = await self._next()
             chunk += piece
-        if length is None or len(chunk) < length:
+        if length is None or len(chunk) < length or len(chunk) > keep > 0:
             return self._rest(chunk, more)
         self._watch.add(self)
         return chunk

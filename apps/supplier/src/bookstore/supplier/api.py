@@ -17,9 +17,9 @@ from bookstore.contracts.supplier import (
     Verdict,
 )
 from bookstore.service.docs import problems
+from bookstore.service.port import PortUnavailable
 from bookstore.service.problem import RETRY_AFTER, Problem
 from bookstore.service.provide import Given
-from bookstore.service.serve import PortUnavailable
 from bookstore.supplier.desk import Desk
 from bookstore.supplier.switch import Switch
 from bookstore.supplier.tally import Tally

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from bookstore.service.app import Service
+from bookstore.service.door import Door
 from bookstore.supplier import api
 from bookstore.supplier.desk import Desk
-from bookstore.supplier.door import Door
 from bookstore.supplier.front import Front
 from bookstore.supplier.journal import Journal
 from bookstore.supplier.model import products
@@ -20,7 +20,7 @@ from bookstore.supplier.tally import Tally
 
 def create_app(settings: SupplierSettings) -> Service:
     """The supplier with these settings; nothing is opened yet."""
-    door = Door(settings.host, settings.port)
+    door = Door(settings.host, settings.port, setting="PORT", header_timeout=None)
     switch = Switch(door)
     tally = Tally(Journal(Path(settings.effects_file)) if settings.effects_file else None)
     desk = Desk(tally, products(settings.not_supplied))

@@ -23,9 +23,9 @@ from bookstore.contracts.supplier import (
     ValidationRequest,
 )
 from bookstore.service.body import decode
+from bookstore.service.door import RESET
 from bookstore.service.problem import Problem, send_problem
 from bookstore.supplier.desk import Desk, Taken
-from bookstore.supplier.exchange import RESET
 from bookstore.supplier.switch import Switch
 
 if TYPE_CHECKING:

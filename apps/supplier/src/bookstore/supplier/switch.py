@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from bookstore.contracts.supplier import CurrentMode, Down, FailureMode, Fault, Normal, current_mode
-from bookstore.service.serve import PortUnavailable
-from bookstore.supplier.door import Door
+from bookstore.service.door import Door
+from bookstore.service.port import PortUnavailable
 
 logger = logging.getLogger(__name__)
 

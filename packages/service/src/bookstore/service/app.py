@@ -50,6 +50,7 @@ class Service:
         alive: Whether what the process does beside serving goes on; else `/health/live` says 503.
         queue: The work that is owed, for `/health`.
         port_setting: The setting with the port to serve on, for an app that has several.
+        own_server: Whether our own server reads its requests (`door`), instead of Granian.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class Service:
         alive: Callable[[], bool] = lambda: True,
         queue: Callable[[], QueueHealth] | None = None,
         port_setting: str = "PORT",
+        own_server: bool = False,
     ) -> None:
+        self.own_server = own_server
         self.header_timeout = header_timeout
         self.name = name
         self.version = version

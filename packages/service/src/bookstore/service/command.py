@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from bookstore.service import logs
 from bookstore.service.app import Service
-from bookstore.service.serve import PortUnavailable, serve
+from bookstore.service.port import PortUnavailable
+from bookstore.service.serve import serve
 from bookstore.service.settings import Settings, SettingsError, load
 
 EXIT_SETTINGS = 2

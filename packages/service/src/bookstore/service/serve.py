@@ -1,23 +1,25 @@
 """Serving: one process, one event loop, and a leave-taking that loses no request.
 
-Granian's embedded server shares our event loop, so one process is the whole service: what is measured,
-signalled and restarted is the same thing.
+Granian's embedded server shares our event loop, as our own does: one process is the whole service, so what is
+measured, signalled and restarted is the same thing.
 """
 
 import asyncio
-import errno
 import gc
 import logging
 import signal
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any, Protocol, cast
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
-from granian.server.embed import Server
+from granian.server.embed import Server as GranianServer
 
 from bookstore.service.app import Service
+from bookstore.service.door import Door
+from bookstore.service.port import family_of, unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +27,38 @@ _ECHO = 0.5
 """Seconds within which a second signal is taken for the echo of the first."""
 
 
-class PortUnavailable(Exception):
-    """The port can't be had; the message says why and what to do."""
+class Server(Protocol):
+    """What reads requests from a port and has them answered."""
+
+    async def serve(self) -> None:
+        """Serve until all that was under way when `stop` was called is over."""
+
+    def stop(self) -> None:
+        """Take no further connections."""
+
+
+class OwnServer:
+    """A door as a server."""
+
+    def __init__(self, service: Service) -> None:
+        self._door = Door(
+            service.settings.host,
+            service.port,
+            setting=service.port_setting,
+            header_timeout=service.header_timeout,
+        )
+        self._door.app = cast("Any", service.asgi)
+        self._stopping = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Serve until all that was under way when `stop` was called is over."""
+        await self._door.open()
+        await self._stopping.wait()
+        await self._door.leave(None)
+
+    def stop(self) -> None:
+        """Take no further connections."""
+        self._stopping.set()
 
 
 async def serve(service: Service) -> None:
@@ -41,7 +73,7 @@ async def serve(service: Service) -> None:
     _require_free(service.port_setting, settings.host, service.port)
     leaving, hurry = _stop_signals()
     async with service.running():
-        server = _server(service)
+        server = server_of(service)
         serving = asyncio.create_task(server.serve())
         gc.freeze()
         logger.info(
@@ -73,7 +105,7 @@ async def beside(service: Service) -> AsyncGenerator[None]:
     settings = service.settings
     _require_free(service.port_setting, settings.host, service.port)
     async with service.running():
-        server = _server(service)
+        server = server_of(service)
         serving = asyncio.create_task(server.serve())
         try:
             yield
@@ -82,8 +114,11 @@ async def beside(service: Service) -> AsyncGenerator[None]:
             await _first(serving, patience=settings.drain_finish)
 
 
-def _server(service: Service) -> Server:
-    return Server(
+def server_of(service: Service) -> Server:
+    """What serves it: Granian, or our own server for those that can't afford its threads."""
+    if service.own_server:
+        return OwnServer(service)
+    return GranianServer(
         service.asgi,
         address=service.settings.host,
         port=service.port,
@@ -125,20 +160,9 @@ async def _first(*futures: "asyncio.Future[None]", patience: float | None = None
 
 def _require_free(setting: str, host: str, port: int) -> None:
     """Granian shares ports between processes (SO_REUSEPORT): a second service would get half the requests."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+    with socket.socket(family_of(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             raise unavailable(setting, host, port, error) from error
-
-
-def unavailable(setting: str, host: str, port: int, error: OSError) -> PortUnavailable:
-    """What `error` means for whoever wrote `setting`."""
-    why = {
-        errno.EADDRINUSE: f"another process listens there; stop it, or set {setting} to a free one",
-        errno.EACCES: f"ports below 1024 need rights that this user hasn't; set {setting} to a higher one",
-        errno.EADDRNOTAVAIL: "this machine has no such address; set HOST to one of its own",
-    }.get(error.errno or 0, str(error))
-    return PortUnavailable(f"{setting}: can't listen on {host}:{port}: {why}")

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 
 import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
 
 from bookstore.service.app import Service
+from bookstore.service.serve import server_of
 
 _PATIENCE = 20.0
 
@@ -29,14 +28,8 @@ def serving(create: Callable[[], Service]) -> Generator[str]:
         nonlocal stop
         service = create()
         async with service.running():
-            server = Server(
-                service.asgi,
-                port=port,
-                interface=Interfaces.ASGINL,
-                http=HTTPModes.http1,
-                websockets=False,
-                log_enabled=False,
-            )
+            service.port = port
+            server = server_of(service)
             loop = asyncio.get_running_loop()
             stop = lambda: loop.call_soon_threadsafe(server.stop)  # noqa: E731
             await server.serve()

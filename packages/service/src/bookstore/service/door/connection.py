@@ -1,7 +1,4 @@
-"""One HTTP/1.1 connection of the port that fails: llhttp (httptools) reads requests, ASGI answers them.
-
-It never closes an idle connection and sets no timeouts: an instrument has no faults that nobody asked for.
-"""
+"""One HTTP/1.1 connection: llhttp (httptools) reads requests, ASGI answers them."""
 
 import asyncio
 import logging
@@ -14,16 +11,23 @@ from urllib.parse import unquote
 
 import httptools
 
-from bookstore.supplier.exchange import HIGH_WATER, RESET, App, Exchange
+from bookstore.service.door.exchange import HIGH_WATER, RESET, App, Exchange
+from bookstore.service.door.refusal import TOO_LONG, TOO_SLOW, Refusal, unreadable
 
 logger = logging.getLogger(__name__)
 
 MAX_HEAD = 65_536
 """Bytes that a request's head may take."""
+MAX_HEADERS = 100
 MAX_SPARE = 1_048_576
 """Bytes of a refused body that are read and dropped, so that the answer isn't lost with them."""
+STALLED = 60.0
+"""Seconds for which a client may take nothing of an answer."""
 
 _NO_LINGER = struct.pack("ii", 1, 0)
+_VERSIONS = ("1.1", "1.0")
+_TOLD = frozenset({b"expect", b"transfer-encoding"})
+"""Headers that the server itself goes by."""
 
 carrying: ContextVar["Connection | None"] = ContextVar("carrying", default=None)
 """The connection whose request is being answered."""
@@ -40,6 +44,10 @@ class House(Protocol):
         """What answers requests."""
         ...
 
+    def forget(self, connection: "Connection") -> None:
+        """It is closed."""
+        ...
+
 
 class Connection(asyncio.Protocol):
     """Takes one request after the other; those that come too early wait."""
@@ -49,22 +57,29 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
+        self._client: Any = None
+        self._server: Any = None
         self._drain: asyncio.Future[None] | None = None
         self._waiting: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._incoming: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
+        self._refusal: Refusal | None = None
+        """What is said after the answers that are owed: the bytes behind those requests are none."""
         self._last = False
         """Whether to close after the answer that is under way."""
         self._paused = False
         self._head_size = 0
         self._spare = 0
+        self._since = self._loop.time()
+        """When it began to wait for a request, or was last seen to bring an answer forward."""
+        self._unsent = 0
         self._begin_head()
 
     def _begin_head(self) -> None:
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._expects = False
+        self._told: dict[bytes, bytes] = {}
 
     # -- from the door
 
@@ -89,6 +104,19 @@ class Connection(asyncio.Protocol):
         elif not self._current.began:
             self._current.keep_alive = False
 
+    def look(self, now: float, patience: float) -> None:
+        """End it if it holds a place for nothing: it sends no request, or takes no answer."""
+        if self._current is None:
+            if now - self._since > patience and not self._transport.is_closing():
+                if self._head_size:
+                    self._transport.write(TOO_SLOW.written())
+                self._transport.close()
+        elif self._drain is None or self._transport.get_write_buffer_size() != self._unsent:
+            self._since = now
+            self._unsent = self._transport.get_write_buffer_size()
+        elif now - self._since > STALLED:
+            self._transport.abort()
+
     # -- from the exchange
 
     def write(self, data: bytes) -> None:
@@ -108,7 +136,7 @@ class Connection(asyncio.Protocol):
 
     def resume(self) -> None:
         """Read on, unless requests are waiting."""
-        if self._paused and not self._waiting and not self._transport.is_closing():
+        if self._paused and not self._waiting and self._refusal is None and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
 
@@ -123,13 +151,16 @@ class Connection(asyncio.Protocol):
         """asyncio: the socket is open."""
         self._transport = cast("asyncio.Transport", transport)
         self._house.connections.add(self)
-        if not self._house.is_open:
-            self._transport.abort()  # it was accepted in the moment in which the door was shut
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        if self._house.is_open and peer and own:
+            self._client, self._server = peer[:2], own[:2]
+        else:
+            self._transport.abort()  # accepted as the door was shut, or gone already
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is closed."""
         del exc
-        self._house.connections.discard(self)
+        self._house.forget(self)
         self._waiting.clear()
         if self._current is not None:
             self._current.leave()
@@ -147,25 +178,33 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came."""
+        if self._refusal is not None:
+            return
         if self._incoming is None:
             self._head_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._last = True  # no upgrade is offered; the request itself was taken
-        except httptools.HttpParserError:
-            self._refuse(b"400 Bad Request")
+        except httptools.HttpParserError as error:
+            self._refuse(unreadable(error, data))
             return
         if self._incoming is None and self._head_size > MAX_HEAD:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self._refuse(TOO_LONG)
+        elif self._waiting and self._current is None:
+            self._start(self._waiting.popleft())
 
-    def _refuse(self, status: bytes) -> None:
-        """What is no request gets a plain answer, if none is under way, and the connection ends."""
-        if self._current is None and not self._transport.is_closing():
-            self.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
-            self._transport.close()
-        else:
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer those requests that were whole before; then say so, and end."""
+        broken, self._incoming = self._incoming, None
+        if broken is not None and broken is self._current:
             self._transport.abort()
+            return
+        if broken is not None and self._waiting and self._waiting[-1] is broken:
+            self._waiting.pop()
+        self._refusal = refusal
+        self._pause()
+        self._go_on()
 
     # -- called by the parser
 
@@ -181,19 +220,29 @@ class Connection(asyncio.Protocol):
         """llhttp: a header, or a trailer, which nobody here needs."""
         if self._incoming is None:
             name = name.lower()
-            self._expects = self._expects or (name == b"expect" and value.lower() == b"100-continue")
+            if value[-1:].isspace():
+                value = value.rstrip()
+            if name in _TOLD:
+                self._told[name] = value.lower()
+            if len(self._headers) == MAX_HEADERS:
+                raise Refusal(431, "header-fields-too-large", "the request has too many headers")
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """llhttp: the head is whole."""
         self._head_size = 0
+        version = self._parser.get_http_version()
+        coding = self._told.get(b"transfer-encoding")
+        if version not in _VERSIONS:
+            raise Refusal(505, "http-version-not-supported", "HTTP/1.1 and HTTP/1.0 are spoken here")
+        if coding is not None and (coding != b"chunked" or version == "1.0"):
+            raise Refusal(400, "bad-request", "the body is framed in a way that isn't known here")
+        expects = self._told.get(b"expect") == b"100-continue"
         self._incoming = Exchange(
-            self, self._scope(), keep_alive=self._parser.should_keep_alive(), expects=self._expects
+            self, self._scope(version), keep_alive=self._parser.should_keep_alive(), expects=expects
         )
-        if self._current is None:
-            self._start(self._incoming)
-        else:
-            self._waiting.append(self._incoming)
+        self._waiting.append(self._incoming)
+        if self._current is not None or len(self._waiting) > 1:
             self._pause()
 
     def on_body(self, body: bytes) -> None:
@@ -220,19 +269,19 @@ class Connection(asyncio.Protocol):
 
     # -- answering
 
-    def _scope(self) -> dict[str, Any]:
+    def _scope(self, version: str) -> dict[str, Any]:
         target = self._target
-        if not target.startswith(b"/"):
-            parsed = httptools.parse_url(target) if target != b"*" else None
-            path, query = (parsed.path or b"/", parsed.query or b"") if parsed else (target, b"")
-        else:
+        method = self._parser.get_method().decode()
+        if target.startswith(b"/") or target == b"*" or method == "CONNECT":
             path, _, query = target.partition(b"?")
             path = path.partition(b"#")[0]
-        method = self._parser.get_method().decode()
+        else:
+            parsed = httptools.parse_url(target)
+            path, query = parsed.path or b"/", parsed.query or b""
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": self._parser.get_http_version(),
+            "http_version": version,
             "method": method,
             "answer_without_body": method == "HEAD",
             "scheme": "http",
@@ -241,8 +290,8 @@ class Connection(asyncio.Protocol):
             "query_string": query,
             "root_path": "",
             "headers": self._headers,
-            "client": self._transport.get_extra_info("peername")[:2],
-            "server": self._transport.get_extra_info("sockname")[:2],
+            "client": self._client,
+            "server": self._server,
             "extensions": {RESET: {}},
         }
 
@@ -265,14 +314,26 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, exchange: Exchange) -> None:
         self._current = None
+        self._since = self._loop.time()
         whole, exchange.ended = exchange.ended, True
         if self._transport.is_closing():
             return
-        if whole and not exchange.arrived:
-            self.resume()  # the rest of the request is dropped, then the connection is closed
+        if not whole and exchange.ends_with_the_connection:
+            self.reset()  # the mere end of the connection would look like that of the answer
+        elif whole and not exchange.arrived:
+            self._transport.write_eof()  # the rest of the request is dropped, then the connection is closed
+            self.resume()
         elif not whole or not exchange.keep_alive or self._last:
             self._transport.close()
         else:
-            if self._waiting:
-                self._start(self._waiting.popleft())
-            self.resume()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._current is not None:
+            return
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        elif self._refusal is not None:
+            self._transport.write(self._refusal.written())
+            self._transport.close()
+        self.resume()

@@ -15,7 +15,7 @@ App: TypeAlias = Callable[
 ]
 """An ASGI app, without a framework's idea of which messages there are."""
 
-RESET = "supplier.reset"
+RESET = "bookstore.reset"
 """The ASGI extension that only this server has: a message of this type resets the connection."""
 
 HIGH_WATER = 131_072
@@ -57,6 +57,8 @@ class Exchange:
         """Whether any of the answer was sent."""
         self.ended = False
         """Whether the answer is whole."""
+        self.ends_with_the_connection = False
+        """Whether only that tells the client where the answer ends."""
         self.held = 0
         """Bytes of the request's body that nobody has taken yet."""
         self._line = line
@@ -144,29 +146,45 @@ class Exchange:
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]], whole: int | None) -> bytes:
         """The answer's head; `whole` is its body's length, if all of it is there."""
         self.began = True
-        lines = [_status_line(status), b"date: ", _date(int(time())), b"\r\n"]
+        lines = [_status_line(status)]
         length: int | None = None
+        dated = False
         for name, value in headers:
+            if name == b"connection":
+                self.keep_alive = self.keep_alive and value.lower() != b"close"
+                continue
             if name == b"content-length":
                 length = int(value)
+            elif name == b"date":
+                dated = True
             lines += (name, b": ", value, b"\r\n")
+        if not dated:
+            lines += (b"date: ", _date(int(time())), b"\r\n")
+        lines += (self._framing(status, length, whole), self._parting(), b"\r\n")
+        return b"".join(lines)
+
+    def _framing(self, status: int, length: int | None, whole: int | None) -> bytes:
+        """Decide how the client finds the answer's end, and say what the app did not."""
         if self.scope["answer_without_body"] or status in _BODILESS:
             self._remaining = 0
-        elif length is None and whole is not None:
-            length = whole
-            lines += (b"content-length: %d\r\n" % whole,)
-            self._remaining = whole
-        elif length is None and self.scope["http_version"] == "1.1":
-            self._chunked = True
-            lines += (b"transfer-encoding: chunked\r\n",)
-        else:
+        elif length is not None:
             self._remaining = length
-            self.keep_alive = self.keep_alive and length is not None
-        self.keep_alive = self.keep_alive and self.arrived
+        elif whole is not None:
+            self._remaining = whole
+            return b"content-length: %d\r\n" % whole
+        elif self.scope["http_version"] == "1.1":
+            self._chunked = True
+            return b"transfer-encoding: chunked\r\n"
+        else:
+            self.ends_with_the_connection = True
+        return b""
+
+    def _parting(self) -> bytes:
+        """Decide whether the connection is kept, and say it."""
+        self.keep_alive = self.keep_alive and self.arrived and not self.ends_with_the_connection
         if not self.keep_alive:
-            lines += (b"connection: close\r\n",)
-        lines += (b"\r\n",)
-        return b"".join(lines)
+            return b"connection: close\r\n"
+        return b"" if self.scope["http_version"] == "1.1" else b"connection: keep-alive\r\n"
 
 
 @lru_cache

@@ -1,0 +1,10 @@
+"""HTTP/1.1 by llhttp in our own event loop: what reads requests where Granian's threads would be too much.
+
+`Door` listens and can be shut and opened again; each of its connections answers one request after the other
+by an ASGI app. What could be read in two ways is refused, and nobody holds a place for nothing.
+"""
+
+from bookstore.service.door.door import Door
+from bookstore.service.door.exchange import RESET
+
+__all__ = ["RESET", "Door"]

@@ -1,0 +1,241 @@
+"""Our own server on raw sockets: what it takes, what it refuses, whom it doesn't wait for."""
+
+import asyncio
+import json
+import struct
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bookstore.service.door import Door, connection
+from bookstore.service.testing.serving import free_port
+
+GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+MEBI = 1 << 20
+
+
+async def echo(scope, receive, send):
+    """Tells what it was asked."""
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    told = json.dumps([scope["method"], scope["path"], len(scope["headers"]), body.decode()]).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": told})
+
+
+class Client:
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    async def send(self, data: bytes) -> "Client":
+        self.writer.write(data)
+        await self.writer.drain()
+        return self
+
+    async def rest(self) -> bytes:
+        """All that comes until the server ends it."""
+        async with asyncio.timeout(20):
+            return await self.reader.read()
+
+
+@asynccontextmanager
+async def served(app=echo, *, header_timeout: float | None = 20.0) -> AsyncGenerator[Door]:
+    door = Door("127.0.0.1", free_port(), setting="PORT", header_timeout=header_timeout)
+    door.app = app
+    await door.open()
+    try:
+        yield door
+    finally:
+        await door.leave(0.0)
+
+
+@asynccontextmanager
+async def connected(door: Door, limit: int = MEBI) -> AsyncGenerator[Client]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door._port, limit=limit)
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+async def answer_to(*pieces: bytes, **how) -> bytes:
+    async with served(**how) as door, connected(door) as client:
+        for piece in pieces:
+            await client.send(piece)
+        return await client.rest()
+
+
+REFUSED = [
+    (b"NONSENSE\r\n\r\n", 400),
+    (b"GET /a\r\n\r\n", 505),
+    (b"GET /a HTTP/2.0\r\n\r\n", 505),
+    (b"BREW /a HTTP/1.1\r\nHost: x\r\n\r\n", 501),
+    (b"POST /a HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"POST /a HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", 400),
+    (b"POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"POST /a HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400),
+    (b"GET /a HTTP/1.1\r\nX: a\r\n b\r\n\r\n", 400),
+    (b"GET /a HTTP/1.1\r\n" + b"".join(b"X%d: a\r\n" % number for number in range(101)) + b"\r\n", 431),
+    (b"GET /a HTTP/1.1\r\nX: " + b"a" * 70_000, 431),
+]
+
+
+@pytest.mark.parametrize(("sent", "status"), REFUSED, ids=[str(sent[:40]) for sent, _ in REFUSED])
+async def test_what_could_be_read_in_two_ways_is_refused(sent, status):
+    head, _, body = (await answer_to(sent)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nconnection: close" in head
+    problem = json.loads(body)
+    assert problem["status"] == status
+    assert problem["request_id"].encode() in head
+
+
+async def test_requests_before_one_that_is_none_are_answered():
+    answer = await answer_to(GET + GET + b"GET /a HTTP/9\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert answer.index(b"HTTP/1.1 400 ") > answer.rindex(b"HTTP/1.1 200 ")
+
+
+async def test_a_body_that_turns_out_to_be_none_ends_the_connection():
+    heard: asyncio.Queue[dict] = asyncio.Queue()
+
+    async def listens(_scope, receive, _send):
+        for _ in range(2):
+            heard.put_nowait(await receive())
+
+    async with served(listens) as door, connected(door) as client:
+        await client.send(b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        assert (await heard.get())["body"] == b"ab"
+        await client.send(b"nonsense\r\n")
+        assert (await heard.get())["type"] == "http.disconnect"
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /a HTTP/1.1\r\nHo", GET])
+async def test_who_sends_nothing_more_is_not_waited_for(begun):
+    answer = await answer_to(begun, header_timeout=0.1)
+    if begun == GET:
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" not in answer
+    else:
+        assert answer.startswith(b"HTTP/1.1 408 ") is bool(begun)
+
+
+async def test_an_answer_that_did_not_wait_for_the_body_ends_the_connection_at_once():
+    async def refuses(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    answer = await answer_to(b"POST /a HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", app=refuses)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.endswith(b"no")
+
+
+async def test_who_takes_nothing_of_an_answer_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(connection, "STALLED", 0.2)
+    ended = asyncio.Event()
+
+    async def endless(_scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        news = asyncio.ensure_future(receive())
+        while not news.done():
+            await send({"type": "http.response.body", "body": bytes(MEBI), "more_body": True})
+        assert news.result() == {"type": "http.disconnect"}
+        ended.set()
+
+    async with served(endless) as door, connected(door, limit=1) as client:
+        client.writer.transport.pause_reading()
+        await client.send(GET)
+        async with asyncio.timeout(20):
+            await ended.wait()
+
+
+KEPT = [
+    (b"GET /a HTTP/1.1\r\n\r\n", b"", False),
+    (b"GET /a HTTP/1.0\r\n\r\n", b"connection: close\r\n", True),
+    (b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", b"connection: keep-alive\r\n", False),
+    (b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n", b"connection: close\r\n", True),
+]
+
+
+@pytest.mark.parametrize(("sent", "said", "closed"), KEPT)
+async def test_both_sides_know_whether_the_connection_is_kept(sent, said, closed):
+    async with served() as door, connected(door) as client:
+        head = await (await client.send(sent)).reader.readuntil(b"\r\n\r\n")
+        assert (said in head, b"connection" in head) == (True, bool(said))
+        await client.reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+        if closed:
+            assert await client.rest() == b""
+        else:
+            assert (await client.send(GET)) is client
+            assert await client.reader.readuntil(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(("version", "reset"), [("1.1", False), ("1.0", True)])
+async def test_half_an_answer_never_looks_whole(version, reset):
+    async def breaks_off(_scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+
+    async with served(breaks_off) as door, connected(door) as client:
+        await client.send(f"GET /a HTTP/{version}\r\n\r\n".encode())
+        if reset:
+            with pytest.raises(ConnectionResetError):
+                await client.rest()
+        else:
+            assert not (await client.rest()).endswith(b"0\r\n\r\n")
+
+
+async def test_what_an_app_says_of_the_connection_and_of_the_day_is_said_once():
+    async def says(_scope, receive, send):
+        await receive()
+        headers = [(b"connection", b"close"), (b"date", b"today")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    head = (await answer_to(GET, app=says)).lower()
+    assert (head.count(b"connection: close"), head.count(b"date: "), b"date: today" in head) == (1, 1, True)
+
+
+async def test_what_is_under_way_may_end_and_who_is_idle_is_let_go():
+    go, arrived = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope, receive, send):
+        arrived.set()
+        await go.wait()
+        await echo(scope, receive, send)
+
+    async with served(slow) as door, connected(door) as idle, connected(door) as busy:
+        await busy.send(GET)
+        await arrived.wait()
+        leaving = asyncio.ensure_future(door.leave(20.0))
+        assert await idle.rest() == b""
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", door._port)
+        go.set()
+        answer = await busy.rest()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer
+        await leaving
+
+
+async def test_a_client_that_resets_ends_its_exchange():
+    news = asyncio.Queue()
+
+    async def waits(_scope, receive, _send):
+        news.put_nowait(await receive())
+        news.put_nowait(await receive())
+
+    async with served(waits) as door, connected(door) as client:
+        await client.send(GET)
+        assert (await news.get())["type"] == "http.request"
+        sock = client.writer.get_extra_info("socket")
+        sock.setsockopt(1, 13, struct.pack("ii", 1, 0))
+        client.writer.transport.abort()
+        assert (await news.get())["type"] == "http.disconnect"
