@@ -1,13 +1,13 @@
 """What a release tells: the files of a member's `changes` become a section of its CHANGELOG.md.
 
-Usage: changes.py MEMBER ...; each is a folder such as apps/orders. A change that somebody notices comes with a file
-`changes/WORDS.KIND.md`, whose text is what they ought to know. Files don't meet in a merge, as lines at one place
-of one file do. The kind says what the change does to those who use the member: `breaking`, `added` or `fixed`.
+Usage: changes.py MEMBER ...; each is a folder such as apps/orders. A change that somebody notices comes with
+a file `changes/WORDS.KIND.md`, whose text is what they ought to know: files don't meet in a merge, as lines of
+one file do. The kind says what the change does to those who use the member: breaking, added or fixed.
 
 Nothing is written unless all is well: a version that is too low for what it tells is refused.
 """
 
-import datetime
+import datetime as dt
 import re
 import sys
 import tomllib
@@ -38,14 +38,15 @@ def fragments(member: Path) -> dict[Path, str]:
     for path in sorted((member / FOLDER).glob("*")):
         match = _NAME.fullmatch(path.name)
         if match is None:
-            raise Refused(f"{path}: a file of changes is called like stock-by-mail.added.md ({', '.join(KINDS)})")
+            kinds = ", ".join(KINDS)
+            raise Refused(f"{path}: a file of changes is called like stock-by-mail.added.md ({kinds})")
         if not path.read_text().strip():
             raise Refused(f"{path}: says nothing")
         found[path] = match[1]
     return dict(sorted(found.items(), key=lambda item: -KINDS[item[1]]))
 
 
-def fold(member: Path, today: datetime.date) -> str:
+def fold(member: Path, today: dt.date) -> str:
     """Write the section of the member's version, and remove the files that it is made of; gives the version.
 
     Raises:
@@ -89,7 +90,7 @@ def _check(member: Path, version: str, found: dict[Path, str], released: list[st
     for path, kind in found.items():
         needs: Version = demanded(before, KINDS[kind])
         if now < needs:
-            raise Refused(f"{path}: after {before} it asks for {needs} or later, and the version is {version}")
+            raise Refused(f"{path}: after {before} it asks for {needs} or later, not {version}")
 
 
 def _bullet(path: Path, kind: str) -> str:
@@ -101,7 +102,7 @@ def main() -> int:
     """Fold the changes of each member that is named."""
     for word in sys.argv[1:]:
         try:
-            print(f"{word}: {fold(Path(word), datetime.datetime.now(datetime.UTC).date())}")  # noqa: T201
+            print(f"{word}: {fold(Path(word), dt.datetime.now(dt.UTC).date())}")  # noqa: T201
         except Refused as refused:
             print(f"changes.py: {refused}", file=sys.stderr)  # noqa: T201
             return 1

@@ -30,7 +30,8 @@ def problems(root: Path, tag: str) -> list[str]:
     found: list[str] = []
     if project["version"] != version:
         found.append(f"{tag}: the version of {name} is {project['version']}")
-    section = re.search(rf"^## {re.escape(version)}\n\n(.*)$", (member / "CHANGELOG.md").read_text(), re.MULTILINE)
+    changes = (member / "CHANGELOG.md").read_text()
+    section = re.search(rf"^## {re.escape(version)}\n\n(.*)$", changes, re.MULTILINE)
     if section is None or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", section[1]):
         found.append(f"{tag}: CHANGELOG.md has no dated section {version}; .ci/changes.py writes it")
     left = sorted(path.name for path in (member / "changes").glob("*"))
