@@ -1,8 +1,8 @@
 """What a release tells: the files of a member's `changes` become a section of its CHANGELOG.md.
 
 Usage: changes.py MEMBER ...; each is a folder such as apps/orders. A change that somebody notices comes with
-a file `changes/WORDS.KIND.md`, whose text is what they ought to know: files don't meet in a merge, as lines of
-one file do. The kind says what the change does to those who use the member: breaking, added or fixed.
+a file `changes/WORDS.KIND.md`, whose text is what they ought to know: files do not meet in a merge, as lines
+of one file do. The kind says what the change does to those who use the member: breaking, added or fixed.
 
 Nothing is written unless all is well: a version that is too low for what it tells is refused.
 """

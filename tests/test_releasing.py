@@ -161,6 +161,9 @@ def test_a_tag_that_doesnt_is_refused(member, tag, mistake, why):
     assert [each for each in release.problems(member.root, tag) if why in each]
 
 
+OURS = ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_NO_SYNC", "UV_FROZEN", "PYTEST_ADDOPTS")
+
+
 class Clone:
     """The whole workspace as it is here, committed or not, in a repository of its own."""
 
@@ -174,7 +177,8 @@ class Clone:
             if path and (ROOT / path).is_file():
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / path, root / path)
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "UV_PYTHON") if name in os.environ}
+        # Where its environment is, and whether that may be changed, is this run's own business.
+        kept = {name: value for name, value in os.environ.items() if name not in OURS}
         who = {
             f"GIT_{role}_{what}": "t@example.com"
             for role in ("AUTHOR", "COMMITTER")
