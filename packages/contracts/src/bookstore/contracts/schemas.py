@@ -92,7 +92,10 @@ def _value(kind: type[Any]) -> dict[str, Any]:
 
 
 def _corrected(schema: Any) -> Any:
-    """The same with what `Meta` wants in place, and not beside it."""
+    """The same with what `Meta` wants in place, not beside it, and choices in an order of their own.
+
+    Versions of msgspec differ in theirs; the files mustn't.
+    """
     if isinstance(schema, list):
         return [_corrected(each) for each in schema]  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(schema, dict):
@@ -102,6 +105,8 @@ def _corrected(schema: Any) -> Any:
     if instead is not None:
         told.pop("format", None)
         told.update(instead)
+    if "anyOf" in told:
+        told["anyOf"].sort(key=json.dumps)
     return told
 
 
