@@ -98,7 +98,7 @@ def test_what_is_there_tells_its_version(machine):
 def test_what_is_too_old_is_told(machine):
     machine.install("kubectl", """echo 'Client Version: version.Info{Major:"1", GitVersion:"v1.20.2"}'""")
     [kubectl, *_] = machine.says("Kubernetes")
-    assert kubectl == ("note", f"{machine.folder}/kubectl is 1.20.2: 1.27 or later is needed")
+    assert kubectl == ("note", f"{machine.folder}/kubectl is 1.20.2: 1.30 or later is needed")
 
 
 @pytest.mark.parametrize("script", ["exit 1", "kill -9 $$", "while :; do :; done"])

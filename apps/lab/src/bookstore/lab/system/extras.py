@@ -45,7 +45,7 @@ EXTRAS: Final = (
         ("kubectl",),
         ("version", "--client"),
         "kubernetes.io/docs/tasks/tools",
-        lowest=(1, 27),  # the first with kustomize 5 inside
+        lowest=(1, 30),  # what deploy/k8s is written for
     ),
     Extra(
         "Kubernetes",
