@@ -27,7 +27,10 @@ every_member = pytest.mark.parametrize("member", MEMBERS, ids=lambda member: mem
 every_service = pytest.mark.parametrize("member", SERVICES, ids=lambda member: member.name)
 
 LONG = 400
-ALLOWED_LONG = {"uv.lock": "written by uv"}
+ALLOWED_LONG = {
+    "uv.lock": "written by uv",
+    "docs/operations/alerts.md": "a section for each alert, to be looked up",
+}
 
 
 def tracked():
