@@ -136,9 +136,9 @@ def private_bookstore(tmp_path, store_guardian):
 
 
 @pytest.fixture(scope="module")
-def plain_bookstore(tmp_path_factory):
+def plain_bookstore(tmp_path_factory, store_guardian):
     """A system for one file of tests, as `bookstore up` starts it for anybody."""
-    made = Bookstore(tmp_path_factory.mktemp("plain") / "state")
+    made = Bookstore(tmp_path_factory.mktemp("plain") / "state", store_guardian)
     made.up()
     yield made
     made.run("down")

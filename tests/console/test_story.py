@@ -3,8 +3,10 @@
 import os
 import re
 import signal
+import threading
 import time
 
+import httpx
 import pytest
 
 from .conftest import PATIENCE
@@ -14,7 +16,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 SOON = 2.0
 """Seconds within which the page shows what the system says."""
 ORDER = {"items": [{"book_id": 1, "quantity": 1}]}
-WELL = "Everything is well."
+WELL = re.compile("^Everything is well")
 
 
 @pytest.fixture(scope="module")
@@ -23,25 +25,20 @@ def bookstore(plain_bookstore):
 
 
 @pytest.fixture
-def calm(bookstore, client):
+def calm(bookstore, client, eventually):
     """Everything is well before, and again after."""
 
-    def wait():
-        end = time.monotonic() + 90
-        while time.monotonic() < end:
-            told = client.get(f"{bookstore.url('monitor-1')}/health_status")
-            if told.is_success and {each["status"] for each in told.json()["services"].values()} == {
-                "HEALTHY"
-            }:
-                return
-            time.sleep(0.2)
-        raise AssertionError(told.text)
+    def is_well():
+        try:
+            client.post(f"{bookstore.url('supplier-control-1')}/set_failure_mode", json={"mode": "normal"})
+            told = client.get(f"{bookstore.url('monitor-1')}/health_status").json().get("services", {})
+        except httpx.TransportError:
+            return False  # it is being started again
+        return {each["status"] for each in told.values()} == {"HEALTHY"}
 
-    client.post(f"{bookstore.url('supplier-control-1')}/set_failure_mode", json={"mode": "normal"})
-    wait()
+    eventually(is_well)
     yield
-    client.post(f"{bookstore.url('supplier-control-1')}/set_failure_mode", json={"mode": "normal"})
-    wait()
+    eventually(is_well)
 
 
 @pytest.fixture
@@ -69,20 +66,43 @@ def buy(bookstore, client, count=1):
     return answer
 
 
+@pytest.fixture
+def visitors(bookstore):
+    """People who read the catalogue and order meanwhile, some a second: a picture needs life in it."""
+    over = threading.Event()
+
+    def come():
+        with httpx.Client(timeout=10, trust_env=False) as client:
+            for number in range(4000):
+                if over.wait(0.2):
+                    return
+                client.get(f"{door}/v2/books?limit=5")
+                if number % 3 == 0:
+                    book = 20 + number % 180
+                    client.post(f"{orders}/v2/orders", json={"items": [{"book_id": book, "quantity": 1}]})
+
+    door, orders = bookstore.url("gateway-1"), bookstore.url("orders-1")
+    people = threading.Thread(target=come)
+    people.start()
+    yield
+    over.set()
+    people.join()
+
+
 class Watch:
     """How long something that the monitor says takes to be seen on the page."""
 
     def __init__(self, page, monitor, client):
         self.page, self.monitor, self.client = page, monitor, client
 
-    def seen(self, selector, text, said):
+    def seen(self, selector, text, said, state="visible"):
         """Wait until the monitor says it, then for the page; gives the seconds in between."""
         end = time.monotonic() + 40
         while not said(self.client.get(f"{self.monitor}/v2/monitor/topology").json()):
             assert time.monotonic() < end, "it never came"
             time.sleep(0.05)
         known = time.monotonic()
-        self.page.locator(selector, has_text=text).first.wait_for(timeout=PATIENCE)
+        self.page.locator(selector, has_text=text).first.wait_for(state=state, timeout=PATIENCE)
         return time.monotonic() - known
 
 
@@ -90,22 +110,31 @@ def state(topology, service):
     return next(each["status"] for each in topology["services"] if each["service"] == service)
 
 
-def edge(topology, source, target):
-    return next(each for each in topology["edges"] if (each["source"], each["target"]) == (source, target))
+def is_open(client, worker):
+    """As the worker itself says: the cause, not what the monitor has heard of it."""
+    told = client.get(f"{worker}/metrics").text
+    return re.search(
+        r'bookstore_breaker_state{dependency="supplier",.*state="open"} 1|'
+        r'bookstore_breaker_state{.*state="open".*dependency="supplier".*} 1',
+        told,
+    )
 
 
+@pytest.mark.usefixtures("visitors")
 def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, client, expect, shoot):
     page = console()
     expect(page.locator(".headline")).to_have_text(WELL, timeout=60_000)
     watch = Watch(page, bookstore.url("monitor-1"), client)
     lags = {}
     page.goto(page.url.partition("#")[0] + "#/faults")
-    page.get_by_role("button", name="Make it down for 60 s").click()
+    form = page.locator(".fault", has=page.get_by_role("heading", name="down", exact=True)).first
+    form.get_by_label("for").fill("300")
+    form.get_by_role("button", name="Make it down for 300 s").click()
     page.goto(page.url.partition("#")[0] + "#/map")
     lags["fault"] = watch.seen(".headline", "“down” is switched on", lambda told: told["faults"])
     last = buy(bookstore, client, 8)
     lags["circuit"] = watch.seen(
-        ".circuit-chip", "open", lambda told: edge(told, "orders-worker", "supplier")["circuit"] == "open"
+        ".circuit-chip", "open", lambda _: is_open(client, bookstore.url("orders-worker-1"))
     )
     lags["down"] = watch.seen(
         ".headline",
@@ -116,12 +145,19 @@ def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, cl
     lags["queue"] = watch.seen(
         ".facts", "orders wait", lambda told: (told["queue"] or {}).get("oldest_age_seconds", 0) > 3
     )
-    shoot(page, "outage-light")
+    shoot(page, "map-light")
+    page.emulate_media(color_scheme="dark")
+    shoot(page, "map-dark")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator(".map.is-narrow").wait_for()
+    shoot(page, "map-phone")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.emulate_media(color_scheme="light")
     page.locator("nav a", has_text="Faults").click()
     page.get_by_role("button", name="End it now: supplier: down").click()
     page.locator("nav a", has_text="Map").click()
     lags["drained"] = watch.seen(
-        ".figure", "Waiting0", lambda told: (told["queue"] or {}).get("unfinished") == 0
+        ".facts", "parked", lambda told: (told["queue"] or {}).get("parked") == 0, state="hidden"
     )
     expect(page.locator(".headline")).to_have_text(WELL, timeout=60_000)
     page.goto(page.url.partition("#")[0] + f"#/requests/{last.headers['X-Trace-Id']}")
@@ -162,20 +198,11 @@ def test_a_dead_letter_is_seen_and_redriven(bookstore, console, client, expect):
     )
     buy(bookstore, client)
     page = console("queue")
-    if not _has_dead(page):
-        pytest.skip("a definite refusal fails the order and leaves no dead letter")
+    page.get_by_role("button", name=re.compile("Redrive all")).wait_for()
     client.post(f"{bookstore.url('supplier-control-1')}/set_failure_mode", json={"mode": "normal"})
     page.get_by_role("button", name=re.compile("Redrive all")).click()
     expect(page.locator(".note", has_text="tried again")).to_be_visible()
     expect(page.locator("main")).to_contain_text("None. Nothing has given up.", timeout=40_000)
-
-
-def _has_dead(page):
-    try:
-        page.get_by_role("button", name=re.compile("Redrive all")).wait_for(timeout=15_000)
-    except Exception:  # noqa: BLE001 - whichever way it says that it isn't there
-        return False
-    return True
 
 
 def test_trying_shows_the_answer_and_leads_to_its_trace(console, expect):
@@ -208,17 +235,10 @@ def test_the_page_outlives_whoever_is_killed(name, bookstore, console, expect):
 
 TRANSFERRED = """['resource', 'navigation'].flatMap(type => performance.getEntriesByType(type))
     .filter(each => !each.name.includes('/v2/')).reduce((sum, each) => sum + each.transferSize, 0)"""
-PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
-def test_it_is_small_and_quick(bookstore, visit):
-    """As a browser that was never here gets it; of several visits the best: others use this machine too."""
-    paints, sizes = [], []
-    for _ in range(5):
-        page = visit(f"{bookstore.url('monitor-1')}/console/")
-        page.locator(".plot canvas").first.wait_for(timeout=PATIENCE)
-        paints.append(page.evaluate(PAINTED))
-        sizes.append(page.evaluate(TRANSFERRED))
-    print({"first paint ms": [round(each) for each in paints], "bytes": sizes})  # noqa: T201
-    assert max(sizes) < 150_000
-    assert min(paints) < 200
+def test_it_is_small(bookstore, visit):
+    """As a browser that was never here gets it, charts and all."""
+    page = visit(f"{bookstore.url('monitor-1')}/console/")
+    page.locator(".plot canvas").first.wait_for(timeout=PATIENCE)
+    assert 50_000 < page.evaluate(TRANSFERRED) < 150_000

@@ -139,6 +139,7 @@ def test_of_two_operators_the_later_one_is_heard_and_the_earlier_one_ends_nothin
 
 
 def test_what_others_have_switched_on_is_told_and_can_be_ended(monitor, lab):
+    monitor.post(URL, json=SLOW)
     lab.now = {"mode": "down", "since": "2026-11-21T12:00:00Z", "ends_at": None}
     [fault] = known(monitor)
     assert (fault["id"], fault["mode"], fault["by"]) == ("supplier", "down", "")

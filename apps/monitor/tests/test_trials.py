@@ -144,6 +144,7 @@ def test_what_fails_is_shown_as_it_is(monitor, gateway, what, mode, status):
     assert {each["status"] for each in told["answers"]} == {status}
     assert told["summary"]["by_status"] == {str(status or "none").lower(): len(told["answers"])}
     assert all(len(each["body"]) <= 2000 and len(each["trace_id"]) <= 128 for each in told["answers"])
+    assert mode != "endless" or all(each["body"].startswith("<script>") for each in told["answers"])
 
 
 def test_a_crowd_of_twenty_comes_two_hundred_times_and_one_crowd_at_a_time(monitor, gateway):

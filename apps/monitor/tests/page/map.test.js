@@ -36,9 +36,12 @@ test("who is new to the map gets a free place while there is something to see of
     calm.topology.edges.push(edge("playground", "supplier", { calls_per_second: 0, success_share: null }));
     assert.deepEqual(scene(calm.topology, WIDE).beside.map((each) => each.service), ["playground", "supplier-control"]);
     calm.topology.edges.at(-1).calls_per_second = 3;
+    calm.topology.edges.push(edge("playground", "supplier-control"));
     const busy = scene(calm.topology, WIDE);
     assert.deepEqual(busy.spots.find((spot) => spot.node.service === "playground").at, WIDE.free[0]);
     assert.ok(busy.lines.some((line) => line.id === "playground>supplier"));
+    // A further port of a process is no place of its own.
+    assert.deepEqual(busy.beside.map((each) => each.service), ["supplier-control"]);
 });
 
 test("more strangers than places, circles and unknown ends break nothing", () => {

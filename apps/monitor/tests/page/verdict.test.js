@@ -98,15 +98,18 @@ test("calls may fail although both ends say that they are well", () => {
     assert.deepEqual([told(both.why), told(both.then)], [["100 % of the calls from orders-worker to supplier fail"], ["circuit of orders-worker to supplier is open"]]);
 });
 
-test("what people at the door notice, and promises that are not kept", () => {
+test("what people at the door notice, and promises that were not kept, also when all is well again", () => {
+    const broken = [{ name: "orders", service: "orders", says: "An order is accepted.", objective: 0.999, budget_left: -0.5, burn: 9, window_seconds: 60 }];
     const found = verdict(
         picture({
             services: [node("gateway", { error_share: 0.04 })],
-            promises: [{ name: "orders", service: "orders", says: "An order is accepted", objective: 0.999, budget_left: -0.5, burn: 9, window_seconds: 60 }],
+            promises: broken,
         }),
     );
-    assert.deepEqual(told(found.then), ["4 % of the requests at the door get an error", "the promise “An order is accepted” is not kept"]);
+    assert.deepEqual(told(found.then), ["4 % of the requests at the door get an error", "not kept in the last 1 min: An order is accepted"]);
     assert.equal(found.headline, "4 % of the requests at the door get an error.");
+    const over = verdict({ ...picture(), topology: { ...picture().topology, promises: broken } });
+    assert.deepEqual([over.tone, over.headline, over.then.length], ["well", "Everything is well now.", 1]);
 });
 
 test("several causes: the worst is told, the others are counted", () => {

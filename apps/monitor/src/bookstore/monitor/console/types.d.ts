@@ -203,6 +203,15 @@ export interface Trace {
     spans: TraceSpan[];
 }
 
+export interface LogLine {
+    at: string;
+    service: string;
+    instance: string;
+    level: string;
+    message: string;
+    more: Record<string, string>;
+}
+
 export interface KindStatus {
     unfinished: number;
     waiting: number;

@@ -98,6 +98,8 @@ const feed = new Feed(
         if (type === "unauthorized" && app.asked) openSignIn(app);
     },
     (line) => {
+        // A monitor that was away may be another one by now, which knows of no session.
+        if (line.state === "live" && app.line.state !== "live" && app.asked) void app.know();
         app.line = line;
         app.update();
     },

@@ -47,18 +47,18 @@ export function verdict(picture) {
         ...edges.filter((edge) => isBroken(edge.circuit) && !(failing.includes(edge) && !hasBadCalls(edge))).map(circuit),
         ...door(services, roots),
         ...queue(picture),
-        ...promises(picture),
     ];
+    const past = promises(picture);
     const unknown = services.length === 0 || services.every((node) => node.status === null);
     if (unknown) return { tone: "unknown", headline: "Nothing is known yet.", why: [], then: [] };
     const tone = worst([...why, ...then]);
-    return { tone, headline: headline(why, then), why, then };
+    return { tone, headline: headline(why, then, past), why, then: [...then, ...past] };
 }
 
-/** @param {Fact[]} why @param {Fact[]} then */
-function headline(why, then) {
+/** @param {Fact[]} why @param {Fact[]} then @param {Fact[]} past */
+function headline(why, then, past) {
     const first = why.length ? why : then;
-    if (!first.length) return "Everything is well.";
+    if (!first.length) return past.length ? "Everything is well now." : "Everything is well.";
     const [most] = first;
     const more = why.length > 1 ? `, and ${counted(why.length - 1, "other thing")} besides` : "";
     return `${capital(most?.text ?? "")}${more}.`;
@@ -211,12 +211,12 @@ function queue(picture) {
     return facts;
 }
 
-/** @param {Picture} picture @returns {Fact[]} */
+/** What went wrong within the hour counts against a promise, also when all is well again. @param {Picture} picture @returns {Fact[]} */
 function promises(picture) {
     return picture.topology.promises
         .filter((promise) => promise.budget_left !== null && promise.budget_left < 0)
         .map((promise) => ({
-            text: `the promise “${promise.says || promise.name}” is not kept`,
+            text: `not kept in the last ${seconds(promise.window_seconds)}: ${(promise.says || promise.name).replace(/\.$/, "")}`,
             href: "#/map",
             tone: /** @type {Tone} */ ("watch"),
         }));

@@ -18,12 +18,11 @@ export function details(app) {
     const node = topology?.services.find((each) => each.service === name);
     if (edge) return way(app, edge);
     if (node) return service(app, node);
-    if (name) return panel("Not here", empty(`Nothing on the map is called “${name}”.`));
-    return promises(app);
+    return panel("Not here", empty(`Nothing on the map is called “${name}”.`));
 }
 
-/** @param {App} app */
-function promises(app) {
+/** What was promised, and how much may still go wrong. @param {App} app */
+export function promises(app) {
     const told = app.picture?.topology.promises ?? [];
     return panel(
         "Promises",
@@ -31,16 +30,16 @@ function promises(app) {
         told.map((promise) => {
             const left = promise.budget_left;
             const tone = left === null ? "unknown" : left < 0 ? "bad" : left < 0.25 ? "watch" : "well";
-            const word = left === null ? "nothing asked yet" : left < 0 ? "used up" : `${percent(left)} left`;
+            const word = left === null ? "not asked yet" : left < 0 ? "used up" : `${percent(left)} left`;
             return h(
                 "div",
                 { class: "promise", key: promise.name },
-                h("div", { class: "row" }, h("strong", null, promise.says || promise.name), badge(tone, word)),
+                h("div", { class: "row" }, h("span", null, (promise.says || promise.name).replace(/\.$/, "")), badge(tone, word)),
                 h("svg", { class: `bar tone-${tone}`, viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, h("rect", { class: "bar-all", width: 100, height: 6 }), h("rect", { class: "bar-part", width: Math.max(0, Math.min(1, left ?? 0)) * 100, height: 6 })),
-                h("p", { class: "faint" }, `${percent(promise.objective)} of ${promise.service}’s answers, over ${seconds(promise.window_seconds)}; now ${promise.burn === null ? "nothing is asked" : `used ${rate(promise.burn)} times as fast as it may be`}`),
+                (promise.burn ?? 0) > 1 && h("p", { class: "faint" }, `Now used ${rate(promise.burn)} times as fast as it may be.`),
             );
         }),
-        h("p", { class: "hint" }, "Choose a service or a line of the map to see more of it."),
+        told[0] && h("p", { class: "hint" }, `Counted over the last ${seconds(told[0].window_seconds)}.`),
     );
 }
 

@@ -10,7 +10,7 @@ import { isBroken, circuitWord } from "../model/circuits.js";
 import { edgeId, neighbour, scene, stateOf } from "../model/map.js";
 import { NARROW, WIDE } from "../model/places.js";
 import { chart } from "./chart.js";
-import { details } from "./details.js";
+import { details, promises } from "./details.js";
 import { breaker, circuitBadge, empty, panel, shape, stateBadge, table } from "./parts.js";
 
 const narrow = matchMedia("(max-width: 719px)");
@@ -38,7 +38,7 @@ export function mapPage(app) {
                     ),
                     calls(app),
                 ),
-                h("div", { class: "map-side" }, details(app), happened(app)),
+                h("div", { class: "map-side" }, chosen(app) ? [details(app), happened(app)] : [happened(app), promises(app)]),
             );
         },
     };
@@ -226,7 +226,7 @@ const sample = (kind, tone, text) =>
 
 /** @param {App} app */
 function happened(app) {
-    const changes = app.changes.filter((change) => change.before !== null).slice(0, 12);
+    const changes = app.changes.filter((change) => change.before !== null).slice(0, 8);
     return panel(
         "What happened",
         app.missed > 0 && h("p", { class: "hint" }, `${app.missed} changes were missed here: this page was too slow.`),

@@ -1,7 +1,7 @@
 /* One request in full: a bar for each span, a row for each wait, and what was noted on the way. */
 
 /** @import {App} from "../app.js" */
-/** @import {Trace, TraceSpan} from "../../../types" */
+/** @import {LogLine, Trace, TraceSpan} from "../../../types" */
 /** @import {Row} from "../model/waterfall.js" */
 
 import { h } from "../lib/dom.js";
@@ -9,8 +9,6 @@ import { counted, millis, short, time } from "../lib/format.js";
 import { errorOf, eventText, rows, ticks } from "../model/waterfall.js";
 import { ask } from "../net/api.js";
 import { badge, button, empty, entry, panel, shape } from "./parts.js";
-
-/** A line that a service has logged. @typedef {{at: string, service: string, instance: string, level: string, message: string, more: Record<string, string>}} LogLine */
 
 const MOST = 300;
 const HUES = 6;
