@@ -13,7 +13,7 @@ from bookstore.lab.observe.files import files
 from bookstore.lab.observe.grafana import sources
 from bookstore.lab.observe.table import replaced
 from bookstore.lab.observe.yaml import dump
-from bookstore.lab.system.topology import SYSTEM
+from bookstore.lab.system.topology import INSTRUMENTS, SYSTEM
 
 ROOT = Path(__file__).parent.parent
 OTEL = ROOT / "otel"
@@ -55,7 +55,11 @@ def test_yaml_says_what_was_meant(data):
 
 
 def told(bookstore, client):
-    services = [row for row in bookstore.status()["services"] if row["kind"] == "app"]
+    services = [
+        row
+        for row in bookstore.status()["services"]
+        if row["kind"] == "app" and row["name"] not in INSTRUMENTS
+    ]
     return [client.get(f"{row['url']}/metrics").text for row in services]
 
 
@@ -96,7 +100,9 @@ def test_rules_and_boards_ask_for_metrics_that_there_are():
 
 def test_every_service_is_asked():
     jobs = {job["job_name"] for job in prometheus.config(prometheus.targets(SYSTEM, {}))["scrape_configs"]}
-    assert jobs == {service.name for service in SYSTEM.services if service.kind == "app"} | {"prometheus"}
+    assert jobs == {
+        service.name for service in SYSTEM.services if service.kind == "app" and not service.apart
+    } | {"prometheus"}
 
 
 def test_alerts_have_names_of_their_own_and_say_what_they_are_about():

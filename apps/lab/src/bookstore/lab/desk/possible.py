@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bookstore.contracts.lab import NewFault, Parameter, Parameters, PossibleFault
 from bookstore.lab.desk.holds import NETWORK, Cut, Flushed, Frozen, Hold, Killed, Spoiled, Terminated
 from bookstore.lab.desk.refused import RefusedError
-from bookstore.lab.system.topology import SYSTEM
+from bookstore.lab.system.topology import INSTRUMENTS
 from bookstore.lab.system.ways import WAYS
 
 if TYPE_CHECKING:
@@ -63,11 +63,10 @@ def chosen(rows: Sequence[Row], wish: NewFault) -> tuple[Offer, Parameters]:
 
 
 def _processes(rows: Sequence[Row]) -> list[Offer]:
-    apart = {service.name for service in SYSTEM.services if service.apart}
     found: dict[str, list[str]] = {}
     for row in rows:
         # Not the desk itself: one that is frozen lets go of nothing.
-        if row.kind == "app" and not row.door_of and row.name not in apart:
+        if row.kind == "app" and not row.door_of and row.name not in INSTRUMENTS:
             found.setdefault(row.name, []).append(row.instance)
     return [
         Offer(_fault(service, "process", mode, says, instance=_words(instances)), _by_instance(hold))

@@ -15,6 +15,7 @@ from bookstore.lab.observe.files import write
 from bookstore.lab.observe.table import replaced
 from bookstore.lab.system.folder import StateFolder, default_folder
 from bookstore.lab.system.status import take_status
+from bookstore.lab.system.topology import INSTRUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 def _told() -> Iterator[str]:
     """What each service tells Prometheus; all of them must be there to tell."""
-    apps = [each for each in take_status(StateFolder(default_folder())).status.services if each.kind == "app"]
+    services = take_status(StateFolder(default_folder())).status.services
+    apps = [each for each in services if each.kind == "app" and each.name not in INSTRUMENTS]
     if not apps or any(each.health != "healthy" for each in apps):
         sys.exit("not every service is up and healthy: `bookstore up --detach` first")
     for each in apps:

@@ -270,3 +270,6 @@ SYSTEM = Topology(
     databases={"accounts_db": "accounts_user", "books_db": "books_user", "orders_db": "orders_user"},
     members={"ops@bookstore.local": "ops", "staff@bookstore.local": "staff"},
 )
+
+INSTRUMENTS = frozenset(service.name for service in SYSTEM.services if service.apart)
+"""Those that stand apart: they have no metrics, and nothing is done to them."""
