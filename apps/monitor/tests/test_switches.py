@@ -194,6 +194,10 @@ def test_a_name_that_is_none_leads_nowhere(monitor, accounts, behind, fault):
     for place in ("faults", "lab/runs"):
         answer = monitor.delete(f"{BASE}/{place}/{fault}", headers=accounts.bearer("ops"))
         assert answer.status_code in {404, 405}
+    for place in ("lab/runs", "lab/reports", "traces"):
+        answer = monitor.get(f"{BASE}/{place}/{fault}", headers=accounts.bearer("ops"))
+        assert (place, answer.status_code) == (place, 404)
+    assert not [request for request in behind.asked if fault in request.target]
     assert untouched(behind)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-MARKS = {"ok": "✓", "note": "!", "bad": "✗"}
+MARKS = {"ok": "✓", "note": "!", "bad": "✗", "absent": "·"}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -190,12 +191,19 @@ def _reset(arguments: argparse.Namespace, folder: StateFolder) -> int:
     return Exit.OK
 
 
-def _doctor(_: argparse.Namespace, folder: StateFolder) -> int:
+def _doctor(arguments: argparse.Namespace, folder: StateFolder) -> int:
     from bookstore.lab.system.doctor import examine  # noqa: PLC0415 - only this verb needs it
+    from bookstore.lab.system.extras import look_around  # noqa: PLC0415
 
+    findings = itertools.chain(examine(folder), look_around())
+    if arguments.json:
+        findings = list(findings)
+        print(msgspec.json.format(msgspec.json.encode(findings)).decode())
     bad = 0
-    for finding in examine(folder):
-        print(f"{MARKS[finding.verdict]} {finding.text}", flush=True)
+    for finding in findings:
+        if not arguments.json:
+            part = f"{finding.part}: " if finding.part != "start" else ""
+            print(f"{MARKS[finding.verdict]} {part}{finding.text}", flush=True)
         bad += finding.verdict == "bad"
     return Exit.FAILED if bad else Exit.OK
 

@@ -40,8 +40,10 @@ _RECONCILE_EVERY = 5.0
 def create_app(settings: WorkerSettings) -> Service:
     """The worker with these settings; nothing is opened yet."""
     keys = RemoteKeys(settings.accounts_service_url, at_start=settings.auth_required)
-    database = Database(settings.database_url, size=settings.database_connections)
-    schema = Schema(database, "bookstore.orders", settings.database_url)
+    database = Database(
+        settings.database_url, direct_url=settings.database_direct_url, size=settings.database_connections
+    )
+    schema = Schema(database, "bookstore.orders")
     numbers = CollectorRegistry()
     metrics = WorkerMetrics(numbers)
     backlog = Backlog(database, numbers)
