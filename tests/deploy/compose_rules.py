@@ -105,8 +105,8 @@ def schema(compose):
 
 
 def rows(compose):
-    """All of the lab's topology is here, and two of books."""
-    wanted = {row.name for row in SYSTEM.services} | {*KINDS, *PUBLISHED}
+    """All of the lab's topology is here but its own instruments, and two of books."""
+    wanted = {row.name for row in SYSTEM.services if not row.apart} | {*KINDS, *PUBLISHED}
     yield from (f"{name} isn't here" for name in sorted(wanted - {*compose["services"]}))
 
 
