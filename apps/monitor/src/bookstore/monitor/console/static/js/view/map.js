@@ -176,7 +176,7 @@ function box({ node, at, tone, word, faults }, plan, isChosen, isFirst) {
             "aria-pressed": isChosen === node.service ? "true" : "false",
             on: { click: () => (location.hash = `#/map/${node.service}`) },
         },
-        // The name above says it all; what is drawn is for the eyes.
+        // The name above says it all, in the same words; the blanks keep those apart.
         h(
             "g",
             { "aria-hidden": "true" },
@@ -186,8 +186,11 @@ function box({ node, at, tone, word, faults }, plan, isChosen, isFirst) {
                 : h("rect", { class: `box-body${node.service === "supplier" ? " is-outside" : ""}`, x, y, width, height, rx: node.kind === "worker" ? 32 : 10 }),
             h("g", { transform: `translate(${x + 12} ${y + 16})` }, h("svg", { width: 16, height: 16, viewBox: "0 0 16 16" }, shape(tone))),
             h("text", { class: "box-name", x: x + 34, y: y + 29 }, short(node.service, 14)),
+            " ",
             h("text", { class: "box-figures", x: x + 16, y: y + 52 }, second),
+            " ",
             aside && h("text", { class: "box-figures faint", x: x + width - 12, y: y + 52, "text-anchor": "end" }, aside),
+            " ",
             many && h("text", { class: "box-count", x: x + width - 12, y: y + 28, "text-anchor": "end" }, many),
             faults.length > 0 && h("g", { class: "box-fault", transform: `translate(${x + width - 12} ${y})` }, h("circle", { r: 10 }), h("path", { d: "M1.5-6L-3.5 1H0L-1.5 6L3.5-1H0z" })),
         ),
