@@ -16,8 +16,10 @@ from bookstore.resilience import Decision, Event, Local, Quota, RateLimit
 from bookstore.resilience.events import Sinks
 from bookstore.resilience.policy import Scope
 from bookstore.resilience.redis import RedisLimits
+from bookstore.resilience.store import Makeshift
 from bookstore.service.problem import Problem
 from bookstore.service.redis import connect
+from bookstore.service.redis_home import Home
 from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Header
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.025
 """Seconds that Redis may take: a request waits so long once, and then not at all until it is back."""
+_KEYS = "{gateway}"
+"""Begins all keys. In a cluster they are in one slot: Redis is away for all limits, or for none."""
 _LEASE, _LARGEST_LEASE = 0.02, 100
 """The share of a large quota that a gateway fetches at once, and how much that is at most."""
 _SURELY = 0.95
@@ -48,7 +52,7 @@ class Counter(AbstractAsyncContextManager[Any]):
         self._stores: dict[int, RedisLimits] = {}
         """By what they fetch at once."""
         if redis_url:
-            self._redis = connect(redis_url)
+            self._redis = connect(Home(redis_url, _KEYS))
         self._local = Local()
 
     def limit(self, name: str, rule: model.Limit) -> "Limit":
@@ -79,7 +83,7 @@ class Counter(AbstractAsyncContextManager[Any]):
         store = self._stores.get(lease)
         if store is None:
             store = self._stores[lease] = RedisLimits(
-                redis, lease=lease, instances=self._replicas, timeout=_PATIENCE, prefix="gateway"
+                redis, lease=lease, instances=self._replicas, timeout=_PATIENCE, prefix=_KEYS
             )
             store.link.join(Scope("limits", sinks=Sinks((_tell,))))
         return store
@@ -131,7 +135,7 @@ class Limit(NamedTuple):
             return decision
         # Redis doesn't know what went through while it was away, be it for a moment.
         own = self.seen.try_acquire(key)
-        return decision if own.allowed else own._replace(degraded=True)
+        return decision if own.allowed else Makeshift(*own)
 
     def fields(self, decision: Decision) -> list[Header]:
         """What the client is told of it: in the words of the IETF, and in the older ones."""

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
-from bookstore.service.settings import Port, Settings, SettingsError
+from bookstore.service.settings import Port, RedisUrlOrNone, Settings, SettingsError
 
 HttpUrls: TypeAlias = Annotated[
     str, Meta(pattern=r"^(https?://[^\s/:@,]+(:\d{1,5})?(,https?://[^\s/:@,]+(:\d{1,5})?)*)?$")
@@ -26,13 +26,18 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     """How many gateways there are: while Redis is away each lets its share through."""
     trusted_proxies: str = ""
     """Networks, with commas, whose `X-Forwarded-For` is believed, beside those of the file."""
-    redis_url: Annotated[str, Meta(pattern=r"^(rediss?|unix)://\S+$|^$")] = ""
+    redis_url: RedisUrlOrNone = ""
     """The Redis on which all gateways count together; empty to count in this process."""
     accounts_service_url: HttpUrls = "http://127.0.0.1:8003"
+    """Who stands behind {accounts} in the file: one address, or several with commas between them."""
     books_service_url: HttpUrls = "http://127.0.0.1:8001"
+    """The same for {books}."""
     monitor_service_url: HttpUrls = ""
+    """The same for {monitor}; empty: it is no part of this system, nor are its routes."""
     orders_service_url: HttpUrls = "http://127.0.0.1:8082"
+    """The same for {orders}."""
     playground_service_url: HttpUrls = ""
+    """The same for {playground}; empty: it is no part of this system."""
 
     def __post_init__(self) -> None:
         """See that the networks are some.
