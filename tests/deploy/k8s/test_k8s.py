@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from . import rules, schemas
 from .conftest import OVERLAYS
@@ -12,6 +13,7 @@ from .mistakes import GONE, IN_A_CLUSTER, MISSPELT, ON_ONE_MACHINE, Rendered
 from .world import World
 
 ROOT = Path(__file__).parents[3]
+DEPLOY = ROOT / "deploy"
 ROW = re.compile(r"^\| ([a-z-]+) \| [\d.]+ \| [\d.]+ \| (\d+) \| (\d+) \|", re.MULTILINE)
 SECRET = re.compile(r"^\| `([a-z-]+)` \| (`.*?`) \|", re.MULTILINE)
 
@@ -96,3 +98,17 @@ def test_the_page_on_installing_names_every_secret(rendered):
             asked.setdefault(reference["name"], set()).add(reference["key"])
     others = {"ledger-reader": {"DATABASE_URL"}, "bookstore-tls": {"tls.crt", "tls.key"}}
     assert told == asked | others
+
+
+@pytest.mark.skipif(not (DEPLOY / "compose.yaml").is_file(), reason="nothing to compare with")
+def test_it_is_the_system_that_compose_starts(rendered):
+    """The same images under the same user, the same stores, the same script for their databases."""
+    world = World(rendered["local"])
+    composed = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].values()
+    theirs = {each["image"].partition("@")[0] for each in composed}
+    assert {each.container["image"] for each in world.workloads} <= theirs
+    users = re.findall(r"^USER (\d+):(\d+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    ours = {each.pod["securityContext"]["runAsUser"] for each in world.apps}
+    assert users == [(str(user), str(user)) for user in ours]
+    script = DEPLOY / "k8s/stores/databases.sql"
+    assert script.read_text() == (DEPLOY / "databases.sql").read_text()
