@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from bookstore.service.settings import Port, PostgresUrl, Settings
+from bookstore.service.settings import DirectUrl, Port, PostgresUrl, Settings
 from bookstore.service.tokens import AUDIENCE, ISSUER
 
 _NETWORK = r"([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)(/[0-9]{1,3})?"
@@ -18,6 +18,8 @@ class AccountsSettings(Settings, frozen=True, kw_only=True):
         PostgresUrl, Meta(examples=["postgresql://accounts_user:password@localhost:5432/accounts_db"])
     ]
     """Its own database."""
+    database_direct_url: DirectUrl = ""
+    """Its address past the pooler, if `DATABASE_URL` leads to a pooler in transaction mode."""
     database_connections: Annotated[int, Meta(ge=1, le=100)] = 8
     """The most connections to keep."""
     auth_required: bool = False

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import Port, PostgresUrl, SettingsError
+from bookstore.service.settings import DirectUrl, Port, PostgresUrl, RedisUrlOrNone, SettingsError
 from bookstore.service.tokens import TokenSettings
 
 
@@ -16,9 +16,11 @@ class BooksSettings(TokenSettings, frozen=True, kw_only=True):
         PostgresUrl, Meta(examples=["postgresql://books_user:password@localhost:5432/books_db"])
     ]
     """Its own database; `BOOKS_DB_DSN` is taken as well."""
+    database_direct_url: DirectUrl = ""
+    """Its address past the pooler, if `DATABASE_URL` leads to a pooler in transaction mode."""
     database_connections: Annotated[int, Meta(ge=1, le=100)] = 8
     """The most connections to keep."""
-    redis_url: Annotated[str, Meta(pattern=r"^(rediss?|unix)://\S+$|^$")] = ""
+    redis_url: RedisUrlOrNone = ""
     """Where answers are kept for all replicas; without it nothing is."""
     cache_ttl: Annotated[int, Meta(ge=1, le=86_400)] = 60
     """Seconds for which an answer is kept at most."""

@@ -16,6 +16,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+_NO_LIMITS = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
+"""What is right for a request's statement may be too little for a migration's."""
+
 
 def upgrade(package: str, url: str) -> None:
     """Run every migration that `package` has and the database at `url` hasn't."""
@@ -30,7 +33,9 @@ def run() -> None:
     """What a package's `migrations/env.py` calls: all steps in one transaction, one process at a time."""
     attributes = context.config.attributes
     engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(attributes["url"]), poolclass=NullPool
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(attributes["url"], options=_NO_LIMITS),
+        poolclass=NullPool,
     )
     with engine.connect() as connection:
         context.configure(connection=connection)

@@ -18,12 +18,27 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/:@]+(:\d{1,5})?$")]
 PostgresUrl = Annotated[str, Meta(pattern=r"^postgres(ql)?://\S+$")]
-RedisUrl = Annotated[str, Meta(pattern=r"^(rediss?|unix)://\S+$")]
+DirectUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://\S+)?$")]
+"""Where the database is past a pooler in transaction mode; empty if there is none."""
+_REDIS = (
+    (
+        r"((rediss?|unix)://\S+"
+        r"|rediss?\+cluster://(\S*@)?HOSTS/?(\?\S+)?"
+        r"|rediss?\+sentinel://(\S*@)?HOSTS/[^\s/?]+(/\d{1,4})?(\?\S+)?)"
+    )
+    .replace("HOSTS", r"HOST(,HOST)*")
+    .replace("HOST", r"([^\s/:@,?\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+)
+RedisUrl = Annotated[str, Meta(pattern=f"^{_REDIS}$")]
+"""One server, a cluster, or one that Sentinels look after: see `redis_url`."""
+RedisUrlOrNone = Annotated[str, Meta(pattern=f"^{_REDIS}?$")]
 
 _MEANING = {
     "^https?:": "must look like http://host:port, without a path",
+    "^(postgres": "must look like postgresql://user:password@host:5432/database, or be empty",
     "^postgres": "must look like postgresql://user:password@host:5432/database",
-    "^(rediss": "must look like redis://host:6379/0",
+    "^((rediss": "must look like redis://host:6379/0, redis+cluster://host:6379,host:6379"
+    " or redis+sentinel://host:26379,host:26379/service",
     "^([!-~]{32,": "must have 32 to 200 characters of plain ASCII without blanks, or be empty",
 }
 _SHARED, _SHARED_PREFIX = "otel", "OTEL_"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import HttpUrl, Port, PostgresUrl, RedisUrl, Seconds
+from bookstore.service.settings import DirectUrl, HttpUrl, Port, PostgresUrl, RedisUrl, Seconds
 from bookstore.service.tokens import TokenSettings
 
 ALIASES = {"WORKER_PORT": "PORT"}
@@ -24,6 +24,8 @@ class WorkerSettings(TokenSettings, frozen=True, kw_only=True):
         PostgresUrl, Meta(examples=["postgresql://orders_user:password@localhost:5432/orders_db"])
     ]
     """The orders service's database."""
+    database_direct_url: DirectUrl = ""
+    """Its address past the pooler, if `DATABASE_URL` leads to a pooler in transaction mode."""
     database_connections: Annotated[int, Meta(ge=2, le=100)] = 8
     """The most connections to keep."""
     redis_url: Annotated[RedisUrl, Meta(examples=["redis://localhost:6379/0"])]
