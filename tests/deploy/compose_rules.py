@@ -221,9 +221,9 @@ def addresses(compose):
     services = compose["services"]
     known = hosts(services)
     for name in KINDS:
-        for url in re.findall(
-            r"(?:https?|postgresql|redis)://[^\s,]+", " ".join(environment(services[name]).values())
-        ):
+        # Jaeger is for people's browsers, which are outside.
+        given = " ".join(value for key, value in environment(services[name]).items() if key != "JAEGER_URL")
+        for url in re.findall(r"(?:https?|postgresql|redis)://[^\s,]+", given):
             host, port = re.fullmatch(r"\w+://(?:[^@]*@)?([\w-]+):?(\d*)(?:/\w+)?", url).groups()
             for other, networks in known.get(host, {"": set()}).items():
                 if int(port or 0) not in ports_of(other):

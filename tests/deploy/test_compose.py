@@ -18,7 +18,8 @@ def test_what_compose_is_told_is_whole_and_safe(compose):
     assert [*schema(compose), *findings(compose)] == []
 
 
-GONE = object()
+GONE = "(gone)"
+"""In the place of what isn't there any more."""
 MISTAKES = [
     ("services.gateway.depends_on.catalogue", {"condition": "service_healthy"}, "there is none"),
     ("services.gateway.depends_on.jaeger", {"condition": "service_healthy"}, "isn't always there"),

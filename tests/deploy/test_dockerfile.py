@@ -79,8 +79,8 @@ def test_only_what_an_image_is_made_of_reaches_a_builder():
     assert first == "*"
     taken = [line[1:] for line in rest if line.startswith("!")]
     for member in (path.parent for path in ROOT.glob("*/*/pyproject.toml")):
-        readme = tomllib.loads((member / "pyproject.toml").read_text())["project"]["readme"]
-        for part in ("pyproject.toml", readme, "src"):
+        project = tomllib.loads((member / "pyproject.toml").read_text())["project"]
+        for part in ("pyproject.toml", project["readme"], *project.get("license-files", ()), "src"):
             path = str((member / part).relative_to(ROOT))
             assert any(fnmatch.fnmatch(path, pattern) for pattern in taken), path
     assert {"pyproject.toml", "uv.lock"} < {*taken}
