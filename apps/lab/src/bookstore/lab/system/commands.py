@@ -15,6 +15,7 @@ import msgspec
 from bookstore.lab import laboratory
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import logs
+from bookstore.lab.system.console import has_console, link
 from bookstore.lab.system.credentials import POSTGRES
 from bookstore.lab.system.folder import StateFolder, default_folder, folder_error
 from bookstore.lab.system.lifecycle import (
@@ -47,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         "up": _up,
         "down": _down,
         "status": _status,
+        "console": _console,
         "logs": _logs,
         "reset": _reset,
         "doctor": _doctor,
@@ -79,12 +81,14 @@ def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
         port_base=arguments.port_base,
         replicas=dict(arguments.replicas),
         observe=arguments.observe,
+        proxied=arguments.proxied,
     )
     began = time.monotonic()
 
     def ready() -> None:
         _show(folder)
         print(f"ready after {time.monotonic() - began:.1f} s; {_next_step(arguments)}", flush=True)
+        _show_console(folder)
 
     try:
         print("starting the bookstore", flush=True)
@@ -100,6 +104,31 @@ def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
         print(f"it runs already, with its state in {folder.path}")
         join(folder)
         _show(folder)
+        _show_console(folder)
+    return Exit.OK
+
+
+def _show_console(folder: StateFolder) -> None:
+    """The way in, for the terminal alone; a system without one is as ready as any other."""
+    if not has_console(folder):
+        return
+    try:
+        print(f"console: {link(folder).url}", flush=True)
+    except LabError as failure:
+        print(f"{failure.cause} {failure.advice}", flush=True)
+
+
+def _console(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    fresh = link(folder)
+    if arguments.open:
+        import webbrowser  # noqa: PLC0415 - looks for browsers
+
+        if not webbrowser.open(fresh.url):
+            print("no browser is found here; open this:", file=sys.stderr)
+    if arguments.json:
+        print(msgspec.json.format(msgspec.json.encode(fresh)).decode())
+    else:
+        print(fresh.url)
     return Exit.OK
 
 
