@@ -75,6 +75,16 @@ async def test_one_gateway_never_lets_more_through_whoever_counts(gateway, redis
         assert (await statuses(front, 60))[200] < 20
 
 
+async def test_a_redis_that_has_forgotten_everything_lets_nobody_begin_anew(gateway, redis_url):
+    async with gateway(**limited(redis_url, "hundred")) as front:
+        assert await statuses(front, 100) == {200: 100}
+        redis_command(redis_url, "FLUSHALL")
+        assert await statuses(front, 5) == {429: 5}
+        reply = await front.ask("GET", "/v1/books")
+        assert reply.problem["detail"] == "API rate limit exceeded"
+        assert (reply.header("x-ratelimit-mode"), reply.header("x-ratelimit-remaining")) == ("local", "0")
+
+
 async def test_what_the_client_is_told(gateway, redis_url):
     async with gateway(**limited(redis_url, trusted_proxies=["127.0.0.1"])) as front:
 

@@ -16,6 +16,7 @@ from bookstore.resilience import Decision, Event, Local, Quota, RateLimit
 from bookstore.resilience.events import Sinks
 from bookstore.resilience.policy import Scope
 from bookstore.resilience.redis import RedisLimits
+from bookstore.resilience.store import Makeshift
 from bookstore.service.problem import Problem
 from bookstore.service.redis import connect
 from bookstore.service.redis_home import Home
@@ -134,7 +135,7 @@ class Limit(NamedTuple):
             return decision
         # Redis doesn't know what went through while it was away, be it for a moment.
         own = self.seen.try_acquire(key)
-        return decision if own.allowed else own._replace(degraded=True)
+        return decision if own.allowed else Makeshift(*own)
 
     def fields(self, decision: Decision) -> list[Header]:
         """What the client is told of it: in the words of the IETF, and in the older ones."""

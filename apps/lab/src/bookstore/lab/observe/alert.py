@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+RUNBOOK: Final = "docs/operations/alerts.md"
+"""The page that tells what each alert means and what to do, by its place in the repository."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,11 @@ class Alert:
     description: str
     story: Story
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def runbook(self) -> str:
+        """Where on that page it is."""
+        return f"{RUNBOOK}#{self.name.lower()}"
 
     def rule(self) -> dict[str, Any]:
         """As Prometheus reads it."""
@@ -79,4 +88,4 @@ class Alert:
         }
 
     def _texts(self) -> dict[str, str]:
-        return {"summary": self.summary, "description": self.description}
+        return {"summary": self.summary, "description": self.description, "runbook_url": self.runbook}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FILE = "openapi.json"
 
 _NOWHERE = ("postgresql://nobody@localhost:1/nothing", "http://localhost:1")
-"""What a setting without a default is given, the first that fits: nothing is opened, so none of it is there."""
+"""What a setting without a default is given, the first that fits; nothing is opened."""
 
 
 def written(served: dict[str, Any]) -> str:
