@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FILE = "openapi.json"
 
 _NOWHERE = ("postgresql://nobody@localhost:1/nothing", "http://localhost:1")
-"""What a setting without a default is given, the first that fits; nothing is opened."""
+"""What a setting without a default is given, whichever it takes: nothing is opened, so none has to be."""
 
 
 def written(served: dict[str, Any]) -> str:
@@ -50,12 +50,12 @@ def _anything(kind: type[msgspec.Struct]) -> msgspec.Struct:
     """Settings that are as good as any: every default, and the address of nowhere for what has none."""
     hints = get_type_hints(kind, include_extras=True)
     required = [field.name for field in msgspec.structs.fields(kind) if field.required]
-    return kind(**{name: next(each for each in _NOWHERE if _fits(each, hints[name])) for name in required})
+    return kind(**{name: next(text for text in _NOWHERE if _fits(text, hints[name])) for name in required})
 
 
-def _fits(value: str, hint: Any) -> bool:
+def _fits(text: str, hint: Any) -> bool:
     try:
-        msgspec.convert(value, hint)
+        msgspec.convert(text, hint)
     except msgspec.ValidationError:
         return False
     return True
