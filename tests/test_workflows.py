@@ -28,6 +28,8 @@ MAY_WRITE = {
 }
 """Jobs that may do more than read, and what."""
 MINUTES = 30
+EACH_PYTHON = ("alone", "wheels", "extras")
+"""Steps that say something of every Python; others need one, or the two that differ for them."""
 LISTS = {"members": ".ci/run members", "apps": ".ci/run apps"}
 """What a matrix may be made of, and the command that lists it."""
 
@@ -83,8 +85,11 @@ def of_step(job):
 
 def of_matrix(job, jobs):
     matrix = job.get("strategy", {}).get("matrix", {})
-    if "python" in matrix and matrix["python"] != PROMISED:
-        yield f"leaves out Python {', '.join(sorted({*PROMISED} - {*matrix['python']}))}"
+    wanted = {*PROMISED} if any(f".ci/run {step}" in str(job) for step in EACH_PYTHON) else set()
+    if left := wanted - {*matrix.get("python", ())}:
+        yield f"leaves out Python {', '.join(sorted(left))}"
+    if unknown := {*matrix.get("python", ())} - {*PROMISED}:
+        yield f"tries Python {', '.join(sorted(unknown))}, which nobody promised"
     for of in {"member": "members", "app": "apps"}.items():
         if of[0] in matrix:
             listed = re.fullmatch(
@@ -112,6 +117,7 @@ MISTAKES = [
     ("members by hand", "ci", "${{ fromJSON(needs.members.outputs.members) }}", "[apps/books]", "of its own"),
     ("members from nowhere", "ci", ".ci/run members", "ls -d apps/*", "from where they aren't listed"),
     ("a Python left out", "ci", '["3.11", "3.12", "3.13"]', '["3.11", "3.13"]', "leaves out Python 3.12"),
+    ("a Python too many", "ci", '["3.11", "3.12", "3.13"]', '["3.11", "3.12", "3.9"]', "nobody promised"),
     ("a right too many", "ci", "contents: read", "contents: write", "may write contents"),
     ("rights for all", "release", "permissions: {}", "permissions: {packages: read}", "gives every job"),
     ("credentials left", "images", "persist-credentials: false", "persist-credentials: true", "credentials"),
