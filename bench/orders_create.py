@@ -46,9 +46,9 @@ end
 RAW = "INSERT INTO raw (number) VALUES (1);"
 
 
-def orders_made(port: int, seconds: int, *, keys: bool) -> Result:
+def orders_made(port: int, seconds: int, *, keys: bool, books: int = BOOKS) -> Result:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(WRK_SCRIPT.format(keys=str(keys).lower(), books=BOOKS))
+        script.write(WRK_SCRIPT.format(keys=str(keys).lower(), books=books))
         script.flush()
         command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
         command += ["--latency", "--timeout", "5s", "--script", script.name, f"http://127.0.0.1:{port}"]

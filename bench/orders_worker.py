@@ -14,15 +14,15 @@
 # bookstore-service = { path = "../packages/service", editable = true }
 # bookstore-stores = { path = "../packages/stores", editable = true }
 # ///
-"""One orders worker with a supplier that answers at once: orders finished a second, and what an order costs.
+"""Orders workers with a supplier that answers at once: orders finished a second, and what an order costs.
 
-    uv run bench/orders_worker.py [--orders 20000] [--rounds 3] [--stock] [--rq]
+    uv run bench/orders_worker.py [--workers 1] [--orders 20000] [--rounds 3] [--stock] [--rq]
 
 Starts a PostgreSQL (with fsync, as in the product), a Redis, a supplier that does nothing but answer, and
-the worker, each a process of its own. Orders are placed while the queue is paused, so that only the worker is
-measured: relay, claim, call, commit, acknowledgement. `--stock` gives each order a reservation, which is a
-second job with a call of its own. `--rq` runs the same call as a job of RQ's SimpleWorker, which keeps no
-ledger, in the same run.
+one worker or `--workers` of them, each a process of its own. Orders are placed while the queue is paused, so
+that only workers are measured: relay, claim, call, commit, acknowledgement. `--stock` gives each order a
+reservation, which is a second job with a call of its own. `--rq` runs the same call as a job of RQ's
+SimpleWorker, which keeps no ledger, in the same run.
 
 Exits 1 if an order was lost or processed twice, or if anything is left in the stream or in the ledger.
 """
@@ -156,16 +156,26 @@ def unfinished(database):
 def measured(database, parts, arguments):
     """Orders a second, and milliseconds of CPU an order of each of these processes."""
     place(database, arguments.orders, arguments.stock)
-    busy = [cpu(part) for part in parts]
+    busy = [sum(map(cpu, part)) for part in parts]
     began = time.perf_counter()
     database.execute("UPDATE queue SET paused_at = NULL")
     wait(lambda: unfinished(database) == 0)
     seconds = time.perf_counter() - began
     spent = [
         (after - before) * 1000 / arguments.orders
-        for after, before in zip([cpu(part) for part in parts], busy, strict=True)
+        for after, before in zip([sum(map(cpu, part)) for part in parts], busy, strict=True)
     ]
     return arguments.orders / seconds, *spent
+
+
+def counted(database, client):
+    """What the stores have done so far."""
+    database.execute("SELECT pg_stat_force_next_flush()")
+    commits, log = database.execute(
+        "SELECT xact_commit, pg_current_wal_lsn() - '0/0' FROM pg_stat_database WHERE datname = 'orders_db'"
+    ).fetchone()
+    commands = client.info("stats")["total_commands_processed"]
+    return {"commits": int(commits), "bytes of WAL": int(log), "Redis commands": commands}
 
 
 def cpu(one):
@@ -204,6 +214,7 @@ def by_rq(redis_url, port, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, default=1, help="how many share the work")
     parser.add_argument("--orders", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stock", action="store_true", help="each order has a reservation to settle")
@@ -229,26 +240,39 @@ def main():
         provision(postgres.url, [owned])
         url = owned.url(postgres.url)
         upgrade("bookstore.orders", url)
-        outside, metrics = any_free(), any_free()
+        outside = any_free()
         stack.enter_context(process(sys.executable, __file__, "--serve", str(outside)))
-        worker = stack.enter_context(
-            process(
+        workers = []
+        for _ in range(arguments.workers):
+            metrics = any_free()
+            worker = process(
                 sys.executable, "-m", "bookstore.orders.queue",
                 PORT=str(metrics), DATABASE_URL=url, REDIS_URL=redis.url, ACCESS_LOG="false",
                 BOOKS_SERVICE_URL=f"http://127.0.0.1:{outside}", SUPPLIER_SERVICE_URL=f"http://127.0.0.1:{outside}",
-            )
-        )  # fmt: skip
-        wait(lambda: answers(metrics))
+            )  # fmt: skip
+            workers.append(stack.enter_context(worker))
+            wait(lambda metrics=metrics: answers(metrics))
         database = stack.enter_context(psycopg.connect(url, autocommit=True))
         place(database, 500, arguments.stock)
         database.execute("UPDATE queue SET paused_at = NULL")
         wait(lambda: unfinished(database) == 0)
         rounds = []
-        parts = [worker, psutil.Process(postgres.pid), psutil.Process(redis.pid)]
-        print(f"{'orders/s':>10}{'worker ms':>11}{'postgres ms':>13}{'redis ms':>10}")
+        parts = [workers, [psutil.Process(postgres.pid)], [psutil.Process(redis.pid)]]
+        print(f"{'orders/s':>10}{'workers ms':>11}{'postgres ms':>13}{'redis ms':>10}")
+        client = stack.enter_context(redis_client.Redis.from_url(redis.url))
+        before = counted(database, client)
         for _ in range(arguments.rounds):
             rounds.append(measured(database, parts, arguments))
             print("{:>10.0f}{:>11.3f}{:>13.3f}{:>10.3f}".format(*rounds[-1]))
+        made = arguments.orders * arguments.rounds
+        print(
+            *(
+                f"{(now - then) / made:.2f} {name}"
+                for (name, then), now in zip(before.items(), counted(database, client).values(), strict=True)
+            ),
+            "an order",
+            sep=", ",
+        )
         rate = statistics.median(rate for rate, *_ in rounds)
         print(f"median {rate:.0f} orders/s, {rate / GOAL:.2f} of the goal of {GOAL}")
         if arguments.rq:

@@ -5,21 +5,39 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from bookstore.lab.system.folder import StateFolder
 from bookstore.service.testing.otlp import Receiver
+from bookstore.stores.process import ProcessId
 
 OUTSIDE = ("DATABASE_URL", "REDIS_URL")
 
 
-class Bookstore:
-    """The `bookstore` command on a state folder of its own."""
+@contextmanager
+def guarded(process, guardian):
+    """Should this run of tests be killed, or run out of time, this process ends with all that it started."""
+    identity = ProcessId.of(process.pid)
+    if identity is None:  # it was quick
+        yield
+        return
+    guardian.watch(identity)
+    try:
+        yield
+    finally:
+        guardian.forget(identity)
 
-    def __init__(self, state, **settings):
+
+class Bookstore:
+    """The `bookstore` command on a state folder of its own; what it starts doesn't outlive the tests."""
+
+    def __init__(self, state, guardian, **settings):
         self.state = Path(state)
+        self.guardian = guardian
         self.settings = settings
 
     @property
@@ -34,17 +52,30 @@ class Bookstore:
         """The command line, with this very interpreter."""
         return [sys.executable, "-m", "bookstore.lab", *words]
 
+    @contextmanager
+    def begin(self, command, **how):
+        """A command that goes on while the block lasts; it and all that it starts are watched."""
+        how = {"env": self.environment, "text": True, **how}
+        with subprocess.Popen(command, **how) as process, guarded(process, self.guardian):
+            yield process
+            # A detached system isn't ours any more, so it has to be watched by itself.
+            if supervisor := StateFolder(self.state).lock.holder():
+                self.guardian.watch(supervisor)
+
+    def finish(self, command, *, typed=None, timeout=100, **how):
+        """Run a command to its end."""
+        pipe = subprocess.PIPE
+        with self.begin(command, stdin=pipe, stdout=pipe, stderr=pipe, **how) as process:
+            try:
+                stdout, stderr = process.communicate(typed, timeout=timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
     def run(self, *words, typed=None):
         """Run a verb to its end."""
-        return subprocess.run(
-            self.command(*words),
-            env=self.environment,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        return self.finish(self.command(*words), typed=typed)
 
     def up(self, *words):
         """Start everything, and return when all is healthy."""
@@ -85,27 +116,38 @@ def receiver():
 
 
 @pytest.fixture(scope="session")
-def bookstore(tmp_path_factory, receiver):
+def bookstore(tmp_path_factory, receiver, store_guardian):
     """The whole system, started once for the run. Whoever breaks a part waits until it is healthy again."""
     state = tmp_path_factory.mktemp("shared") / "state"
-    made = Bookstore(state, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_BSP_SCHEDULE_DELAY="100")
+    made = Bookstore(
+        state, store_guardian, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_BSP_SCHEDULE_DELAY="100"
+    )
     made.up()
     yield made
     made.run("down")
 
 
 @pytest.fixture
-def private_bookstore(tmp_path):
+def private_bookstore(tmp_path, store_guardian):
     """A system for this test alone, not started yet."""
-    made = Bookstore(tmp_path / "state")
+    made = Bookstore(tmp_path / "state", store_guardian)
     yield made
     made.run("down")
 
 
 @pytest.fixture(scope="module")
-def observed_bookstore(tmp_path_factory):
+def plain_bookstore(tmp_path_factory, store_guardian):
+    """A system for one file of tests, as `bookstore up` starts it for anybody."""
+    made = Bookstore(tmp_path_factory.mktemp("plain") / "state", store_guardian)
+    made.up()
+    yield made
+    made.run("down")
+
+
+@pytest.fixture(scope="module")
+def observed_bookstore(tmp_path_factory, store_guardian):
     """A system for one file of tests, with the tools that are found here looking on."""
-    made = Bookstore(tmp_path_factory.mktemp("observed") / "state")
+    made = Bookstore(tmp_path_factory.mktemp("observed") / "state", store_guardian)
     made.up("--observe")
     yield made
     made.run("down")

@@ -40,6 +40,14 @@ BUGS = {
             ("consecutive=8", "consecutive=10**6"),
         ],
     ),
+    "breaker-that-never-opens": (
+        "bookstore.orders.queue.link",
+        [("min_calls=10", "min_calls=10**6"), ("consecutive=8", "consecutive=10**6")],
+    ),
+    "monitor-that-lies": (
+        "bookstore.monitor.health.model",
+        [('UNREACHABLE: Final = Judgement("DOWN"', 'UNREACHABLE: Final = Judgement("HEALTHY"')],
+    ),
     "no-fence": (
         "bookstore.orders.life",
         [
@@ -84,15 +92,18 @@ def serve(bug, module, *words):
 
 def experiment(bug, definition, state):
     """Run an experiment against a system with a bug; the exit code is the verdict's."""
+    package = ".".join(BUGS[bug][0].split(".")[:2])
     services = tuple(
         dataclasses.replace(each, run=(__file__, "serve", bug, each.run[1]))
-        if each.name.startswith("orders")
+        if each.run and each.run[1].startswith(package)
         else each
         for each in SYSTEM.services
     )
     buggy = dataclasses.replace(SYSTEM, services=services)
     command.running = functools.partial(command.running, topology=buggy)
-    asked = argparse.Namespace(deed="run", names=[definition], all=False, tag=None, port_base=None)
+    asked = argparse.Namespace(
+        deed="run", names=[definition], all=False, tag=None, port_base=None, progress="text"
+    )
     return command.experiment(asked, StateFolder(Path(state)))
 
 

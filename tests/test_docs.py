@@ -25,7 +25,7 @@ from bookstore.supplier.settings import SupplierSettings
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
-    {*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md"), ROOT / "otel/README.md"}
+    {*ROOT.glob("*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")}
 )
 BLOCK = re.compile(r"^```(sh|bash|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -36,12 +36,18 @@ ELSEWHERE = {
     "MEMBER=apps/books .ci/run alone": "a job of the workflow; tests that run here too",
     ".ci/run lowest wheels contract experiments": "jobs of the workflow",
     "uv run pytest apps/books": "part of this very run",
+    "python3 deploy/k8s/overlays/local/make_secrets.py": "leaves files; tests/deploy/k8s runs it in a copy",
     "uv run pytest tests/test_workspace.py tests/test_imports.py": "part of this very run",
     "uv run ruff check --fix": "changes files; a plain .ci/run runs it without --fix",
     "uv run ruff format": "changes files; a plain .ci/run runs it with --check",
+    "uv run bookstore contracts write": "changes files; tests/test_contracts.py compares them",
     "uv run python -m bookstore.lab.observe otel": "changes files; tests/test_observe.py compares them",
     "uv run python -m bookstore.lab.observe otel docs/metrics.md": "as above, the table too",
     ".ci/run observe": "a job of the workflow; needs a Prometheus",
+    ".ci/run console": "a job of the workflow; needs a Chromium",
+    "uv run python -m bookstore.service.example apps": "changes files; tests/deploy compares them",
+    ".ci/run deploy": "a job of the workflow",
+    ".ci/run stores": "a job of the workflow; needs a PgBouncer",
     "uv lock": "changes a file; tests/test_workspace.py runs it with --check",
     "uv run python -m docs.site fill": "changes files; tests/docs/test_pages.py compares them",
     "uv run --group docs python -m docs.site build": "tests/docs/test_site.py does, in `.ci/run docs`",
@@ -49,6 +55,9 @@ ELSEWHERE = {
     "pip install uv": "needs an index, and whoever runs this has it",
 }
 """Commands that aren't run here, each with the reason."""
+
+CLUSTER = re.compile(r"^(minikube|kubectl|docker|eval \$\(minikube|for app in|curl \$\(minikube) ?")
+"""What needs a cluster, or a Docker: tests/deploy looks at what is applied, and runs it without either."""
 
 ELSEWHERE_BY_FORM = {
     r"uv run bookstore experiment run [a-z -]+": "a minute each; a page can't be made that names one that "
@@ -77,8 +86,12 @@ PORTS = [*SYSTEM.services, *(door for service in SYSTEM.services for door in ser
 """Whatever has a port and a row of its own."""
 
 
+REHEARSED = ROOT / "docs/releasing.md"
+"""Typed from top to bottom on a clone, by tests/test_releasing.py."""
+
+
 def blocks(document):
-    return BLOCK.findall(document.read_text())
+    return [] if document == REHEARSED else BLOCK.findall(document.read_text())
 
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -98,6 +111,13 @@ def commands(script):
     assert not command, f"doesn't end: {command}"
 
 
+ELSEWHERE |= {
+    command: "tests/stores/test_backup.py runs it, while orders come in"
+    for _, text in blocks(ROOT / "docs/operations/backup.md")
+    for command in commands(text)
+}
+
+
 class Reader:
     """Somebody who types in what a document says, on a machine where the usual ports may be taken."""
 
@@ -112,15 +132,8 @@ class Reader:
         self.said = ""
 
     def types(self, command):
-        result = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", self.here(command)],
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
+        result = self.bookstore.finish(
+            ["bash", "-euo", "pipefail", "-c", self.here(command)], cwd=ROOT, env=self.environment
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
         self.said = result.stdout
@@ -156,7 +169,7 @@ def test_commands_do_as_they_are_told(document, reader):
             assert same_shape(json.loads(text), json.loads(reader.said)), reader.said
             continue
         for command in commands(text):
-            if not is_run_elsewhere(command) and not SERVER.search(command):
+            if not is_run_elsewhere(command) and not (SERVER.search(command) or CLUSTER.search(command)):
                 reader.types(command)
 
 

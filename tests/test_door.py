@@ -129,3 +129,23 @@ def test_replicas(client, private_bookstore):
         lambda who: [client.get(f"{gateways[number % 2]}/catalog/", headers=who) for number in range(110)]
     )
     assert Counter(answer.status_code for answer in answers) == {200: 100, 429: 10}
+
+
+def test_load_comes_in_by_the_front_door_of_a_system_that_it_knows_nothing_else_of(bookstore, tmp_path):
+    asked = ("load", "--state", str(tmp_path), "--gateway", bookstore.url("gateway-1"), "--json")
+    result = bookstore.run(*asked, "--orders", "3", "--rate", "3")
+    assert result.returncode in {0, 2}, result.stderr  # 2: this machine was too busy to tell
+    assert json.loads(result.stdout)["summary"]["statuses"] == {"201": 3}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--gateway", "http://localhost:1", "--mode", "slow"), "Leave out --mode"),
+        (("--gateway", "http://192.0.2.1:8080"), "isn't this machine"),
+    ],
+)
+def test_load_is_refused_where_it_is_nobodys_business(bookstore, tmp_path, words, said):
+    result = bookstore.run("load", "--state", str(tmp_path), *words)
+    assert result.returncode
+    assert said in result.stderr

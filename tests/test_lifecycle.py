@@ -24,6 +24,7 @@ PROCESSES = [
     "gateway-1",
     "monitor-1",
     "playground-1",
+    "desk-1",
 ]
 DOORS = {"supplier-control-1": "supplier-1", "gateway-admin-1": "gateway-1"}
 """Further ports, and whose they are."""
@@ -102,9 +103,8 @@ def test_the_whole_system_is_small(bookstore):
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv isn't here")
 def test_a_killed_uv_takes_the_system_with_it(private_bookstore, eventually):
     project = Path(__file__).parents[1]
-    with subprocess.Popen(
+    with private_bookstore.begin(
         ["uv", "run", "--no-sync", "--project", project, *private_bookstore.command("up")],
-        env=private_bookstore.environment,
         stdout=subprocess.DEVNULL,
     ) as uv:
         eventually(lambda: uv.poll() is not None or private_bookstore.status()["state"] == "running")
@@ -119,9 +119,7 @@ def test_a_killed_uv_takes_the_system_with_it(private_bookstore, eventually):
 
 
 def test_a_terminated_up_ends_in_order(private_bookstore):
-    with subprocess.Popen(
-        private_bookstore.command("up"), env=private_bookstore.environment, stdout=subprocess.PIPE, text=True
-    ) as up:
+    with private_bookstore.begin(private_bookstore.command("up"), stdout=subprocess.PIPE) as up:
         assert any("ready after" in line for line in up.stdout)
         everything = family(private_bookstore)
         up.terminate()

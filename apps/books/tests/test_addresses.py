@@ -1,6 +1,7 @@
 """Paths and methods: what answers where, and how everything else is refused."""
 
 import re
+from importlib.metadata import version
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_the_request_id_is_taken_over_or_made(shared, path):
 
 def test_who_and_what_runs(shared):
     card = shared.get("/whoami").json()
-    assert (card["service"], card["version"]) == ("books", "0.1.0")
+    assert (card["service"], card["version"]) == ("books", version("bookstore-books"))
     assert shared.get("/health/live").json() == {"status": "healthy", "services": {}}
     assert shared.get("/health/ready").json() == {"status": "healthy", "services": {"database": "healthy"}}
     metrics = shared.get("/metrics").text
@@ -150,7 +151,7 @@ def test_the_page_of_documents_has_an_example_of_everything(shared):
 def test_the_openapi_document_tells_what_answers(shared):
     document = shared.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert document["info"] == {"title": "Bookstore books", "version": "0.1.0"}
+    assert document["info"] == {"title": "Bookstore books", "version": version("bookstore-books")}
     operations = {
         (path, method): operation
         for path, methods in document["paths"].items()

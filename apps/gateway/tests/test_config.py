@@ -81,7 +81,9 @@ NOWHERE = [
     # What is for operators, and what is between services, by whatever way.
     "/catalog/metrics", "/catalog/docs", "/catalog/docs/x", "/catalog/openapi.json", "/catalog/health",
     "/catalog/health/live", "/catalog/inventory/reservations/7", "/inventory/reservations",
-    "/inventory/reservations/7", "/monitor/metrics", "/playground/docs", "/playground/health",
+    "/inventory/reservations/7", "/monitor/metrics", "/monitor/console", "/monitor/console/app.js",
+    "/catalog/v2/circuits", "/catalog/v2/circuits/inventory-demo", "/playground/v2/circuits",
+    "/playground/docs", "/playground/health",
 ]  # fmt: skip
 
 

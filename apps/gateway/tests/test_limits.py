@@ -6,6 +6,8 @@ from collections import Counter
 
 import pytest
 
+from bookstore.gateway.settings import GatewaySettings
+from bookstore.service.settings import SettingsError
 from bookstore.stores.redis import redis_command
 
 LIMITS = {
@@ -142,6 +144,17 @@ async def test_each_path_and_each_address_counts_for_itself(gateway, redis_url):
                 assert await statuses(front, 4, target, f"X-Forwarded-For: {address}") == {200: 3, 429: 1}
         # The next address of the same customer.
         assert await statuses(front, 1, "/v1/books", "X-Forwarded-For: 2001:db8::2") == {429: 1}
+
+
+async def test_where_it_runs_says_whose_word_on_addresses_is_taken(gateway, redis_url):
+    """The networks of the setting count as well, for those whose file is the one that comes along."""
+    changes = limited(redis_url)
+    changes["settings"] |= {"trusted_proxies": "10.0.0.0/8, 127.0.0.0/8"}
+    async with gateway(**changes) as front:
+        for address in ("192.0.2.1", "192.0.2.2"):
+            assert await statuses(front, 4, "/v1/books", f"X-Forwarded-For: {address}") == {200: 3, 429: 1}
+    with pytest.raises(SettingsError, match=r"TRUSTED_PROXIES: 10\.0\.0\.1/8 has host bits set"):
+        GatewaySettings(trusted_proxies="10.0.0.1/8")
 
 
 async def test_nobody_gets_more_by_making_up_addresses(gateway, redis_url):

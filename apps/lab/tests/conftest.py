@@ -39,8 +39,9 @@ def driver():
 class System:
     """The command on a state folder of its own."""
 
-    def __init__(self, path):
+    def __init__(self, path, guardian):
         self.folder = StateFolder(path)
+        self.guardian = guardian
         self.services = []
         self.databases = {}
         self.members = {}
@@ -77,6 +78,8 @@ class System:
     def up_with(self, *words):
         result = self.run("up", "--detach", *words)
         assert result.returncode == 0, result.stdout + result.stderr
+        # Should this run of tests be killed, it ends as well.
+        self.guardian.watch(self.supervisor)
         return result.stdout
 
     def status(self):
@@ -111,14 +114,24 @@ class System:
         return self.supervisor.family()
 
 
-@pytest.fixture
-def system(tmp_path):
-    made = System(tmp_path / "state")
-    yield made
-    made.run("down")
-    holder = made.supervisor if made.folder.exists else None
+def ended(system):
+    """A system for as long as a fixture lives."""
+    yield system
+    system.run("down")
+    holder = system.supervisor if system.folder.exists else None
     if holder:
         holder.send_family(signal.SIGKILL)
+
+
+@pytest.fixture
+def system(tmp_path, store_guardian):
+    yield from ended(System(tmp_path / "state", store_guardian))
+
+
+@pytest.fixture(scope="module")
+def shared_system(tmp_path_factory, store_guardian):
+    """One for a file of tests."""
+    yield from ended(System(tmp_path_factory.mktemp("shared") / "state", store_guardian))
 
 
 @pytest.fixture

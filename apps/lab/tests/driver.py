@@ -15,10 +15,9 @@ def topology(text):
     rows = json.loads(text)
     for row in rows["services"]:
         row["doors"] = tuple(Door(**door) for door in row.get("doors", ()))
-    services = [
-        Service(**{"offset": number, **row, **({} if row.get("kind") == "store" else {"run": (STANDIN,)})})
-        for number, row in enumerate(rows["services"])
-    ]
+        # A store has a program of its own; whoever names one isn't a stand-in.
+        row["run"] = tuple(row.get("run", () if row.get("kind") == "store" else (STANDIN,)))
+    services = [Service(**{"offset": number, **row}) for number, row in enumerate(rows["services"])]
     return Topology(
         services=tuple(services), databases=rows.get("databases", {}), members=rows.get("members", {})
     )

@@ -25,6 +25,18 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
+    def do_POST(self):
+        """As accounts and the monitor do when somebody wants a link to the console."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answers = {
+            "/auth/login": {"access_token": f"for {asked.get('email')}", "refresh_token": "again"},
+            "/v2/monitor/tickets": {"ticket": "t1cket", "expires_at": "2026-01-01T10:10:00Z"},
+        }
+        good = asked.get("password") or self.headers["Authorization"] == "Bearer for ops@bookstore.local"
+        self.send_response(201 if good and MODE != "denies" else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps(answers[self.path]).encode())
+
     def log_message(self, *_):
         pass
 

@@ -61,7 +61,7 @@ def test_a_folder_of_an_older_version_gets_them_too(staffed):
     staffed.folder.credentials.write_text('{"passwords": {"services": "kept"}}')
     staffed.up()
     assert emails(staffed) == [OPS, STAFF]
-    assert staffed.credentials["passwords"] == {"services": "kept"}
+    assert staffed.credentials["passwords"]["services"] == "kept"
 
 
 def test_what_accounts_refuses_ends_the_start(system):

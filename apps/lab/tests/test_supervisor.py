@@ -201,7 +201,7 @@ def test_the_first_signal_waits_and_the_second_hurries(system, eventually):
 def test_a_second_system_steps_over_the_firsts_ports(system, tmp_path):
     system.add("books")
     system.up()
-    other = type(system)(tmp_path / "other")
+    other = type(system)(tmp_path / "other", system.guardian)
     other.services = system.services
     out = other.up()
     try:

@@ -9,6 +9,7 @@ from bookstore.monitor.app import create_app
 from bookstore.monitor.settings import MonitorSettings
 from bookstore.service.testing import serving
 
+from .house import Accounts
 from .stand import INTERVAL, Stand, until
 
 
@@ -54,6 +55,14 @@ def watching(targets, **settings):
         Monitor(base_url=url, trust_env=False, timeout=20) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="module")
+def accounts():
+    """Who knows people, and signs tokens."""
+    accounts = Accounts()
+    yield accounts
+    accounts.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,11 @@ from itertools import takewhile
 from urllib.parse import urlsplit
 
 from bookstore.monitor.events import feed as feed_module
-from bookstore.monitor.events.feed import BOX, Feed, Reader
+from bookstore.monitor.events.feed import BOX, TRACE_BYTES, Feed, Reader
 from bookstore.service.testing.problems import check_problem
 
 from .stand import PATIENCE, answer, until
+from .test_traces import TRACE, request, span
 
 
 def told(lines):
@@ -126,6 +127,36 @@ def test_a_box_holds_the_newest_changes_and_one_picture():
     assert (reader.take(), reader.news.is_set()) == (b"", False)
 
 
+def test_news_of_traces_that_nobody_takes_have_an_end_in_bytes():
+    reader = Reader()
+    for number in range(20):
+        reader.mention(b"%02d" % number + b"x" * (TRACE_BYTES // 4))
+    taken = reader.take()
+    assert len(taken) <= TRACE_BYTES
+    assert taken.startswith(b"17")
+    reader.mention(b"x" * 2 * TRACE_BYTES)  # a single one is told, however long
+    assert len(reader.take()) == 2 * TRACE_BYTES
+    assert reader.take() == b""
+
+
+def test_a_trace_is_told_of_as_it_comes_and_again_when_more_of_it_does(shared):
+    def send(*spans):
+        headers = {"Content-Type": "application/x-protobuf"}
+        shared.post("/v1/traces", content=request(*spans), headers=headers).raise_for_status()
+
+    def news(events):
+        _, traces, _ = first(events, "traces", lambda traces: traces[-1]["trace_id"] == TRACE)
+        return traces[-1]
+
+    with reading(shared) as events:
+        first(events, "picture")
+        send(span("b7ad6b7169203331", name="<img src=x onerror=alert(1)>"))
+        assert news(events)["spans"] == 1
+        send(span("b7ad6b7169203332", parent="b7ad6b7169203331", error=True))
+        assert (told := news(events))["spans"] == 2
+        assert (told["errors"], told["name"]) == (1, "<img src=x onerror=alert(1)>")
+
+
 async def test_nothing_is_painted_while_nobody_reads_and_a_painter_may_fail():
     painted = []
 
@@ -133,7 +164,7 @@ async def test_nothing_is_painted_while_nobody_reads_and_a_painter_may_fail():
         painted.append(1)
         raise LookupError
 
-    async with Feed(paint, most=1) as feed:
+    async with Feed(paint, traces=list, most=1) as feed:
         assert painted == []
         with feed.reader():
             async with asyncio.timeout(PATIENCE):

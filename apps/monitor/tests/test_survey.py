@@ -154,6 +154,7 @@ def test_the_map_and_the_circuits(monkeypatch, stand, watched):
     assert nodes["orders"]["error_share"] == 0.1
     assert nodes["books"] == {
         "service": "books",
+        "kind": "service",
         "status": "HEALTHY",
         "instances": 1,
         "requests_per_second": None,
@@ -161,8 +162,8 @@ def test_the_map_and_the_circuits(monkeypatch, stand, watched):
         "p95_ms": None,
     }
     [fault] = shown["faults"]
-    assert monitor.get("/v2/monitor/faults").json() == {"data": [fault]}
-    assert (fault["service"], fault["mode"]) == ("supplier", "slow")
+    assert monitor.get("/v2/monitor/faults").json() == {"data": [fault], "possible": []}
+    assert (fault["service"], fault["mode"], fault["by"]) == ("supplier", "slow", "")
     circuits = monitor.get("/v2/monitor/circuits").json()["circuits"]
     assert circuits[0]["last_failure_at"] is not None
 
@@ -203,7 +204,24 @@ def test_a_service_that_gives_no_metrics_delays_nobody(stand, watched):
 
 
 @pytest.mark.parametrize(
-    "path", ["instances", "history", "topology", "circuits", "faults", "queue", "traces", "events"]
+    "path",
+    [
+        "instances",
+        "history",
+        "topology",
+        "circuits",
+        "faults",
+        "queue",
+        "queue/jobs/1",
+        "traces",
+        "events",
+        "audit",
+        "lab/catalogue",
+        "lab/runs",
+        "lab/runs/1",
+        "lab/reports",
+        "lab/reports/1",
+    ],
 )
 def test_with_tokens_required_internals_are_for_ops(stand, watched, path):
     monitor = watched(
@@ -213,3 +231,19 @@ def test_with_tokens_required_internals_are_for_ops(stand, watched, path):
     forged = monitor.get(f"/v2/monitor/{path}", headers={"Authorization": "Bearer a.b.c"})
     check_problem(forged, 401)
     monitor.sees(books="HEALTHY")  # /health_status is for everybody
+
+
+def test_while_somebody_looks_a_service_that_goes_is_seen_at_once(monkeypatch, stand, watched):
+    monkeypatch.setattr(survey_module, "PACE", 0.05)
+    books = stand()
+    monitor = watched({"probe_interval": 60.0}, books=books)
+    monitor.sees(books="HEALTHY")
+
+    def seen(state):
+        monitor.get("/v2/monitor/topology").raise_for_status()
+        return monitor.states() == {"books": state}
+
+    books.refuse()
+    until(lambda: seen("DOWN"))
+    books.open()
+    until(lambda: seen("HEALTHY"))

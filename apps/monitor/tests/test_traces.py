@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bookstore.monitor.traces import api as traces_api
-from bookstore.monitor.traces.memory import MOST_SPANS, TraceMemory
+from bookstore.monitor.traces.memory import MOST_SPANS, NEWS, TraceMemory
 from bookstore.service.otlp import decode
 from bookstore.service.testing.problems import check_problem
 
@@ -229,3 +229,17 @@ def test_with_tokens_required_spans_come_from_services_only(stand, watched):
     check_problem(send(monitor, request(span(ROOT))), 401)
     assert send(monitor, request(span(ROOT)), Authorization=f"Service {secret}").status_code == 200
     check_problem(monitor.get("/v2/monitor/traces"), 401)
+
+
+def test_of_many_traces_the_newest_few_are_news_and_only_once():
+    memory = TraceMemory(10_000_000)
+    names = [f"{number:032x}" for number in range(1, NEWS + 11)]
+    for name in names:
+        memory.add(decode(request(span("b7ad6b7169203331", trace=name))))
+    memory.add(decode(request(span("b7ad6b7169203332", trace=names[0]))))
+    told = [each.trace_id for each in memory.news()]
+    assert told == [*names[11:], names[0]]
+    assert memory.news() == []
+    small = TraceMemory(1)
+    small.add(decode(request(span("b7ad6b7169203331"))))  # forgotten at once
+    assert small.news() == []

@@ -32,7 +32,7 @@ def test_seed_000_the_stock_survives_an_outage_also_with_the_circuit_open(rememb
     for _ in range(20):
         assert _told(remembering.get(f"{PATH}/1")) == THEN
     with redis.Redis.from_url(redis_url) as memory:
-        assert KEPT - 60 < memory.ttl("orders:stock:1") <= KEPT
+        assert KEPT - 60 < memory.ttl("{orders:stock}:1") <= KEPT
 
 
 def test_it_is_told_anew_once_books_is_back(database_url, books, run_orders, redis_url, eventually):
@@ -84,7 +84,7 @@ def test_a_path_that_names_no_book_is_404(shared, shared_books, book_id):
 
 def test_what_stands_in_redis_by_mistake_is_not_believed(remembering, books, redis_url):
     with redis.Redis.from_url(redis_url) as memory:
-        memory.set("orders:stock:1", "many")
+        memory.set("{orders:stock}:1", "many")
     books.refuse()
     assert remembering.get(f"{PATH}/1").status_code == 503
 

@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookstore.contracts import base, books, health, orders, problems, supplier
+from bookstore.contracts import (
+    base,
+    books,
+    circuits,
+    console,
+    faults,
+    health,
+    lab,
+    monitor,
+    orders,
+    problems,
+    supplier,
+)
 from bookstore.contracts.base import Wire, number_money, text_money
 from bookstore.contracts.books import BookChangeV2, BookV1, NewBookV1, NewBookV2
 from bookstore.contracts.orders import (
@@ -27,13 +39,13 @@ from bookstore.contracts.values import Price, Text, decoder
 NOW = datetime(2025, 8, 21, 1, 25, 12, 438013, tzinfo=UTC)
 WIRE = [
     kind
-    for module in (base, books, health, orders, problems, supplier)
+    for module in (base, books, circuits, console, faults, health, lab, monitor, orders, problems, supplier)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Wire) and kind.__module__ == module.__name__
 ]
 
 
-@pytest.mark.parametrize("kind", WIRE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", WIRE, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_every_shape_is_frozen_named_and_closed(kind):
     config = kind.__struct_config__
     assert (config.frozen, config.forbid_unknown_fields) == (True, True)

@@ -13,8 +13,11 @@ NEEDS = {
     "test_otel.py": {"opentelemetry.sdk"},
     "test_collector.py": {"prometheus_client"},
     "test_prometheus.py": {"prometheus_client"},
+    "test_prometheus_series.py": {"prometheus_client"},
     "test_readme.py": {"httpx", "litestar"},
     "test_redis.py": {"redis"},
+    "test_redis_processes.py": {"redis"},
+    "test_redis_scripts.py": {"redis"},
     "test_settings.py": {"msgspec"},
 }
 """What a file of tests can't do without. The others need no extra."""

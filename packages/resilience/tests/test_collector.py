@@ -101,3 +101,14 @@ async def test_who_is_not_watched_is_passed_over(sink, registry):
         await pipeline.call(fail)
     assert pipeline.sink_errors == 0
     assert b"others" not in generate_latest(registry)
+
+
+async def test_who_switches_a_circuit_by_its_name_has_the_one_that_calls_go_through(sink, value):
+    books = Pipeline("books", Breaker(), sinks=[sink])
+    sink.watch("books", books)
+    sink.watch("mail", Pipeline("mail", Timeout(1), sinks=[sink]))
+    assert sink.breakers.keys() == {"books"}
+    sink.breakers["books"].force_open()
+    with pytest.raises(CircuitOpen):
+        await books.call(hang)
+    assert value("breaker_state", state="forced_open") == 1

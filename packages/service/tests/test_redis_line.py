@@ -6,7 +6,9 @@ from time import monotonic
 
 import pytest
 
-from bookstore.service.redis_line import RedisAway, RedisLine
+from bookstore.service.redis_home import Home
+from bookstore.service.redis_line import RedisLine
+from bookstore.service.redis_session import RedisAway
 
 PATIENCE = 15.0
 
@@ -29,7 +31,7 @@ def line_to(absences):
         async def note():
             absences.append(monotonic())
 
-        return RedisLine(url, while_away=note)
+        return RedisLine(Home(url, "{test}"), while_away=note)
 
     return line_to
 

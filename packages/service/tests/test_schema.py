@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 
 import psycopg
@@ -64,7 +65,7 @@ async def test_an_empty_database_is_brought_up_and_then_used(package, postgres_d
         done.append(await database.fetch("SELECT label FROM shelf"))
 
     async with Database(postgres_database) as database:
-        schema = Schema(database, package, postgres_database)
+        schema = Schema(database, package)
         with pytest.raises(SchemaBehind, match="revision none, needed is 0002"):
             await schema.check()
         await schema.prepare(then)
@@ -80,7 +81,7 @@ async def test_a_service_is_not_ready_before_what_follows_the_schema_is_done(pac
         await go_on.wait()
 
     async with Database(postgres_database) as database:
-        schema = Schema(database, package, postgres_database)
+        schema = Schema(database, package)
         preparing = asyncio.create_task(schema.prepare(then))
         await asked.wait()
         with pytest.raises(SchemaBehind, match="isn't yet"):
@@ -92,14 +93,14 @@ async def test_a_service_is_not_ready_before_what_follows_the_schema_is_done(pac
 
 async def test_replicas_that_start_together_do_it_once(package, postgres_database):
     async with Database(postgres_database) as database:
-        schemas = [Schema(database, package, postgres_database) for _ in range(3)]
+        schemas = [Schema(database, package) for _ in range(3)]
         await asyncio.gather(*(schema.prepare() for schema in schemas))
         assert await database.fetch("SELECT version_num FROM alembic_version") == [("0002",)]
 
 
 async def test_a_newer_schema_is_fine_for_older_code(package, postgres_database):
     async with Database(postgres_database) as database:
-        schema = Schema(database, package, postgres_database)
+        schema = Schema(database, package)
         await schema.prepare()
         async with database.connection() as connection:
             await connection.execute("UPDATE alembic_version SET version_num = '0003'")
@@ -118,7 +119,7 @@ async def test_a_service_waits_for_a_database_that_comes_later(package, postgres
         ready.set()
 
     async with Database(postgres_server.url) as database:
-        schema = Schema(database, package, postgres_server.url)
+        schema = Schema(database, package)
         async with schema.preparing(then):
             await asyncio.sleep(0.3)
             assert not ready.is_set()
@@ -132,7 +133,7 @@ async def test_a_step_that_fails_leaves_nothing_of_it_behind(package, postgres_d
     sql = "CREATE TABLE half (id int); SELECT 1 / 0"
     broken.write_text(STEP.format(revision="0003", before="0002", sql=sql))
     async with Database(postgres_database) as database:
-        schema = Schema(database, package, postgres_database)
+        schema = Schema(database, package)
         async with schema.preparing():
             with psycopg.connect(postgres_database) as connection:
                 for _ in range(3):
@@ -149,8 +150,38 @@ async def test_a_service_that_closes_takes_the_step_under_way_with_it(package, p
     step, told = tmp_path / "shelves" / "migrations" / "versions" / "0003_step.py", tmp_path / "pid"
     step.write_text(ENDLESS.format(path=str(told)))
     async with Database(postgres_database) as database:
-        async with Schema(database, package, postgres_database).preparing():
+        async with Schema(database, package).preparing():
             while not (told.exists() and told.read_text()):  # noqa: ASYNC110 - another process does
                 await asyncio.sleep(0.05)
         with pytest.raises(ProcessLookupError):
             os.kill(int(told.read_text()), 0)
+
+
+def migrate(package, **settings):
+    """A job, with nothing on its standard input."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "bookstore.service.migrate", package],
+        env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"} | settings,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def test_a_job_brings_it_up_and_may_be_run_again(package, postgres_database):
+    for _ in range(2):
+        job = await asyncio.to_thread(migrate, package, DATABASE_URL=postgres_database)
+        assert (job.returncode, job.stdout) == (0, "")
+    async with Database(postgres_database) as database:
+        await Schema(database, package, postgres_database).check()
+
+
+def test_a_job_without_a_database_says_so_in_a_line(package):
+    job = migrate(package)
+    assert (job.returncode, len(job.stderr.splitlines())) == (1, 1)
+    assert "DATABASE_URL" in job.stderr
+    job = migrate(package, DATABASE_URL="postgresql://user:a-secret@127.0.0.1:1/books_db")
+    assert (job.returncode, len(job.stderr.splitlines())) == (1, 1)
+    assert "refused" in job.stderr
+    assert "a-secret" not in job.stderr

@@ -1,5 +1,5 @@
 """Checkers can fail: each says invalid of a run with the bug that it is there for, and unknown of one that
-proves nothing. What the bugs leave behind is forged here; tests/test_seeded_bugs.py makes real ones."""
+proves nothing. What the bugs leave behind is forged here; tests/test_experiments.py makes real ones."""
 
 import pytest
 
@@ -9,6 +9,8 @@ from bookstore.lab.load.history import Request
 
 INJECTED, HEALED, ENDED = 3.0, 8.0, 12.0
 BIT = Bitten("kill worker", True, "it is gone")
+OPENED = [(1.0, 0.0), (4.0, 1.0), (9.0, 0.0)]
+SHUT = [(9.0, 1.0)]
 WANTED = {
     "no_loss": {},
     "no_duplicate": {},
@@ -18,7 +20,7 @@ WANTED = {
     "no_5xx_outside": {},
     "no_errors": {},
     "recovers": {},
-    "circuit_opens_and_closes": {"metric": "circuit"},
+    "circuit_opens_and_closes": {"metric": "circuit", "closed": "closed"},
     "retries_bounded": {},
     # The forged fault lasts one interval of the monitor.
     "monitor_names": {"service": "supplier", "state": "DOWN", "intervals": 1.0},
@@ -50,7 +52,7 @@ def evidence(**more):
             "stock": Stock(copies=1000, quantity=880, reserved=0),
             "drained": 1.0,
             "well_again": 1.0,
-            "metrics": {"circuit": [(1.0, 0.0), (4.0, 1.0), (9.0, 0.0)]},
+            "metrics": {"circuit": OPENED, "closed": [(1.0, 1.0), (4.0, 0.0), (9.0, 1.0)]},
             "monitor": {"supplier": states},
         }
         | more
@@ -100,11 +102,15 @@ BUGS = {
     "a part stays away": ("recovers", seen("well_again")),
     "the breaker never opens": (
         "circuit_opens_and_closes",
-        seen("metrics", circuit=[(1.0, 0.0), (4.0, 0.0)]),
+        seen("metrics", circuit=[(1.0, 0.0), (4.0, 0.0)], closed=SHUT),
     ),
     "the breaker never closes": (
         "circuit_opens_and_closes",
-        seen("metrics", circuit=[(1.0, 0.0), (4.0, 1.0)]),
+        seen("metrics", circuit=[(1.0, 0.0), (4.0, 1.0)], closed=SHUT),
+    ),
+    "the breaker stays half open": (
+        "circuit_opens_and_closes",
+        seen("metrics", circuit=OPENED, closed=[(1.0, 1.0), (9.0, 0.0)]),
     ),
     "retry without budget": ("retries_bounded", effects(effects=1, calls=9)),
     "a monitor that lies": ("monitor_names", seen("monitor", supplier=[(0.0, "HEALTHY"), (4.0, "HEALTHY")])),
@@ -150,7 +156,8 @@ def test_every_invariant_can_fail():
         ({"drained": None}, {"stock_adds_up"}),
         ({"due": 121}, {"answer_within"}),
         ({"metrics": {}}, {"circuit_opens_and_closes"}),
-        ({"metrics": {"circuit": [(1.0, 1.0), (4.0, 1.0)]}}, {"circuit_opens_and_closes"}),
+        ({"metrics": {"circuit": OPENED}}, {"circuit_opens_and_closes"}),
+        ({"metrics": {"circuit": [(1.0, 1.0), (4.0, 1.0)], "closed": SHUT}}, {"circuit_opens_and_closes"}),
         ({"healed": 7.0}, {"monitor_names"}),
         ({"healed": 13.0}, {"recovers"}),
         ({"injected": -1.0, "healed": 13.0}, {"no_5xx_outside", "recovers"}),

@@ -14,6 +14,8 @@ from bookstore.lab.experiments.faults.restore import let_go
 from bookstore.lab.experiments.journal import Findings, Journal, Phase
 from bookstore.lab.experiments.runner import Run, tolerated
 from bookstore.lab.experiments.watch import sample
+from bookstore.lab.interruption import uninterrupted
+from bookstore.lab.live import People
 from bookstore.lab.load import history
 from bookstore.lab.load.summary import Latency
 from bookstore.lab.report.write import Result, Sheet, read, write
@@ -22,7 +24,7 @@ from bookstore.lab.system.folder import StateFolder
 
 @pytest.fixture
 def bench(tmp_path):
-    made = Bench(StateFolder(tmp_path / "state"), "http://127.0.0.1:1")
+    made = Bench(StateFolder(tmp_path / "state"))
     token = BENCH.set(made)
     yield made
     BENCH.reset(token)
@@ -51,7 +53,7 @@ def run(bench, tmp_path, monkeypatch):
         monkeypatch.setattr(actions, name, rollback(name), raising=False)
     named = library()["worker-killed"]
     text = json.loads(named.text) | {"rollbacks": [activity(name) for name in ("first", "second", "third")]}
-    made = Run(parse("mine", json.dumps(text).encode()), bench, tmp_path, lambda _: None)
+    made = Run(parse("mine", json.dumps(text).encode()), bench, tmp_path, People())
     made.done = done
     return made
 
@@ -63,7 +65,7 @@ async def test_rollbacks_run_in_reverse_and_each_is_tried(run):
 
 
 async def test_nobody_interrupts_the_healing(run):
-    task = asyncio.create_task(runner._uninterrupted(run._heal()))
+    task = asyncio.create_task(uninterrupted(run._heal()))
     await asyncio.sleep(0.01)
     for _ in range(3):
         task.cancel()

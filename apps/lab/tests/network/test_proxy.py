@@ -1,7 +1,8 @@
 """Each toxic does to the bytes what toxiproxy says it does, also to connections that are open already."""
 
 import asyncio
-import subprocess
+import contextlib
+import os
 import sys
 import time
 
@@ -10,6 +11,7 @@ import pytest
 
 from bookstore.lab.load.wire import BrokenOffError, RefusedError, Wire, ask
 from bookstore.lab.network.api import Switchboard
+from bookstore.stores.ports import any_free
 
 BIG = 40_000
 
@@ -161,33 +163,48 @@ async def test_nobody_behind_it_is_felt_in_front_of_it(board):
 
 
 @pytest.fixture
-def process():
-    """The proxies as the lab runs them."""
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "bookstore.lab.network"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as started:
-        started.url = f"http://127.0.0.1:{int(started.stdout.readline())}"
-        yield started
+async def process(echo):
+    """The proxies as the system runs them, with a way to the echo."""
+    port, way = any_free(), any_free()
+    environment = {**os.environ, "PORT": str(port), "WAYS": f"a->b={way}:{echo}"}
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "bookstore.lab.network", env=environment
+    )
+    started.url, started.way = f"http://127.0.0.1:{port}", way
+    while True:
+        try:
+            await ask(started.url, "GET", "/proxies")
+            break
+        except RefusedError:
+            await asyncio.sleep(0.02)
+    yield started
+    with contextlib.suppress(ProcessLookupError):
         started.kill()
+    await started.wait()
 
 
-async def test_over_http_until_its_owner_is_gone(process, echo):
-    made = await ask(process.url, "POST", "/proxies", {"name": "echo", "upstream": f"127.0.0.1:{echo}"})
-    assert made.status == 201
+async def test_over_http_until_it_is_told_to_end(process):
+    reader, writer = await asyncio.open_connection("127.0.0.1", process.way)
+    assert await said(reader, writer) == b"hello"
     toxic = {"type": "latency", "attributes": {"latency": 5}}
-    assert (await ask(process.url, "POST", "/proxies/echo/toxics", toxic)).json()[
-        "name"
-    ] == "latency_downstream"
+    made = await ask(process.url, "POST", "/proxies/a->b/toxics", toxic)
+    assert made.json()["name"] == "latency_downstream"
     shown = (await ask(process.url, "GET", "/proxies")).json()
-    assert shown["echo"]["toxics"][0]["attributes"] == {"latency": 5}
+    assert shown["a->b"]["toxics"][0]["attributes"] == {"latency": 5}
     assert (await ask(process.url, "POST", "/reset")).status == 204
-    process.stdin.close()
-    assert await asyncio.to_thread(process.wait, 20) == 0
+    process.terminate()
+    assert await process.wait() == 0
+    assert await reader.read() == b""
     with pytest.raises((RefusedError, BrokenOffError)):
         await ask(process.url, "GET", "/proxies")
+    writer.close()
+
+
+@pytest.mark.parametrize("header", ["Origin", "Sec-Fetch-Site"])
+async def test_a_page_that_somebody_looks_at_changes_nothing(process, header):
+    answer = await ask(process.url, "POST", "/proxies/a->b", {"enabled": False}, **{header: "http://x"})
+    assert answer.status == 403
+    assert (await ask(process.url, "GET", "/proxies")).json()["a->b"]["enabled"]
 
 
 @pytest.mark.parametrize(

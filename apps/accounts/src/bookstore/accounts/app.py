@@ -23,8 +23,10 @@ from bookstore.service.tokens import Access, Verifier
 
 def create_app(settings: AccountsSettings) -> Service:
     """The accounts service with these settings; nothing is opened yet."""
-    database = Database(settings.database_url, size=settings.database_connections)
-    schema = Schema(database, "bookstore.accounts", settings.database_url)
+    database = Database(
+        settings.database_url, direct_url=settings.database_direct_url, size=settings.database_connections
+    )
+    schema = Schema(database, "bookstore.accounts")
     people = PeopleStore(database)
     passwords = Passwords(
         memory=settings.argon2_memory, passes=settings.argon2_passes, threads=settings.hash_threads

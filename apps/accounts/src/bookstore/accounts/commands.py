@@ -99,9 +99,9 @@ def _parser() -> argparse.ArgumentParser:
 @asynccontextmanager
 async def _opened(settings: AccountsSettings) -> AsyncGenerator[Database]:
     """The database, at the revision that we need."""
-    async with Database(settings.database_url, size=2) as database:
+    async with Database(settings.database_url, direct_url=settings.database_direct_url, size=2) as database:
         async with asyncio.timeout(_PATIENCE):
-            await Schema(database, "bookstore.accounts", settings.database_url).prepare()
+            await Schema(database, "bookstore.accounts").prepare()
         yield database
 
 

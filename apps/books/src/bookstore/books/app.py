@@ -34,8 +34,10 @@ from bookstore.service.tokens import RemoteKeys, access_with
 def create_app(settings: BooksSettings) -> Service:
     """The books service with these settings; nothing is opened yet."""
     keys = RemoteKeys(settings.accounts_service_url, at_start=settings.auth_required)
-    database = Database(settings.database_url, size=settings.database_connections)
-    schema = Schema(database, "bookstore.books", settings.database_url)
+    database = Database(
+        settings.database_url, direct_url=settings.database_direct_url, size=settings.database_connections
+    )
+    schema = Schema(database, "bookstore.books")
     store = BookStore(database)
     cache = _cache(settings, database)
     numbers = CollectorRegistry()
@@ -80,6 +82,7 @@ def create_app(settings: BooksSettings) -> Service:
         ],
         access=access_with(settings, keys),
         front=front_of(cache),
+        circuits=lambda: calls.breakers,
     )
     service.metrics.registry.register(numbers)
     service.metrics.registry.register(CacheMetrics(cache.tally))

@@ -70,7 +70,8 @@ class Gateway:
                     group.adapt(rule)
                 groups[name] = group
             gone, self._groups = self._groups, groups
-            self.snapshot = build(config, groups, self._counter, self._access)
+            networks = self._settings.networks
+            self.snapshot = build(config, groups, self._counter, self._access, networks)
             for group in gone.values():
                 self._later(group.retire())
             if old_keys is not None:

@@ -19,6 +19,7 @@ from bookstore.resilience.redis import RedisLimits
 from bookstore.resilience.store import Makeshift
 from bookstore.service.problem import Problem
 from bookstore.service.redis import connect
+from bookstore.service.redis_home import Home
 from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Header
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.025
 """Seconds that Redis may take: a request waits so long once, and then not at all until it is back."""
+_KEYS = "{gateway}"
+"""Begins all keys. In a cluster they are in one slot: Redis is away for all limits, or for none."""
 _LEASE, _LARGEST_LEASE = 0.02, 100
 """The share of a large quota that a gateway fetches at once, and how much that is at most."""
 _SURELY = 0.95
@@ -49,7 +52,7 @@ class Counter(AbstractAsyncContextManager[Any]):
         self._stores: dict[int, RedisLimits] = {}
         """By what they fetch at once."""
         if redis_url:
-            self._redis = connect(redis_url)
+            self._redis = connect(Home(redis_url, _KEYS))
         self._local = Local()
 
     def limit(self, name: str, rule: model.Limit) -> "Limit":
@@ -80,7 +83,7 @@ class Counter(AbstractAsyncContextManager[Any]):
         store = self._stores.get(lease)
         if store is None:
             store = self._stores[lease] = RedisLimits(
-                redis, lease=lease, instances=self._replicas, timeout=_PATIENCE, prefix="gateway"
+                redis, lease=lease, instances=self._replicas, timeout=_PATIENCE, prefix=_KEYS
             )
             store.link.join(Scope("limits", sinks=Sinks((_tell,))))
         return store

@@ -1,6 +1,6 @@
 """A file made ready to serve: built as a whole, and put in the place of the one before in one step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bookstore.gateway.address import Proxies, neighbourhood
@@ -63,8 +63,14 @@ class Snapshot:
     cors: Cors | None
 
 
-def build(config: Config, groups: Mapping[str, Group], counter: Counter, access: Access | None) -> Snapshot:
-    """What serves by this file, with these services, counts and keys."""
+def build(
+    config: Config,
+    groups: Mapping[str, Group],
+    counter: Counter,
+    access: Access | None,
+    networks: Sequence[str] = (),
+) -> Snapshot:
+    """What serves by this file, with these services, counts, keys, and more networks of trusted proxies."""
     limits = {name: counter.limit(name, rule) for name, rule in config.limits.items()}
     entries = tuple(
         Entry(rule, groups[rule.upstream], None if rule.limit is None else limits[rule.limit])
@@ -75,7 +81,7 @@ def build(config: Config, groups: Mapping[str, Group], counter: Counter, access:
         routes=Routes((entry.rule, entry) for entry in entries),
         entries=entries,
         groups=groups,
-        proxies=Proxies(config.trusted_proxies),
+        proxies=Proxies([*config.trusted_proxies, *networks]),
         doorman=Doorman(access, config.keys),
         cors=None if config.cors is None else Cors(config.cors),
     )

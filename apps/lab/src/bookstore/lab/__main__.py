@@ -33,7 +33,7 @@ def _port_base(text: str) -> int:
 
 def _replicas(text: str) -> tuple[str, int]:
     name, _, count = text.partition("=")
-    apps = [service.name for service in SYSTEM.services if service.kind == "app"]
+    apps = [service.name for service in SYSTEM.services if service.kind == "app" and not service.apart]
     if name not in apps:
         raise argparse.ArgumentTypeError(f"{text!r} doesn't begin with one of {', '.join(apps)}")
     if not count.isdecimal() or not 1 <= int(count) <= MOST_REPLICAS:
@@ -77,9 +77,17 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--observe", action="store_true", help="Prometheus, Jaeger and Grafana as well, if they are installed"
     )
+    up.add_argument(
+        "--proxied",
+        action="store_true",
+        help="proxies between the parts, so that the console can make a way slow or thin, or cut it",
+    )
     verb("down", "end everything, leftovers of a killed start too")
     status = verb("status", "show what runs and how it is")
     status.add_argument("--json", action="store_true", help="for scripts, with the stores' passwords")
+    console = verb("console", "a fresh link to the console: good once, for ten minutes")
+    console.add_argument("--open", action="store_true", help="open it in a browser")
+    console.add_argument("--json", action="store_true", help="for scripts")
     logs = verb("logs", "show the logs")
     logs.add_argument("service", nargs="?", help="a service (books) or an instance (books-1); all without it")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
@@ -87,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--json", action="store_true", help="the lines as they were written")
     reset = verb("reset", "end everything and remove all data")
     reset.add_argument("--yes", action="store_true", help="don't ask")
-    verb("doctor", "look for what could be wrong on this machine")
+    doctor = verb("doctor", "look for what could be wrong on this machine, and what further parts would need")
+    doctor.add_argument("--json", action="store_true", help="for scripts")
     orders = verb("orders", "look after the queue of orders: `bookstore orders queue status`")
     orders.add_argument("words", nargs=argparse.REMAINDER, metavar="queue VERB", help="see `queue --help`")
     accounts = verb("accounts", "people who work here, and the keys of tokens, by accounts' own command")

@@ -1,4 +1,4 @@
-"""The verbs that put a system to the test: load, experiments, scenarios, reports.
+"""The verbs that put a system to the test: load, experiments, scenarios, reports, contracts.
 
 What each needs is imported when it is used, so that `bookstore status` stays quick.
 """
@@ -32,11 +32,24 @@ def add_verbs(verb: AddVerb) -> None:
     scenario.add_argument("names", nargs="*", metavar="NUMBER", help="000 to 004, or all")
     scenario.add_argument("--port-base", type=_count, metavar="N", help="the ports of the system of its own")
     scenario.add_argument("--json", action="store_true", help="for scripts")
+    _add_progress(scenario)
     report = verb("report", "tell of a run of experiments, and write its page anew")
     report.add_argument(
         "run", nargs="?", metavar="RUN", help="the name of a run, or its folder; else the last one"
     )
     report.add_argument("--json", action="store_true", help="for scripts")
+    _add_contracts(verb("contracts", "what changed in what crosses the wire, and the version it asks for"))
+
+
+def _add_contracts(contracts: argparse.ArgumentParser) -> None:
+    contracts.epilog = (
+        "exit codes of diff: 0 each version is high enough, 1 one is too low, 2 it can't be compared"
+    )
+    contracts.add_argument(
+        "deed", choices=("diff", "write"), help="compare with a release, or make the documents anew"
+    )
+    contracts.add_argument("tag", nargs="?", help="a tag or commit; else each member's own last tag")
+    contracts.add_argument("--json", action="store_true", help="for scripts")
 
 
 def _add_load(load: argparse.ArgumentParser) -> None:
@@ -45,6 +58,11 @@ def _add_load(load: argparse.ArgumentParser) -> None:
     load.add_argument("--mix", metavar="MIX", help="what they ask for, by weight: browse=5,book=4,order=1")
     load.add_argument("--orders", type=_count, metavar="N", help="so many orders and nothing else")
     load.add_argument("--mode", metavar="M", help="the supplier's failure mode meanwhile: normal, slow, ...")
+    load.add_argument(
+        "--gateway",
+        metavar="URL",
+        help="of a system that `up` didn't start, on this machine: http://localhost:8080",
+    )
     load.add_argument("--arrivals", choices=("constant", "poisson"), default="constant")
     load.add_argument("--seed", type=int, default=7, metavar="N", help="of everything that is drawn (7)")
     load.add_argument("--out", type=Path, metavar="DIR", help="where history, result and plot go")
@@ -65,6 +83,16 @@ def _add_experiment(experiment: argparse.ArgumentParser) -> None:
         "--port-base", type=_count, metavar="N", help="the ports of the system of its own"
     )
     experiment.add_argument("--json", action="store_true", help="the list for scripts")
+    _add_progress(experiment)
+
+
+def _add_progress(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--progress",
+        choices=("text", "json"),
+        default="text",
+        help="json: what happens, a line for each thing",
+    )
 
 
 def _positive(text: str) -> float:
@@ -107,9 +135,16 @@ def _scenario(arguments: argparse.Namespace, folder: StateFolder) -> int:
     return scenario(arguments, folder)
 
 
+def _contracts(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    from bookstore.lab.contracts.command import contracts  # noqa: PLC0415
+
+    return contracts(arguments, folder)
+
+
 VERBS: Mapping[str, Callable[[argparse.Namespace, StateFolder], int]] = {
     "load": _load,
     "experiment": _experiment,
     "report": _report,
     "scenario": _scenario,
+    "contracts": _contracts,
 }

@@ -8,6 +8,8 @@ from bookstore.service.settings import Port
 from bookstore.service.tokens import TokenSettings
 
 _Interval = Annotated[float, Meta(gt=0, le=3600)]
+_Url = Annotated[str, Meta(pattern=r"^(https?://[^\s/:@]+(:\d{1,5})?)?$")]
+_Urls = Annotated[str, Meta(pattern=r"^(https?://[^\s/:@,]+(:\d{1,5})?(,https?://[^\s/:@,]+(:\d{1,5})?)*)?$")]
 
 
 class MonitorSettings(TokenSettings, frozen=True, kw_only=True):
@@ -29,3 +31,17 @@ class MonitorSettings(TokenSettings, frozen=True, kw_only=True):
     """How many may read the events at a time."""
     trace_bytes: Annotated[int, Meta(ge=1_000_000, le=1_000_000_000)] = 16_000_000
     """How much memory the last traces may take."""
+    faults_allowed: bool = False
+    """Whether failures can be switched on here: where nobody's work depends on the system."""
+    supplier_control_url: _Url = ""
+    """The supplier's control port, for its modes; by default the `supplier-control` of TARGETS."""
+    gateway_url: _Urls = ""
+    """The gateways, of which the first is tried; by default those of TARGETS."""
+    gateway_admin_url: _Urls = ""
+    """The gateways' admin ports, for their circuits; by default every `gateway-admin` of TARGETS."""
+    desk_url: _Url = ""
+    """The lab's desk, for scenarios, experiments, reports, and failures of processes, stores, the network."""
+    desk_secret: Annotated[str, Meta(pattern=r"^([!-~]{32,200})?\Z")] = ""
+    """What the desk wants to be shown."""
+    jaeger_url: _Url = ""
+    """Where people look for traces, if not here."""

@@ -21,13 +21,14 @@ from bookstore.orders.queue.desk import Desk
 from bookstore.orders.settings import OrdersSettings
 from bookstore.orders.stock import api as stock_api
 from bookstore.orders.stock.desk import StockDesk
-from bookstore.orders.stock.memory import StockMemory
+from bookstore.orders.stock.memory import KEYS, StockMemory
 from bookstore.orders.store import OrderStore
 from bookstore.resilience.collector import DependencyMetrics
 from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
 from bookstore.service.redis import connect
+from bookstore.service.redis_home import Home
 from bookstore.service.schema import Schema
 from bookstore.service.tokens import RemoteKeys, access_with, service_headers
 from bookstore.service.tracing import span_events
@@ -39,8 +40,10 @@ _REDIS_PATIENCE = 0.15
 def create_app(settings: OrdersSettings) -> Service:
     """The orders service with these settings; nothing is opened yet."""
     keys = RemoteKeys(settings.accounts_service_url, at_start=settings.auth_required)
-    database = Database(settings.database_url, size=settings.database_connections)
-    schema = Schema(database, "bookstore.orders", settings.database_url)
+    database = Database(
+        settings.database_url, direct_url=settings.database_direct_url, size=settings.database_connections
+    )
+    schema = Schema(database, "bookstore.orders")
     orders = OrderStore(database)
     idempotency = KeyStore(database, kept=settings.idempotency_kept)
     events = EventStore(database)
@@ -58,7 +61,7 @@ def create_app(settings: OrdersSettings) -> Service:
     books = Books(upstream, pipelines, identity=service_headers(settings))
     backlog = Backlog(database, numbers, most=settings.orders_max_unfinished)
     placing = Placing(orders, idempotency, books, backlog.admits)
-    redis = connect(settings.redis_url, patience=_REDIS_PATIENCE) if settings.redis_url else None
+    redis = connect(Home(settings.redis_url, KEYS), patience=_REDIS_PATIENCE) if settings.redis_url else None
     memory = StockMemory(redis, sinks=[calls, span_events])
     calls.watch("books", *pipelines.all)
     calls.watch("redis", memory.pipeline)
@@ -94,6 +97,7 @@ def create_app(settings: OrdersSettings) -> Service:
         access=access_with(settings, keys),
         front=promising(ANSWER),
         queue=backlog.health,
+        circuits=lambda: calls.breakers,
     )
     service.metrics.registry.register(numbers)
     watched = Gauge("bookstore_watched_orders", "Event streams open.", registry=service.metrics.registry)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import HttpUrl, Port, PostgresUrl, RedisUrl
+from bookstore.service.settings import DirectUrl, HttpUrl, Port, PostgresUrl, RedisUrl
 from bookstore.service.tokens import TokenSettings
 
 
@@ -12,10 +12,15 @@ class OrdersSettings(TokenSettings, frozen=True, kw_only=True):
     """Settings of the orders service."""
 
     port: Port = 8082
-    database_url: PostgresUrl
+    database_url: Annotated[
+        PostgresUrl, Meta(examples=["postgresql://orders_user:password@localhost:5432/orders_db"])
+    ]
     """Its own database."""
+    database_direct_url: DirectUrl = ""
+    """Its address past the pooler, if `DATABASE_URL` leads to a pooler in transaction mode."""
     database_connections: Annotated[int, Meta(ge=1, le=100)] = 8
-    books_service_url: HttpUrl
+    """The most connections to keep."""
+    books_service_url: Annotated[HttpUrl, Meta(examples=["http://localhost:8001"])]
     """Where the books service answers."""
     books_timeout: Annotated[float, Meta(gt=0, le=30)] = 1.0
     """Seconds that books has to hold an order's copies; an order is answered within two in all."""

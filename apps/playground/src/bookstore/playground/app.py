@@ -37,6 +37,7 @@ def create_app(settings: PlaygroundSettings) -> Service:
         provide={"playground": Playground(client, journal), "journal": journal},
         lifespan=[lambda: keys, lambda: upstream],
         access=access_with(settings, keys),
+        circuits=lambda: calls.breakers,
     )
     service.metrics.registry.register(numbers)
     return service

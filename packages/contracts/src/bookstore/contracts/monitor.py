@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Literal
 
 from bookstore.contracts.base import Wire
+from bookstore.contracts.faults import Fault
 from bookstore.contracts.health import QueueHealth
+from bookstore.contracts.lab import Run
 from bookstore.contracts.queue import DeadJobs, QueueStatus
 
 Wellbeing = Literal["HEALTHY", "DEGRADED", "UNHEALTHY", "DOWN"]
@@ -62,9 +64,10 @@ class Changes(Wire, frozen=True, kw_only=True):
 
 
 class Node(Wire, frozen=True, kw_only=True):
-    """A service on the map. What isn't known, or not any more, is None."""
+    """A service or a store on the map. What isn't known, or not any more, is None."""
 
     service: str
+    kind: Literal["service", "worker", "store"]
     status: Wellbeing | None
     instances: int
     requests_per_second: float | None
@@ -74,7 +77,7 @@ class Node(Wire, frozen=True, kw_only=True):
 
 
 class Edge(Wire, frozen=True, kw_only=True):
-    """Calls from one service to another."""
+    """Calls from one service to another, or that a service uses a store: of those there are no numbers."""
 
     source: str
     target: str
@@ -85,13 +88,20 @@ class Edge(Wire, frozen=True, kw_only=True):
     """The worst state of a circuit on the way; None where there is none."""
 
 
-class Fault(Wire, frozen=True, kw_only=True):
-    """A failure that somebody has switched on."""
+class Promise(Wire, frozen=True, kw_only=True):
+    """How a promise is kept, by what the monitor has seen: since somebody looked on, an hour at most."""
 
+    name: str
     service: str
-    mode: str
-    since: datetime
-    ends_at: datetime | None
+    says: str
+    objective: float
+    """Which share has to be good."""
+    budget_left: float | None
+    """1.0 while nothing was bad, 0.0 when as much was as may be, and less beyond; None of nothing."""
+    burn: float | None
+    """How many times as fast as it may the budget is used up, over the last minute; None of nothing."""
+    window_seconds: float
+    """Over how long."""
 
 
 class Topology(Wire, frozen=True, kw_only=True):
@@ -103,6 +113,7 @@ class Topology(Wire, frozen=True, kw_only=True):
     orders_per_second: float | None
     queue: QueueHealth | None
     faults: list[Fault]
+    promises: list[Promise]
 
 
 class Circuit(Wire, frozen=True, kw_only=True):
@@ -152,6 +163,8 @@ class Picture(Wire, frozen=True, kw_only=True):
     instances: list[InstanceHealth]
     topology: Topology
     policies: Policies
+    run: Run | None
+    """What the lab's desk runs now, or ran last; None where there is no desk, or nothing was run."""
 
 
 class TraceSummary(Wire, frozen=True, kw_only=True):
@@ -220,9 +233,3 @@ class Queue(Wire, frozen=True, kw_only=True):
     """As orders, or its worker, told last."""
     status: QueueStatus | None
     dead: DeadJobs | None
-
-
-class Faults(Wire, frozen=True, kw_only=True):
-    """What GET /v2/monitor/faults answers: the failures that are switched on."""
-
-    data: list[Fault]

@@ -5,7 +5,7 @@ an alert asks for. All are there from the start, at 0.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Histogram
@@ -76,6 +76,11 @@ class DependencyMetrics(Collector):
                     self._full.add((pipeline.name, policy.label))
                     if policy not in bulkheads:
                         bulkheads.append(policy)
+
+    @property
+    def breakers(self) -> Mapping[str, Breaker]:
+        """The circuit on the way to each dependency that has one: under the names that the metrics use."""
+        return self._breakers
 
     def __call__(self, event: Event) -> None:
         """Take one event; those of pipelines that aren't watched are passed over."""

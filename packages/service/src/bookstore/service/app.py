@@ -13,6 +13,8 @@ from bookstore.contracts.health import QueueHealth, WhoAmI
 from bookstore.service import docs, health
 from bookstore.service.access import AccessLog
 from bookstore.service.body import StrictRequest
+from bookstore.service.circuits import Breaker, Circuits
+from bookstore.service.circuits import handlers as circuit_handlers
 from bookstore.service.health import Checkup, Dependency
 from bookstore.service.metrics import Metrics
 from bookstore.service.options import options_for
@@ -28,6 +30,9 @@ from bookstore.service.unread import closing_unread
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
+
+_APART = ("/health", "/metrics", "/docs", "/openapi", "/v2/circuits")
+"""Paths of which nobody wants to see numbers before somebody has asked for them."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 
@@ -50,6 +55,7 @@ class Service:
         alive: Whether what the process does beside serving goes on; else `/health/live` says 503.
         queue: The work that is owed, for `/health`.
         port_setting: The setting with the port to serve on, for an app that has several.
+        circuits: What it calls others through, by whom; shown at `/v2/circuits`, and switched there by ops.
         own_server: Whether our own server reads its requests (`door`), instead of Granian.
     """
 
@@ -69,6 +75,7 @@ class Service:
         alive: Callable[[], bool] = lambda: True,
         queue: Callable[[], QueueHealth] | None = None,
         port_setting: str = "PORT",
+        circuits: Callable[[], Mapping[str, Breaker]] | None = None,
         own_server: bool = False,
     ) -> None:
         self.own_server = own_server
@@ -103,9 +110,12 @@ class Service:
             return Response(text, media_type=content_type)
 
         operations: list[Any] = [whoami, health.health, health.live, health.ready, docs.openapi]
+        objects: dict[str, Any] = {"checkup": self.checkup, **(provide or {})}
+        if circuits:
+            operations += circuit_handlers()
+            objects["circuits"] = Circuits(circuits)
         if settings.metrics_enabled:
             operations.append(metrics)
-        objects: dict[str, Any] = {"checkup": self.checkup, **(provide or {})}
         router = Litestar(
             [*options_for([*handlers, *operations]), *handlers, *operations],
             dependencies={key: constant(value) for key, value in objects.items()},
@@ -121,7 +131,7 @@ class Service:
             (route.path_format, method)
             for route in router.routes
             for method in getattr(route, "methods", ())
-            if method != "OPTIONS" and not route.path.startswith(("/health", "/metrics", "/docs", "/openapi"))
+            if method != "OPTIONS" and not route.path.startswith(_APART)
         )
         self.router = router
         router.state["access"] = access

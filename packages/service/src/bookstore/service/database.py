@@ -5,6 +5,10 @@ cancelled at the server; its socket is shut.
 Cancelling a query asks the server for help, and a frozen server doesn't help: psycopg then waits up to ten
 seconds. A socket that is shut wakes the waiting code at once, which sees a lost connection, and the pool
 puts a fresh one in its place.
+
+Behind a pooler that gives its connections to one transaction at a time (PgBouncer's `pool_mode=transaction`)
+nothing may be kept in a session: no statement is prepared, limits are the server's defaults, and what needs a
+session of its own, to listen and to migrate, goes past the pooler.
 """
 
 import asyncio
@@ -20,6 +24,7 @@ from psycopg.abc import Params
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from bookstore.service.database_limits import OPTIONS, make_default
 from bookstore.service.problem import Problem
 from bookstore.service.tracing import sql
 
@@ -27,23 +32,14 @@ logger = logging.getLogger(__name__)
 
 Connection: TypeAlias = "psycopg.AsyncConnection[TupleRow]"
 
-_SERVER_SIDE = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "timezone": "UTC",
-        "statement_timeout": 2000,
-        "lock_timeout": 500,
-        "idle_in_transaction_session_timeout": 10_000,
-    }.items()
-)
-
 _CONNECTION: Final[dict[str, Any]] = {
     "autocommit": True,
     "connect_timeout": 2,
-    "options": _SERVER_SIDE,
     "keepalives_idle": 10,
     "tcp_user_timeout": 5000,
 }
+_DIRECT: Final[dict[str, Any]] = _CONNECTION | {"options": OPTIONS}
+_POOLED: Final[dict[str, Any]] = _CONNECTION | {"prepare_threshold": None}
 _QUIET: Final = 5.0
 """Seconds without news after which a listener makes sure that the server is still there."""
 
@@ -85,10 +81,22 @@ class DatabaseUnavailable(Problem):
 
 
 class Database:
-    """The pool. Open it with `async with`; every call is bounded by `patience` seconds."""
+    """The pool. Open it with `async with`; every call is bounded by `patience` seconds.
 
-    def __init__(self, url: str, *, size: int = 8, patience: float = 1.5, acquire: float = 0.3) -> None:
-        self._url = url
+    Args:
+        url: where the database is.
+        direct_url: where it is past the pooler, if `url` leads to a pooler in transaction mode.
+        size: connections at most.
+        patience: seconds for one use of a connection.
+        acquire: seconds to get one.
+    """
+
+    def __init__(
+        self, url: str, *, direct_url: str = "", size: int = 8, patience: float = 1.5, acquire: float = 0.3
+    ) -> None:
+        self.direct_url = direct_url or url
+        """For what needs a session of its own."""
+        self._pooled = bool(direct_url)
         self._patience = patience
         self._acquire = acquire
         self._checking: asyncio.Task[None] | None = None
@@ -103,7 +111,7 @@ class Database:
             reconnect_timeout=2.0,
             max_idle=60.0,
             open=False,
-            kwargs={**_CONNECTION, "row_factory": tuple_row},
+            kwargs={**(_POOLED if self._pooled else _DIRECT), "row_factory": tuple_row},
         )
 
     async def __aenter__(self) -> Self:
@@ -178,7 +186,7 @@ class Database:
         connection: Connection | None = None
         try:
             async with asyncio.timeout(self._patience + self._acquire):
-                connection = await _Severing.connect(self._url, row_factory=tuple_row, **_CONNECTION)
+                connection = await self._connect_directly()
             await self._answered(connection, f'LISTEN "{channel}"')
             yield ""
             while True:
@@ -190,6 +198,24 @@ class Database:
         finally:
             if connection:
                 await connection.close()
+
+    async def prepare(self) -> None:
+        """Have the server limit what a pooler's connections do; a direct one does so by itself.
+
+        Raises:
+            DatabaseUnavailable: if it can't be done now.
+        """
+        if not self._pooled:
+            return
+        try:
+            async with asyncio.timeout(self._patience + self._acquire):
+                async with await self._connect_directly() as connection:
+                    await make_default(connection)
+        except (psycopg.OperationalError, TimeoutError) as error:
+            raise DatabaseUnavailable(str(error)) from error
+
+    async def _connect_directly(self) -> Connection:
+        return await _Severing.connect(self.direct_url, row_factory=tuple_row, **_DIRECT)
 
     async def _answered(self, connection: Connection, query: LiteralString) -> None:
         timer = asyncio.get_running_loop().call_later(self._patience, _shut, connection)

@@ -1,9 +1,11 @@
 """Brings a database to a package's newest revision: `python -m bookstore.service.migrate bookstore.books`.
 
-The URL comes on standard input, where no list of processes shows the password in it.
+The URL comes on standard input, where no list of processes shows the password in it. A job of its own, whose
+standard input is empty, has it in `DATABASE_URL`, as the service has.
 """
 
 import importlib.resources
+import os
 import sys
 import zlib
 
@@ -11,7 +13,11 @@ import psycopg
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
+
+_NO_LIMITS = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
+"""What is right for a request's statement may be too little for a migration's."""
 
 
 def upgrade(package: str, url: str) -> None:
@@ -27,7 +33,9 @@ def run() -> None:
     """What a package's `migrations/env.py` calls: all steps in one transaction, one process at a time."""
     attributes = context.config.attributes
     engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(attributes["url"]), poolclass=NullPool
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(attributes["url"], options=_NO_LIMITS),
+        poolclass=NullPool,
     )
     with engine.connect() as connection:
         context.configure(connection=connection)
@@ -38,5 +46,21 @@ def run() -> None:
             context.run_migrations()
 
 
+def main() -> None:
+    """Do it; a database that can't be used is told in one line, and by exit code 1.
+
+    Whoever dies half-way has done nothing: all steps are one transaction. It can be run again at any time.
+    """
+    package = sys.argv[1]
+    typed = "" if sys.stdin.isatty() else sys.stdin.read().strip()
+    url = typed or os.environ.get("DATABASE_URL", "")
+    if not url:
+        sys.exit(f"{package}: no database is named, on standard input or in DATABASE_URL")
+    try:
+        upgrade(package, url)
+    except OperationalError as error:
+        sys.exit(f"{package}: {' '.join(str(error.orig).split())}")
+
+
 if __name__ == "__main__":
-    upgrade(sys.argv[1], sys.stdin.read().strip())
+    main()

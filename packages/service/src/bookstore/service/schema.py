@@ -35,10 +35,9 @@ def head(package: str) -> str:
 class Schema:
     """The schema that `package` needs in `database`."""
 
-    def __init__(self, database: Database, package: str, url: str) -> None:
+    def __init__(self, database: Database, package: str) -> None:
         self._database = database
         self._package = package
-        self._url = url
         self._head = head(package)
         self._prepared = True
 
@@ -68,6 +67,7 @@ class Schema:
         pause = _FIRST_PAUSE
         while True:
             try:
+                await self._database.prepare()
                 await self._upgrade_if_behind()
                 if then:
                     await then()
@@ -102,7 +102,7 @@ class Schema:
                 stdin=asyncio.subprocess.PIPE,
             )
             try:
-                await process.communicate(self._url.encode())
+                await process.communicate(self._database.direct_url.encode())
             finally:
                 await _end(process)
             await self._check_revision()

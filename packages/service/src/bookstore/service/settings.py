@@ -18,12 +18,27 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/:@]+(:\d{1,5})?$")]
 PostgresUrl = Annotated[str, Meta(pattern=r"^postgres(ql)?://\S+$")]
-RedisUrl = Annotated[str, Meta(pattern=r"^(rediss?|unix)://\S+$")]
+DirectUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://\S+)?$")]
+"""Where the database is past a pooler in transaction mode; empty if there is none."""
+_REDIS = (
+    (
+        r"((rediss?|unix)://\S+"
+        r"|rediss?\+cluster://(\S*@)?HOSTS/?(\?\S+)?"
+        r"|rediss?\+sentinel://(\S*@)?HOSTS/[^\s/?]+(/\d{1,4})?(\?\S+)?)"
+    )
+    .replace("HOSTS", r"HOST(,HOST)*")
+    .replace("HOST", r"([^\s/:@,?\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+)
+RedisUrl = Annotated[str, Meta(pattern=f"^{_REDIS}$")]
+"""One server, a cluster, or one that Sentinels look after: see `redis_url`."""
+RedisUrlOrNone = Annotated[str, Meta(pattern=f"^{_REDIS}?$")]
 
 _MEANING = {
     "^https?:": "must look like http://host:port, without a path",
+    "^(postgres": "must look like postgresql://user:password@host:5432/database, or be empty",
     "^postgres": "must look like postgresql://user:password@host:5432/database",
-    "^(rediss": "must look like redis://host:6379/0",
+    "^((rediss": "must look like redis://host:6379/0, redis+cluster://host:6379,host:6379"
+    " or redis+sentinel://host:26379,host:26379/service",
     "^([!-~]{32,": "must have 32 to 200 characters of plain ASCII without blanks, or be empty",
 }
 _SHARED, _SHARED_PREFIX = "otel", "OTEL_"
@@ -35,13 +50,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What every app can be told; an app adds its own fields."""
 
     host: str = "127.0.0.1"
+    """The address to listen at; 0.0.0.0 for all of this machine's."""
     port: Port
+    """Where it is served."""
     instance: str = ""
     """Name of this process among its replicas; empty means host name and process id."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are logged."""
     access_log: bool = True
+    """Whether each request is a line of the log."""
     metrics_enabled: bool = True
+    """Whether requests are counted and timed, and `/metrics` tells of it."""
     otel_sdk_disabled: bool = False
+    """Whether traces are neither made nor sent, whatever else is said of them."""
     otel: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     """All `OTEL_*` variables; `tracing.settings` reads them."""
     max_body: Annotated[int, Meta(ge=0)] = 1_048_576

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
@@ -16,6 +16,8 @@ from bookstore.stores.private import make_private_folder, write_private
 from bookstore.stores.process import Program
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from io import BufferedReader
     from pathlib import Path
 
 DEFAULT_PORT = 6379
@@ -34,7 +36,7 @@ save ""
 databases 16
 maxmemory 128mb
 maxmemory-policy volatile-lru
-"""
+{more}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class Redis:
         password: everybody's; a URL-safe one.
         account: the system account to run under (see `unprivileged`).
         durable: False keeps nothing on disk, for tests.
+        settings: more of them, by their names in redis.conf.
     """
 
     folder: Path
@@ -54,6 +57,7 @@ class Redis:
     password: str
     account: Account | None = None
     durable: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def url(self) -> str:
@@ -69,6 +73,7 @@ class Redis:
             password=self.password,
             folder=folder_argument(self.folder, self.account),
             appendonly="yes" if self.durable else "no",
+            more="".join(f"{name} {value}\n" for name, value in self.settings.items()),
         )
         write_private(self.folder / "redis.conf", text, self.account)
 
@@ -80,13 +85,18 @@ class Redis:
                 f"{folder_argument(self.folder, self.account)}/redis.conf",
             ],
             folder=self.folder,
-            environment=interpreter_environment() | {"LC_ALL": "C", "TZ": "UTC"},
+            environment=redis_environment(),
             account=self.account,
         )
 
     def answers(self, timeout: float = 1.0) -> bool:
         """Whether the server answers commands now."""
         return redis_answers(self.url, timeout)
+
+
+def redis_environment() -> dict[str, str]:
+    """What a server is started with."""
+    return interpreter_environment() | {"LC_ALL": "C", "TZ": "UTC"}
 
 
 def redis_answers(url: str, timeout: float = 1.0) -> bool:
@@ -105,6 +115,25 @@ def redis_command(url: str, *words: str, timeout: float = 1.0) -> str:
     Raises:
         OSError: nobody answers in time.
     """
+    with _asked(url, words, timeout) as (line, _):
+        return line
+
+
+def redis_text(url: str, *words: str, timeout: float = 1.0) -> str:
+    """Send one command whose answer is a text, such as INFO, and return all of it.
+
+    Raises:
+        OSError: nobody answers in time, or with something else.
+    """
+    with _asked(url, words, timeout) as (line, answers):
+        if not line.startswith("$"):
+            raise OSError(line)
+        return answers.read(int(line[1:])).decode(errors="replace")
+
+
+@contextmanager
+def _asked(url: str, words: Sequence[str], timeout: float) -> Generator[tuple[str, BufferedReader]]:
+    """The first line of the answer, and where to read on."""
     parts = urlsplit(url)
     commands = [["AUTH", *filter(None, [parts.username, unquote(parts.password)])]] if parts.password else []
     if (database := parts.path.strip("/")) not in ("", "0"):
@@ -116,12 +145,10 @@ def redis_command(url: str, *words: str, timeout: float = 1.0) -> str:
         connection.sendall(b"".join(_encoded(command) for command in commands))
         with connection.makefile("rb") as answers:
             lines = [answers.readline().decode(errors="replace").rstrip() for _ in commands]
-    with suppress(StopIteration):
-        # A refused AUTH explains more than the NOAUTH behind it.
-        return next(line for line in lines if line.startswith("-"))
-    if not lines[-1]:
-        raise ConnectionResetError("the server closed the connection")
-    return lines[-1]
+            if not lines[-1]:
+                raise ConnectionResetError("the server closed the connection")
+            # A refused AUTH explains more than the NOAUTH behind it.
+            yield next((line for line in lines if line.startswith("-")), lines[-1]), answers
 
 
 def _encoded(words: list[str]) -> bytes:

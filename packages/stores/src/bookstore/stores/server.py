@@ -91,10 +91,7 @@ class Server:
             )
         finally:
             os.close(output)
-        if (
-            not self._wait(lambda: self.store.answers() or not self.running, READY_SECONDS)
-            or not self.running
-        ):
+        if not wait_for(lambda: self.store.answers() or not self.running, READY_SECONDS) or not self.running:
             self.kill()
             raise StoreError(
                 f"{self.store.folder.name} didn't start: {self.last_words()}", "Its last words say why."
@@ -156,17 +153,18 @@ class Server:
         if self._process is not None:
             self._process.wait()
         # Its orphans hold the shared memory, and a new server wouldn't start beside them.
-        self._wait(lambda: not any(member.alive for member in family), STOP_SECONDS)
+        wait_for(lambda: not any(member.alive for member in family), STOP_SECONDS)
         if self._identity is not None:
             self._guardian.forget(self._identity)
         self._process = self._identity = None
         self._frozen = []
 
-    @staticmethod
-    def _wait(condition: Callable[[], bool], seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(LOOK_SECONDS)
-        return True
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Look until `condition` holds; False if it still doesn't after so long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True

@@ -9,12 +9,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from bookstore.books.cache.cache import Kept, Make, Tally
 from bookstore.books.cache.contents import contents
 from bookstore.books.cache.entry import PAGES, Entry, Place, book_place
-from bookstore.books.cache.shelf import Shelf, Space
+from bookstore.books.cache.shelf import KEYS, Shelf, Space
 from bookstore.books.cache.store import EpochStore
 from bookstore.books.cache.trust import Trust
 from bookstore.service.database import Database, DatabaseUnavailable
 from bookstore.service.health import Dependency
-from bookstore.service.redis_line import RedisAway, RedisLine
+from bookstore.service.redis_home import Home
+from bookstore.service.redis_line import RedisLine
+from bookstore.service.redis_session import RedisAway
 
 
 class CacheAside:
@@ -23,7 +25,7 @@ class CacheAside:
     def __init__(self, url: str, database: Database, *, ttl: int) -> None:
         self.tally = Tally()
         self._trust = Trust(EpochStore(database))
-        self._line = RedisLine(url, while_away=self._trust.close)
+        self._line = RedisLine(Home(url, KEYS), begins=self._trust.keep_at, while_away=self._trust.close)
         self._shelf = Shelf(self._line, ttl)
         self._flights: dict[tuple[str, Place], asyncio.Task[tuple[Entry, bool]]] = {}
 
@@ -33,7 +35,7 @@ class CacheAside:
         if epoch is None:
             return None
         try:
-            entry = await self._shelf.get(self._shelf.space(epoch), place)
+            entry = await self._shelf.get(self._here(epoch), place)
         except RedisAway:
             return None
         if entry:
@@ -118,7 +120,15 @@ class CacheAside:
         epoch = await self._trust.epoch()
         if epoch is None:
             raise RedisAway("the cache is closed")
-        return self._shelf.space(epoch)
+        return self._here(epoch)
+
+    def _here(self, epoch: str) -> Space:
+        """The keys of this epoch, if the server that we reach is the one that they are kept at."""
+        space = self._shelf.space(epoch)
+        if space.session.run != self._trust.run:
+            space.session.end("the cache is kept at another server")
+            raise RedisAway("the cache is kept at another server")
+        return space
 
     async def _forget(self, groups: Iterable[str], writer: str = "") -> None:
         """Either Redis has confirmed that these are gone, or the cache is closed for all."""
@@ -126,7 +136,7 @@ class CacheAside:
         epoch = await self._trust.ask()
         if epoch is not None:
             try:
-                await self._shelf.forget(self._shelf.space(epoch), groups, writer)
+                await self._shelf.forget(self._here(epoch), groups, writer)
             except RedisAway:
                 await self._trust.close()
             else:

@@ -12,7 +12,11 @@ from typing import Any
 
 from bookstore.books.cache import scripts
 from bookstore.books.cache.entry import PAGES, Entry, Place
-from bookstore.service.redis_line import RedisAway, RedisLine, Session
+from bookstore.service.redis_line import RedisLine
+from bookstore.service.redis_session import RedisAway, Session
+
+KEYS = "{books}"
+"""Begins all keys. In a cluster they are in one slot: a write removes several in one step."""
 
 LONGEST = 1_048_576
 """Bytes of an entry that is still kept."""
@@ -56,7 +60,7 @@ class Shelf:
     def space(self, epoch: str) -> Space:
         """The keys of this epoch, in the Redis that is there now."""
         session = self._session()
-        return Space(session, f"books:{session.run}:{epoch}:")
+        return Space(session, f"{KEYS}:{session.run}:{epoch}:")
 
     async def get(self, space: Space, place: Place) -> Entry | None:
         """What is kept there."""

@@ -6,6 +6,10 @@ makes all that was kept unreachable, for good. While the cache is closed nobody 
 read in that row it believes for `LEASE` seconds, counted from before it asked. So whoever finds the cache
 closed, or closes it, knows `LEASE` seconds later that all others have either heard of it or ask again.
 
+The row also names the run of the Redis server that the cache is kept at. When another server takes over, one
+replica may see it before the others do, who still reach the old one: it names the new one first, which
+closes the cache, and from then on nobody uses what the old one holds.
+
 Only lengths of time are compared across processes, never clocks; PostgreSQL alone says what is closed.
 """
 
@@ -26,6 +30,8 @@ class Trust:
     def __init__(self, store: EpochStore) -> None:
         self._store = store
         self._epoch: str | None = None
+        self.run = ""
+        """The run of the Redis server whose keys may be used."""
         self._asked = float("-inf")
         self._closed = ("", 0.0)
         self._looking: asyncio.Task[str | None] | None = None
@@ -56,8 +62,17 @@ class Trust:
             DatabaseUnavailable: if PostgreSQL doesn't answer.
         """
         asked = monotonic()
-        epoch, closed = await self._store.get()
-        return self._learn(epoch, closed=closed, asked=asked)
+        epoch, closed, run = await self._store.get()
+        return self._learn(epoch, closed=closed, asked=asked, run=run)
+
+    async def keep_at(self, run: str) -> None:
+        """Have the cache kept at this run of a Redis server, before anything is asked of it.
+
+        Raises:
+            DatabaseUnavailable: if PostgreSQL doesn't answer.
+        """
+        await self._store.keep_at(run, CLOSED)
+        await self.ask()
 
     async def close(self) -> None:
         """Have nobody use the cache for a while; what it held by then is never used again.
@@ -80,10 +95,11 @@ class Trust:
             self._looking.add_done_callback(lambda look: look.cancelled() or look.exception())
         return self._looking
 
-    def _learn(self, epoch: str, *, closed: bool, asked: float) -> str | None:
+    def _learn(self, epoch: str, *, closed: bool, asked: float, run: str | None = None) -> str | None:
         if closed and self._closed[0] != epoch:
             # Each closing has an epoch of its own: the same one found closed again was closed all along.
             self._closed = (epoch, monotonic())
         if asked > self._asked:
             self._asked, self._epoch = asked, None if closed else epoch
+            self.run = self.run if run is None else run
         return None if closed else epoch

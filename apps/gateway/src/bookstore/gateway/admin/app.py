@@ -8,6 +8,7 @@ import msgspec
 from bookstore.gateway.admin import api
 from bookstore.gateway.gateway import Gateway
 from bookstore.gateway.settings import GatewaySettings
+from bookstore.service import circuits
 from bookstore.service.app import Service
 from bookstore.service.problem import Problem, send_problem
 
@@ -25,11 +26,16 @@ def create_admin(settings: GatewaySettings, gateway: Gateway) -> Service:
         "gateway-admin",
         version("bookstore-gateway"),
         own,
-        handlers=api.handlers,
-        provide={"gateway": gateway, "settings": settings},
+        handlers=[*api.handlers, *circuits.handlers(look=None, switch=None)],
+        provide={"gateway": gateway, "settings": settings, "circuits": _circuits(gateway)},
         front=_FromHere,
         port_setting="ADMIN_PORT",
     )
+
+
+def _circuits(gateway: Gateway) -> circuits.Circuits:
+    """Those on the way to the services, as the file of the moment knows them."""
+    return circuits.Circuits(lambda: {name: group.breaker for name, group in gateway.snapshot.groups.items()})
 
 
 class _FromHere:

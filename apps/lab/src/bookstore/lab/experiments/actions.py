@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bookstore.lab.experiments.faults.clock import move_clock
 from bookstore.lab.experiments.faults.crowd import crowd, slow_clients
 from bookstore.lab.experiments.faults.network import cut, mend, toxic
 from bookstore.lab.experiments.faults.postgres import (
@@ -12,6 +13,7 @@ from bookstore.lab.experiments.faults.postgres import (
 from bookstore.lab.experiments.faults.processes import freeze, kill, terminate, thaw
 from bookstore.lab.experiments.faults.redis import (
     redis_destroy_groups,
+    redis_disk_full,
     redis_flush,
     redis_kill_clients,
     redis_pause,
@@ -32,7 +34,9 @@ __all__ = [
     "let_go",
     "lock_table",
     "mend",
+    "move_clock",
     "redis_destroy_groups",
+    "redis_disk_full",
     "redis_flush",
     "redis_kill_clients",
     "redis_pause",

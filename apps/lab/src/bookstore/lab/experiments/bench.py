@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -17,7 +15,7 @@ from bookstore.lab.system.topology import SYSTEM, Topology
 from bookstore.stores.ports import is_free
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Iterator
 
     from bookstore.lab.experiments.definition import Instance
     from bookstore.lab.load.shop import Shop
@@ -25,20 +23,7 @@ if TYPE_CHECKING:
     from bookstore.stores.process import ProcessId
 
 FIRST_BASE, LAST_BASE, STRIDE = 21_000, 29_900, 100
-PROXY_OFFSET = 50
 WIDTH = 80
-DETOURS = {
-    "orders->books": ("orders", "books"),
-    "orders->postgres": ("orders", "orders_db"),
-    "orders->redis": ("orders", "redis"),
-    "books->redis": ("books", "redis"),
-    "books->postgres": ("books", "books_db"),
-    "worker->supplier": ("orders-worker", "supplier"),
-    "worker->redis": ("orders-worker", "redis"),
-    "worker->postgres": ("orders-worker", "orders_db"),
-    "worker->books": ("orders-worker", "books"),
-}
-"""Proxies by name: whose way, and to which address of the topology."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +39,6 @@ class Bench:
     """What actions and probes work on."""
 
     folder: StateFolder
-    proxies: str
-    """The URL of the proxies' API."""
     shop: Shop | None = None
     bites: list[Bite] = field(default_factory=list[Bite])
     kept: dict[str, Callable[[], Awaitable[None]]] = field(
@@ -89,6 +72,11 @@ class Bench:
         loopback(url)
         return url
 
+    @property
+    def proxies(self) -> str:
+        """The URL of the proxies' API."""
+        return self.url("network")
+
     def process(self, instance: str) -> ProcessId:
         """The process of an instance.
 
@@ -109,39 +97,15 @@ BENCH: ContextVar[Bench] = ContextVar("bench")
 """Where the running experiment's actions find their system."""
 
 
-def detoured(topology: Topology, base: int) -> Topology:
-    """The topology with each detour's settings leading through its proxy."""
-    ports = {name: base + PROXY_OFFSET + number for number, name in enumerate(DETOURS)}
-    services = list(topology.services)
-    for proxy, (name, address) in DETOURS.items():
-        for number, service in enumerate(services):
-            if service.name == name:
-                settings = {
-                    setting: value.replace(f"{{{address}}}", f"{{{address}:{ports[proxy]}}}")
-                    for setting, value in service.settings.items()
-                }
-                services[number] = replace(service, settings=settings)
-    return replace(topology, services=tuple(services))
-
-
-def with_settings(topology: Topology, settings: dict[str, dict[str, str]]) -> Topology:
-    """The topology with further settings of some services."""
-    services = (
-        replace(service, settings={**service.settings, **settings.get(service.name, {})})
-        for service in topology.services
-    )
-    return replace(topology, services=tuple(services))
-
-
-def free_base(wanted: int | None = None) -> int:
-    """A number from which on there are enough free ports.
+def bases(wanted: int | None = None) -> Iterator[int]:
+    """Numbers from which on there are enough free ports now; or the one that was asked for, if there are.
 
     Raises:
-        LabError: the one that was asked for isn't, or none is.
+        LabError: there is none (any more).
     """
     for base in [wanted] if wanted is not None else range(FIRST_BASE, LAST_BASE, STRIDE):
         if all(is_free(port) for port in range(base, base + WIDTH)):
-            return base
+            yield base
     raise LabError(
         f"There aren't {WIDTH} free ports in a row" + (f" from {wanted} on." if wanted else "."),
         "Name another --port-base.",
@@ -158,63 +122,31 @@ def running(
     port_base: int | None = None,
     topology: Topology = SYSTEM,
 ) -> Generator[Bench]:
-    """A system of its own for as long as the block lasts; if we are killed, it ends as well.
+    """A system of its own, with proxies between its parts, for as long as the block lasts.
 
-    The proxies are there first, because services look for their stores as soon as they start.
+    If we are killed, it ends as well.
     """
-    base = free_base(port_base)
-    targets = _targets(topology, base)
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "bookstore.lab.network"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None  # noqa: S101 - for the type checker
-        url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+    start = Start(
+        folder=folder,
+        topology=topology.without_instruments().with_settings(instance.settings),
+        replicas=instance.replicas,
+        proxied=True,
+    )
+    for base in bases(port_base):
         try:
-            _make_proxies(url, base, targets)
-            start = Start(
-                folder=folder,
-                port_base=base,
-                topology=with_settings(detoured(topology, base), instance.settings),
-                replicas=instance.replicas,
-            )
-            try:
-                up_apart(start, say, bound=True)
-            except AlreadyRunningError as error:
-                raise LabError(
-                    f"Experiments are being run already, in {folder.path}.",
-                    "Wait for their end, or name another state folder with --state.",
-                    Exit.FAILED,
-                ) from error
-            try:
-                yield Bench(folder, url)
-            finally:
-                down(folder, lambda _: None)
-        finally:
-            process.terminate()
-
-
-def _targets(topology: Topology, base: int) -> dict[str, int]:
-    ports = {service.name: base + service.offset for service in topology.services}
-    return {
-        proxy: ports["postgres" if address.endswith("_db") else address]
-        for proxy, (_, address) in DETOURS.items()
-        if ("postgres" if address.endswith("_db") else address) in ports
-    }
-
-
-def _make_proxies(url: str, base: int, targets: dict[str, int]) -> None:
-    import httpx  # noqa: PLC0415 - takes a while, and only this needs it
-
-    with httpx.Client(base_url=url, trust_env=False) as client:
-        for number, name in enumerate(DETOURS):
-            if name in targets:
-                wish = {
-                    "name": name,
-                    "listen": f"127.0.0.1:{base + PROXY_OFFSET + number}",
-                    "upstream": f"127.0.0.1:{targets[name]}",
-                }
-                client.post("/proxies", json=wish).raise_for_status()
+            up_apart(replace(start, port_base=base), say, bound=True)
+            break
+        except AlreadyRunningError as error:
+            raise LabError(
+                f"Experiments are being run already, in {folder.path}.",
+                "Wait for their end, or name another state folder with --state.",
+                Exit.FAILED,
+            ) from error
+        except LabError as failure:
+            # Somebody else who is just starting may have taken a port since we looked.
+            if failure.code != Exit.PORT or port_base is not None:
+                raise
+    try:
+        yield Bench(folder)
+    finally:
+        down(folder, lambda _: None)

@@ -5,27 +5,35 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import time
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from bookstore.lab import live
 from bookstore.lab.experiments.bench import Bench, running
 from bookstore.lab.experiments.definition import Named, library, parse
 from bookstore.lab.experiments.evidence import EXIT, Judgement
+from bookstore.lab.experiments.invariants import INVARIANTS
 from bookstore.lab.experiments.runner import Run
 from bookstore.lab.failures import Exit, LabError
-from bookstore.lab.report.write import Result, Sheet, write
+from bookstore.lab.interruption import as_one, until_interrupted
+from bookstore.lab.live import Began, Ended, Machine, People, Said, Seen, ends, starts
+from bookstore.lab.report.write import Result, Sheet, judgement, whole, write
 from bookstore.lab.system.folder import StateFolder
+from bookstore.lab.system.prerequisites import missing
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
-MARKS = {"valid": "✓", "invalid": "✗", "unknown": "?"}
+    from bookstore.lab.live import Ending, Teller, Verdict
+
+MARKS: dict[Judgement, Verdict] = {"valid": "ok", "invalid": "bad", "unknown": "unknown"}
 
 
 def experiment(arguments: argparse.Namespace, folder: StateFolder) -> int:
@@ -38,7 +46,14 @@ def _list(arguments: argparse.Namespace, _: StateFolder) -> int:
     chosen = [named for named in library().values() if _has_tag(named, arguments.tag)]
     if arguments.json:
         rows = [
-            {"name": n.name, "title": n.experiment.title, "tags": n.experiment.tags, "digest": n.digest}
+            {
+                "name": n.name,
+                "title": n.experiment.title,
+                "says": n.experiment.description,
+                "tags": n.experiment.tags,
+                "seconds": n.seconds,
+                "digest": n.digest,
+            }
             for n in chosen
         ]
         print(msgspec.json.format(msgspec.json.encode(rows)).decode())
@@ -56,77 +71,102 @@ def _show(arguments: argparse.Namespace, _: StateFolder) -> int:
 
 def _run(arguments: argparse.Namespace, folder: StateFolder) -> int:
     chosen = _chosen(arguments)
-    out = folder.path / "runs" / time.strftime("%Y%m%d-%H%M%S-experiments")
+    teller = Machine() if arguments.progress == "json" else People()
+    as_one()
+    out = folder.runs / time.strftime("%Y%m%d-%H%M%S-experiments")
     folder.open()
     out.mkdir(parents=True)
-    print(f"{len(chosen)} experiments; everything about them goes to {out}", flush=True)
+    teller.tell(Said(text=f"{len(chosen)} experiments; everything about them goes to {out}"))
     sheet = Sheet(out)
     interrupted = False
     # Those that need the same system share it.
     ordered = sorted(chosen, key=lambda named: _shape(named) != _shape(chosen[0]))
-    for _, group in groupby(ordered, key=_shape):
-        interrupted = _in_one_instance(list(group), folder, sheet, arguments.port_base)
-        write(sheet)
-        if interrupted:
-            break
-    print("\n".join(["", *_told(sheet.results), "", f"report: {out / 'report.html'}"]))
-    if interrupted:
-        return Exit.INTERRUPTED
-    return EXIT[_whole(sheet.results)]
+    try:
+        for _, group in groupby(ordered, key=_shape):
+            if interrupted := _in_one_instance(list(group), folder, sheet, arguments.port_base, teller):
+                break
+    except KeyboardInterrupt:
+        # While a system was being started or ended: nothing was being done to it.
+        interrupted = True
+    finally:
+        if sheet.results:
+            write(sheet)
+        else:
+            with suppress(OSError):
+                out.rmdir()
+        told = out.name if sheet.results else ""
+        teller.tell(Ended(state=_ending(sheet.results, interrupted=interrupted), report=told))
+    if arguments.progress != "json":
+        print("\n".join(["", *_told(sheet.results), "", f"report: {out / 'report.html'}"]))
+    return Exit.INTERRUPTED if interrupted else EXIT[whole(sheet.results)]
 
 
-def _in_one_instance(group: list[Named], folder: StateFolder, sheet: Sheet, port_base: int | None) -> bool:
+def _in_one_instance(
+    group: list[Named], folder: StateFolder, sheet: Sheet, port_base: int | None, teller: Teller
+) -> bool:
     """Run experiments one after the other; whether somebody interrupted them."""
-    print("starting a system of its own", flush=True)
+    teller.tell(starts())
     apart = StateFolder(folder.path / "lab")
     with running(apart, group[0].experiment.ours.instance, _quietly, port_base=port_base) as bench:
-        for named in group:
-            if asyncio.run(_one(named, bench, sheet)):
-                return True
-    return False
+        interrupted = any(asyncio.run(_one(named, bench, sheet, teller)) for named in group)
+        teller.tell(ends())
+        return interrupted
 
 
-async def _one(named: Named, bench: Bench, sheet: Sheet) -> bool:
+async def _one(named: Named, bench: Bench, sheet: Sheet, teller: Teller) -> bool:
     """Run one; the first Ctrl-C or SIGTERM ends it in order, further ones change nothing about that."""
     into = sheet.folder / named.name
     into.mkdir()
-    began = time.monotonic()
-    print(f"\n{named.name}: {named.experiment.title}", flush=True)
-
-    def say(line: str) -> None:
-        print(f"  {time.monotonic() - began:5.1f} s  {line}", flush=True)
-
-    run = Run(named, bench, into, say)
-    task = asyncio.create_task(run.go())
-    loop = asyncio.get_running_loop()
-    interrupted = False
-
-    def interrupt() -> None:
-        nonlocal interrupted
-        if not interrupted:
-            interrupted = True
-            say("interrupted: everything is taken back")
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    await asyncio.wait({task})
-    if not task.cancelled() and (error := task.exception()) is not None:
-        raise error
+    teller.tell(Began(name=named.name, title=named.experiment.title))
+    run = Run(named, bench, into, teller)
+    interrupted = await until_interrupted(
+        run.go(), lambda: teller.tell(Said(text="interrupted: everything is taken back"))
+    )
     result = Result(name=named.name, journal=run.journal)
     sheet.results.append(result)
-    for bite in run.journal.findings.bites:
-        say(f"{'it bit' if bite.bit else 'it did NOT bite'}: {bite.fault}: {bite.proof}")
-    for verdict in run.journal.findings.verdicts:
-        say(f"{MARKS[verdict.judgement]} {verdict.invariant}: {verdict.reason}")
-    say(f"{run.journal.findings.judgement} ({run.journal.status})")
+    for event in _judged(result):
+        teller.tell(event)
     return interrupted
+
+
+def _judged(result: Result) -> Iterator[Seen]:
+    """The bites, the invariants, and what they come to."""
+    findings, status = result.journal.findings, result.journal.status
+    for bite in findings.bites:
+        yield Seen(
+            title=f"it bit: {bite.fault}",
+            expected="the fault can prove that it bit",
+            seen=bite.proof,
+            verdict="ok" if bite.bit else "unknown",
+        )
+    for verdict in findings.verdicts:
+        yield Seen(
+            title=verdict.invariant,
+            expected=(INVARIANTS[verdict.invariant].__doc__ or "").partition("\n")[0],
+            seen=verdict.reason,
+            verdict=MARKS[verdict.judgement],
+        )
+    yield Seen(
+        title="verdict",
+        expected=findings.expected,
+        seen=f"{findings.judgement} ({status})",
+        verdict=MARKS[result.whole],
+    )
 
 
 def _chosen(arguments: argparse.Namespace) -> list[Named]:
     named = [_named(name) for name in arguments.names]
+    for each in named:
+        if lines := missing(each.experiment.ours.needs):
+            raise LabError(f"{each.name} can't be run: {lines[0]}.", "Get it, or run others.", Exit.USAGE)
     if arguments.all:
-        named += [each for each in library().values() if _has_tag(each, arguments.tag)]
+        for each in library().values():
+            if not _has_tag(each, arguments.tag):
+                continue
+            if lines := missing(each.experiment.ours.needs):
+                _quietly(f"{each.name} is left out: {lines[0]}")
+            else:
+                named.append(each)
     if not named:
         raise LabError(
             "It isn't said which experiments to run.",
@@ -159,19 +199,19 @@ def _shape(named: Named) -> str:
     return msgspec.json.encode(named.experiment.ours.instance, order="sorted").decode()
 
 
-def _whole(results: list[Result]) -> Judgement:
-    """Invalid if any is; unknown if any is that shouldn't be; the null experiment has to be unknown."""
-    judgements: list[Judgement] = [result.whole for result in results]
-    for wanted in ("invalid", "unknown"):
-        if wanted in judgements:
-            return wanted
-    return "valid" if judgements else "unknown"
+def _ending(results: list[Result], *, interrupted: bool) -> Ending:
+    """How it ended: of one experiment its own verdict, of several what they come to."""
+    if interrupted:
+        return "interrupted"
+    if any(result.journal.status != "completed" for result in results) or not results:
+        return "error"
+    return judgement(results)
 
 
 def _told(results: list[Result]) -> list[str]:
     width = max((len(result.name) for result in results), default=0)
     return [
-        f"{MARKS[r.whole]} {r.name:{width}}  {r.journal.findings.judgement:8}"
+        f"{live.MARKS[MARKS[r.whole]]} {r.name:{width}}  {r.journal.findings.judgement:8}"
         f"{'as it should be' if r.as_expected else 'NOT as it should be':20}  {r.journal.duration:5.1f} s"
         for r in results
     ]

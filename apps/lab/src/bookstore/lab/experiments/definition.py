@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system.prerequisites import PREREQUISITES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 OURS = "bookstore-lab"
+OVERHEAD_SECONDS = 15
 MODULES = ("bookstore.lab.experiments.actions", "bookstore.lab.experiments.probes")
 
 
@@ -104,6 +106,7 @@ class Extension(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         invariants: what is judged, by name, with the parameters of each.
         watch: metrics to record, by a name of our own: service and the sample as the service writes it.
+        needs: what this machine must have, of `PREREQUISITES`.
     """
 
     name: Literal["bookstore-lab"]
@@ -113,6 +116,7 @@ class Extension(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     instance: Instance = msgspec.field(default_factory=Instance)
     invariants: dict[str, dict[str, Any]] = {}
     watch: dict[str, tuple[str, str]] = {}
+    needs: list[str] = []
     expected: Literal["valid", "unknown"] = "valid"
 
 
@@ -150,20 +154,27 @@ class Named(msgspec.Struct, frozen=True):
     text: bytes
 
     @property
+    def seconds(self) -> int:
+        """How long it takes, about: a start, its phases, and some time to become well and to drain."""
+        phases = self.experiment.ours.phases
+        return round(OVERHEAD_SECONDS + phases.baseline + phases.fault + phases.after)
+
+    @property
     def digest(self) -> str:
         """What tells this definition from an earlier one of the same name."""
         return hashlib.sha256(self.text).hexdigest()[:12]
 
 
-def parse(name: str, text: bytes) -> Named:
-    """A definition, checked through and through.
+def parse(name: str, text: bytes, *, check: bool = True) -> Named:
+    """A definition; with `check` it is seen that everything in it can be done, which needs all faults.
 
     Raises:
         LabError: it says something that can't be done.
     """
     try:
         experiment = msgspec.json.decode(text, type=Experiment)
-        _check(experiment)
+        if check:
+            _check(experiment)
     except (msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
         raise LabError(
             f"The experiment {name} makes no sense: {error}.", "Correct its definition.", Exit.USAGE
@@ -171,11 +182,12 @@ def parse(name: str, text: bytes) -> Named:
     return Named(name, experiment, text)
 
 
-def library() -> dict[str, Named]:
+def library(*, check: bool = True) -> dict[str, Named]:
     """All experiments that come along, by name."""
     folder = files("bookstore.lab.experiments") / "definitions"
-    found = sorted((entry.name, entry) for entry in folder.iterdir() if entry.name.endswith(".json"))
-    return {name[: -len(".json")]: parse(name[: -len(".json")], entry.read_bytes()) for name, entry in found}
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".json"))
+    names = [name[: -len(".json")] for name in found]
+    return {name: parse(name, (folder / f"{name}.json").read_bytes(), check=check) for name in names}
 
 
 def _check(experiment: Experiment) -> None:
@@ -192,5 +204,7 @@ def _check(experiment: Experiment) -> None:
         inspect.signature(INVARIANTS[name]).bind(None, **parameters)
     if not ours.invariants:
         raise ValueError("nothing is to be judged")
+    if unknown := sorted(set(ours.needs) - set(PREREQUISITES)):
+        raise LookupError(f"nobody knows how to see whether there is {unknown[0]!r}")
     if ours.load.rate <= 0 or min(ours.phases.baseline, ours.phases.fault, ours.phases.after) < 0:
         raise ValueError("rates and times can't be negative")

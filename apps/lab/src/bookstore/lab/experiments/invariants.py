@@ -178,26 +178,30 @@ def _served_from(after: Sequence[Request]) -> Request | None:
     return None
 
 
-def circuit_opens_and_closes(evidence: Evidence, metric: str) -> Verdict:
-    """What was watched as `metric` was 0 before the fault, above it under the fault, and is 0 in the end."""
+def circuit_opens_and_closes(evidence: Evidence, metric: str, closed: str = "") -> Verdict:
+    """What was watched as `metric` was 0 before the fault, above it under the fault, and is 0 in the end.
+
+    Another one, `closed`, is 1 in the end: a circuit that is half open isn't closed.
+    """
     name = "circuit_opens_and_closes"
     samples = evidence.metrics.get(metric, [])
     before = [value for moment, value in samples if moment < evidence.injected]
     under = [(moment, value) for moment, value in samples if moment >= evidence.injected]
-    if not before or not under:
+    ends = evidence.metrics.get(closed, []) if closed else [(evidence.ended, 1.0)]
+    if not before or not under or not ends:
         return _unknown(name, f"{metric} wasn't seen often enough")
     if max(before) > 0:
         return _unknown(name, f"{metric} was open before the fault")
     opened = next((moment for moment, value in under if value > 0), None)
     if opened is None:
         return _invalid(name, f"{metric} never opened")
-    if under[-1][1] > 0:
+    if under[-1][1] > 0 or ends[-1][1] != 1:
         return _invalid(name, f"{metric} opened and never closed again")
-    closed = max(moment for moment, value in under if value > 0)
+    last = max(moment for moment, value in under if value > 0)
     return _valid(
         name,
         f"{metric} opened {opened - evidence.injected:.1f} s after the fault began, "
-        f"and was last seen open {closed - evidence.healed:+.1f} s from the healing",
+        f"and was last seen open {last - evidence.healed:+.1f} s from the healing",
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import psutil
 
 from bookstore.lab.experiments import gather
 from bookstore.lab.experiments.bench import BENCH, Bench
@@ -24,6 +25,8 @@ from bookstore.lab.experiments.invariants import judge
 from bookstore.lab.experiments.journal import Findings, Journal, Phase, Step, Stopwatch, now
 from bookstore.lab.experiments.probes import everything_is_well, unfinished
 from bookstore.lab.experiments.watch import Watch
+from bookstore.lab.interruption import uninterrupted
+from bookstore.lab.live import Entered, Said
 from bookstore.lab.load import history
 from bookstore.lab.load.generator import Plan
 from bookstore.lab.load.shop import ShopClosedError, open_shop
@@ -34,10 +37,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bookstore.lab.experiments.definition import Activity, Named
+    from bookstore.lab.live import Teller
     from bookstore.lab.load.history import Request
 
-Said = TypeVar("Said", float, str)
+Value = TypeVar("Value", float, str)
 
+FAILURES = (LookupError, ValueError, OSError, psutil.Error, ShopClosedError, RefusedError, BrokenOffError)
+"""Something couldn't be done that an experiment wants: that says nothing about the system."""
 LOOK_SECONDS = 0.25
 CHECK_SECONDS = 45.0
 FALL_SECONDS = 20.0
@@ -54,7 +60,7 @@ class Run:
     named: Named
     bench: Bench
     folder: Path
-    say: Callable[[str], None]
+    teller: Teller
     journal: Journal = field(default_factory=Journal)
     marks: dict[str, float] = field(default_factory=dict[str, float])
     bites: list[Bitten] = field(default_factory=list[Bitten])
@@ -83,9 +89,9 @@ class Run:
         except asyncio.CancelledError:
             self.journal.status = "interrupted"
             raise
-        except (LookupError, ValueError, OSError, ShopClosedError, RefusedError, BrokenOffError) as error:
+        except FAILURES as error:
             self.journal.status = "failed"
-            self.say(f"failed: {error or type(error).__name__}")
+            self._say(f"failed: {error or type(error).__name__}")
             findings.bites = self.bites
         finally:
             findings.restored = await everything_is_restored()
@@ -103,36 +109,38 @@ class Run:
         generator = await start_generator(self._planned(), self.folder / "history.jsonl")
         stack.callback(_end, generator)
         await self._wait_for_the_first()
-        self._enter("baseline")
+        self._enter(
+            "baseline", f"{ours.load.rate:g} requests a second are served for {ours.phases.baseline:g} s"
+        )
         await asyncio.sleep(ours.phases.baseline)
         try:
-            self._enter("inject")
+            self._enter("inject", _names(self.named.experiment.method))
             for activity in self.named.experiment.method:
                 await self._do(activity, "inject", self.journal.run)
-            self._enter("observe")
+            self._enter("observe", f"the fault bites, until {ours.phases.fault:g} s after its beginning")
             # The fault's time counts from its beginning: some actions take theirs.
             left = self.marks["inject"] + ours.phases.fault - time.monotonic()
             await asyncio.sleep(max(left, 0.0))
             self.bites = [await _proved(bite.fault, bite.proof) for bite in self.bench.bites]
         finally:
-            await _uninterrupted(self._heal())
+            await uninterrupted(self._heal())
         well = await self._until_well(ours.phases.drain)
         await asyncio.sleep(ours.phases.after)
         _end(generator)
         await asyncio.wait_for(generator.wait(), FALL_SECONDS)
-        self._enter("drain")
+        self._enter("drain", "nothing is left to do")
         drained = await self._until_drained(ours.phases.drain)
         await self._judge(findings, drained, well)
 
     async def _check(self) -> bool:
         """Whether everything is as it should be before anything is done to it; it may take its time."""
-        self._enter("check")
+        self._enter("check", self.named.experiment.steady.title)
         deadline = time.monotonic() + CHECK_SECONDS
         while not (well := await self._steady()) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
         self.journal.steady_states["before"] = well
         if not well:
-            self.say("the system isn't well, so nothing is done to it")
+            self._say("the system isn't well, so nothing is done to it")
         return well
 
     async def _steady(self) -> bool:
@@ -169,7 +177,7 @@ class Run:
     async def _do(self, activity: Activity, phase: str, steps: list[Step]) -> None:
         stopwatch, start = Stopwatch(), now()
         await asyncio.sleep(activity.pauses.before)
-        self.say(f"{phase}: {activity.name}")
+        self._say(f"{phase}: {activity.name}")
         step = Step(activity=activity.name, phase=phase, start=start, status="succeeded", duration=0)
         steps.append(step)
         try:
@@ -183,14 +191,14 @@ class Run:
 
     async def _heal(self) -> None:
         """The definition's rollbacks in reverse, each tried whatever became of the others; then the rest."""
-        self._enter("heal")
+        self._enter("heal", _names(self.named.experiment.rollbacks) or "nothing has to be taken back")
         for activity in reversed(self.named.experiment.rollbacks):
             try:
                 await asyncio.wait_for(self._do(activity, "heal", self.journal.rollbacks), ROLLBACK_SECONDS)
             except Exception as error:  # noqa: BLE001 - the next one is to be tried as well
-                self.say(f"{activity.name} failed: {error or type(error).__name__}")
+                self._say(f"{activity.name} failed: {error or type(error).__name__}")
         await asyncio.wait_for(restore(), ROLLBACK_SECONDS)
-        self._enter("after")
+        self._enter("after", "every part is well again, and customers are served")
 
     async def _until_well(self, seconds: float) -> float | None:
         """Seconds from the healing until every part was well; None if that took too long.
@@ -215,7 +223,7 @@ class Run:
         return None
 
     async def _judge(self, findings: Findings, drained: float | None, well: float | None) -> None:
-        self._enter("judge")
+        self._enter("judge", f"{len(self.named.experiment.ours.invariants)} invariants hold")
         evidence = await self._evidence(drained, well)
         self.journal.steady_states["after"] = well is not None
         self.journal.deviated = well is None
@@ -269,9 +277,12 @@ class Run:
             for name, start, end in borders
         ]
 
-    def _enter(self, phase: str) -> None:
+    def _enter(self, phase: str, expected: str = "") -> None:
         self.marks[phase] = time.monotonic()
-        self.say(phase)
+        self.teller.tell(Entered(phase=phase, expected=expected))
+
+    def _say(self, line: str) -> None:
+        self.teller.tell(Said(text=line))
 
     def _write(self) -> None:
         path = self.folder / "journal.json"
@@ -290,24 +301,14 @@ def tolerated(value: Any, tolerance: Any) -> bool:
 async def everything_is_restored() -> bool:
     """Take back whatever is still there, and say whether that worked."""
     try:
-        await _uninterrupted(asyncio.wait_for(restore(), ROLLBACK_SECONDS))
+        await uninterrupted(asyncio.wait_for(restore(), ROLLBACK_SECONDS))
     except (LookupError, OSError, TimeoutError):
         return False
     return True
 
 
-async def _uninterrupted(work: Any) -> None:
-    """Finish something even if we are cancelled meanwhile; the cancellation is passed on afterwards."""
-    task = asyncio.ensure_future(work)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = True
-    task.result()
-    if cancelled:
-        raise asyncio.CancelledError
+def _names(activities: list[Activity]) -> str:
+    return ", ".join(activity.name for activity in activities)
 
 
 async def _proved(fault: str, proof: Callable[[], Any]) -> Bitten:
@@ -318,7 +319,7 @@ async def _proved(fault: str, proof: Callable[[], Any]) -> Bitten:
     return Bitten(fault, bit, text)
 
 
-def _since(lanes: dict[str, list[tuple[float, Said]]], began: float) -> dict[str, list[tuple[float, Said]]]:
+def _since(lanes: dict[str, list[tuple[float, Value]]], began: float) -> dict[str, list[tuple[float, Value]]]:
     return {name: [(round(at - began, 3), said) for at, said in seen] for name, seen in lanes.items()}
 
 

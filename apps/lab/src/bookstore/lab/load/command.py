@@ -17,9 +17,9 @@ from bookstore.lab.load.generator import Generator, Plan, generate
 from bookstore.lab.load.ops import DEFAULT_MIX, OPS
 from bookstore.lab.load.outcome import Fates, fates_of, set_mode
 from bookstore.lab.load.schedule import parse_mix
-from bookstore.lab.load.shop import ShopClosedError, open_shop
+from bookstore.lab.load.shop import ShopClosedError, enter_shop, open_shop
 from bookstore.lab.load.summary import Summary, latencies, percentile, summarise
-from bookstore.lab.load.wire import BrokenOffError, RefusedError
+from bookstore.lab.load.wire import BrokenOffError, NotLoopbackError, RefusedError
 from bookstore.lab.report.plot import latency_plot
 from bookstore.lab.system.status import take_status
 
@@ -72,16 +72,12 @@ class Live:
 def load(arguments: argparse.Namespace, folder: StateFolder) -> int:
     """Send the load that the command line asks for at the system that runs."""
     plan = _plan(arguments)
-    urls = {s.name: s.url for s in reversed(take_status(folder).status.services) if s.url}
-    if "gateway" not in urls:
-        raise LabError(
-            f"Nothing runs with its state in {folder.path}.", "Start it: bookstore up", Exit.NOT_RUNNING
-        )
+    urls = _urls(arguments, folder)
     out = arguments.out or folder.path / "runs" / time.strftime("%Y%m%d-%H%M%S-load")
     out.mkdir(parents=True, exist_ok=True)
     try:
         report, requests = asyncio.run(_run(plan, urls, arguments.mode, out))
-    except (ShopClosedError, RefusedError, BrokenOffError, TimeoutError) as error:
+    except (ShopClosedError, RefusedError, BrokenOffError, NotLoopbackError, TimeoutError) as error:
         raise LabError(
             f"The load couldn't begin: {error or type(error).__name__}.",
             "See with `bookstore status` how the system is.",
@@ -92,6 +88,24 @@ def load(arguments: argparse.Namespace, folder: StateFolder) -> int:
     (out / "load.json").write_text(text + "\n")
     print(text if arguments.json else "\n".join(_told(report)))
     return UNKNOWN if report.summary.verdict == "unknown" else Exit.OK
+
+
+def _urls(arguments: argparse.Namespace, folder: StateFolder) -> dict[str, str]:
+    """Where the services are; of a system that we didn't start, its gateway alone."""
+    if arguments.gateway:
+        if arguments.mode:
+            raise LabError(
+                "How the supplier of a system behaves that `up` didn't start isn't ours to say.",
+                "Leave out --mode, or tell the supplier: POST /set_failure_mode on its control port.",
+                Exit.USAGE,
+            )
+        return {"gateway": arguments.gateway.rstrip("/")}
+    urls = {s.name: s.url for s in reversed(take_status(folder).status.services) if s.url}
+    if "gateway" not in urls:
+        raise LabError(
+            f"Nothing runs with its state in {folder.path}.", "Start it: bookstore up", Exit.NOT_RUNNING
+        )
+    return urls
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
@@ -120,7 +134,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 
 async def _run(plan: Plan, urls: dict[str, str], mode: str | None, out: Path) -> tuple[Report, list[Request]]:
-    shop = await open_shop(urls)
+    shop = await (open_shop(urls) if "books" in urls else enter_shop(urls["gateway"]))
     plan = msgspec.structs.replace(plan, doors=[urls["gateway"]], book=shop.book, headers=dict(shop.headers))
     history = out / "history.jsonl"
     if mode is not None:

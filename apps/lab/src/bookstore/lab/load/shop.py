@@ -37,16 +37,36 @@ async def open_shop(urls: Mapping[str, str], copies: int = COPIES) -> Shop:
     """
     wanted = {"title": "A Book under Load", "author": "The Lab", "price": PRICE, "stock": copies}
     book = _good(await ask(urls["books"], "POST", "/v2/books", wanted))
+    # At accounts' own door: how often an address may register at the gateway is no part of a load.
+    customer, headers = await _customer(urls["accounts"])
+    return Shop(book=int(book["id"]), copies=copies, customer=customer, headers=headers)
+
+
+async def enter_shop(gateway: str) -> Shop:
+    """Come in by the front door, as anybody can; the book is the one of which there are most copies.
+
+    Raises:
+        ShopClosedError: the gateway, or who is behind it, says no; or nothing is left to buy.
+    """
+    shelf = _good(await ask(gateway, "GET", "/v2/books?in_stock=true&limit=100"))["data"]
+    if not shelf:
+        raise ShopClosedError("no book is left to buy")
+    book = max(shelf, key=lambda book: book["stock"])
+    customer, headers = await _customer(gateway)
+    return Shop(book=int(book["id"]), copies=int(book["stock"]), customer=customer, headers=headers)
+
+
+async def _customer(door: str) -> tuple[int, Mapping[str, str]]:
+    """Somebody who registers and logs in there: the number, and what shows it."""
     login = {
         "email": f"load-{secrets.token_hex(6)}@example.com",
         "password": secrets.token_urlsafe(16),
     }
-    # At accounts' own door: how often an address may register at the gateway is no part of a load.
-    _good(await ask(urls["accounts"], "POST", "/auth/register", {**login, "name": "A customer under load"}))
-    token = _good(await ask(urls["accounts"], "POST", "/auth/login", login))["access_token"]
+    _good(await ask(door, "POST", "/auth/register", {**login, "name": "A customer under load"}))
+    token = _good(await ask(door, "POST", "/auth/login", login))["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    me = _good(await ask(urls["accounts"], "GET", "/auth/me", None, Authorization=headers["Authorization"]))
-    return Shop(book=int(book["id"]), copies=copies, customer=int(me["customer_id"]), headers=headers)
+    me = _good(await ask(door, "GET", "/auth/me", None, Authorization=headers["Authorization"]))
+    return int(me["customer_id"]), headers
 
 
 def _good(answer: Answer) -> Any:

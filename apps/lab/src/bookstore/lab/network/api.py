@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bookstore.lab.load.wire import loopback
 from bookstore.lab.network.proxy import Proxy
 from bookstore.lab.network.toxics import Toxic
+from bookstore.lab.serving import Reply, Request, reply, serve
 
-Reply = tuple[int, object]
-MOST = 64 * 1024
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable
+
+Told = tuple[int, object]
+"""A status, and what is written as JSON."""
 
 
 class Wish(msgspec.Struct, kw_only=True):
@@ -30,7 +34,14 @@ class Switchboard:
     def __init__(self) -> None:
         self.proxies: dict[str, Proxy] = {}
 
-    async def answer(self, method: str, path: str, body: bytes) -> Reply:
+    async def lead(self, ways: Iterable[str]) -> None:
+        """Make a proxy for each way that is written as `NAME=LISTEN:UPSTREAM`, with ports of this machine."""
+        for way in ways:
+            name, _, ports = way.partition("=")
+            listen, _, upstream = ports.partition(":")
+            await self._make(Wish(name=name, listen=f"127.0.0.1:{listen}", upstream=f"127.0.0.1:{upstream}"))
+
+    async def answer(self, method: str, path: str, body: bytes) -> Told:
         """Do what a request asks for.
 
         Raises:
@@ -50,7 +61,7 @@ class Switchboard:
             case _:
                 raise KeyError(path)
 
-    async def _about(self, method: str, proxy: Proxy, rest: list[str], body: bytes) -> Reply:
+    async def _about(self, method: str, proxy: Proxy, rest: list[str], body: bytes) -> Told:
         match [method, *rest]:
             case ["GET"]:
                 return 200, _shown(proxy)
@@ -93,33 +104,15 @@ class Switchboard:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                method, path, *_ = head.split(" ", 2)
-                length = next(
-                    (
-                        int(line.partition(":")[2])
-                        for line in head.split("\r\n")
-                        if line.lower().startswith("content-length:")
-                    ),
-                    0,
-                )
-                body = await reader.readexactly(min(length, MOST))
-                writer.write(_encoded(*await self._replied(method, path, body)))
-                await writer.drain()
-        except (EOFError, OSError, ValueError, asyncio.LimitOverrunError):
-            pass
-        finally:
-            writer.close()
+        await serve(reader, writer, self._replied)
 
-    async def _replied(self, method: str, path: str, body: bytes) -> Reply:
+    async def _replied(self, request: Request) -> Reply:
         try:
-            return await self.answer(method, path, body)
+            return reply(*await self.answer(request.method, request.path, request.body))
         except KeyError as error:
-            return 404, {"error": f"not found: {error}"}
+            return reply(404, {"error": f"not found: {error}"})
         except Exception as error:  # noqa: BLE001 - a bad wish must not end the proxies
-            return 400, {"error": str(error)}
+            return reply(400, {"error": str(error)})
 
 
 def _shown(proxy: Proxy) -> dict[str, Any]:
@@ -132,12 +125,3 @@ def _shown(proxy: Proxy) -> dict[str, Any]:
         "connections": proxy.connections,
         "cut": proxy.refused,
     }
-
-
-def _encoded(status: int, content: object) -> bytes:
-    body = b"" if content is None else msgspec.json.encode(content)
-    return b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
-        status,
-        len(body),
-        body,
-    )

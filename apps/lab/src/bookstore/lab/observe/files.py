@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bookstore.lab.observe import collector, grafana, jaeger, prometheus
+from bookstore.lab.observe import collector, compose, grafana, jaeger, prometheus
 from bookstore.lab.observe.boards import BOARDS
 from bookstore.lab.observe.yaml import dump
 from bookstore.lab.system.topology import SYSTEM
@@ -26,6 +26,9 @@ def files() -> dict[str, str]:
         "collector/collector.yml": collector.config(),
         "grafana/provisioning/datasources/bookstore.yml": grafana.sources(),
         "grafana/provisioning/dashboards/bookstore.yml": grafana.provider(),
+        "compose/prometheus.yml": compose.asked(SYSTEM),
+        "compose/datasources.yml": compose.sources(),
+        "compose/jaeger.yml": compose.traces(),
     }
     return {
         **{path: dump(data, MADE) for path, data in made.items()},

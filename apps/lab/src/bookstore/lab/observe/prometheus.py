@@ -21,7 +21,7 @@ def targets(topology: Topology, ports: Mapping[str, int]) -> dict[str, list[str]
     """The addresses of each service, by its name; without `ports`, by its default one."""
     found: dict[str, list[str]] = {}
     for service in topology.services:
-        if service.kind == "app":
+        if service.kind == "app" and not service.apart:
             doors = {door.name: door.port for door in service.doors}
             name = _ASKED_AT.get(service.name, service.name)
             port = doors.get(name, service.port)

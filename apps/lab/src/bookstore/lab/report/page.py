@@ -32,11 +32,16 @@ small,.soft{color:var(--soft)}a{color:inherit}
 def page(folder: Path, results: Sequence[Result]) -> str:
     """The whole page; histories are read from the run's folder for the plots."""
     body = "".join([_overview(results), *(_section(folder, result) for result in results)])
+    return wrapped("Experiments", body)
+
+
+def wrapped(title: str, body: str) -> str:
+    """A page that needs nothing else."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>Experiments</title><style>{STYLE}</style></head><body>{body}</body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>\n"
     )
 
 

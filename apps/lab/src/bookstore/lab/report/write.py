@@ -1,5 +1,6 @@
 """The report of a run in all its forms: JSON for scripts, Markdown for a change, HTML for people."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +45,20 @@ class Sheet:
     results: list[Result] = field(default_factory=list[Result])
 
 
+def whole(results: Sequence[Result]) -> Judgement:
+    """Invalid if any is; unknown if any is that shouldn't be; the null experiment has to be unknown."""
+    judgements = [result.whole for result in results]
+    for wanted in ("invalid", "unknown"):
+        if wanted in judgements:
+            return wanted
+    return "valid" if judgements else "unknown"
+
+
+def judgement(results: Sequence[Result]) -> Judgement:
+    """Of one experiment its own, of several what they come to."""
+    return results[0].journal.findings.judgement if len(results) == 1 else whole(results)
+
+
 def write(sheet: Sheet) -> None:
     """Write all forms, anew."""
     rows = [
@@ -61,7 +76,8 @@ def write(sheet: Sheet) -> None:
         }
         for result in sheet.results
     ]
-    text = msgspec.json.format(msgspec.json.encode({"experiments": rows}))
+    told = {"judgement": judgement(sheet.results), "experiments": rows}
+    text = msgspec.json.format(msgspec.json.encode(told))
     (sheet.folder / "report.json").write_bytes(text + b"\n")
     (sheet.folder / "report.md").write_text(markdown(sheet.results))
     (sheet.folder / "report.html").write_text(page(sheet.folder, sheet.results))

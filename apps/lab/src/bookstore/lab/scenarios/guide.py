@@ -89,10 +89,12 @@ class Guide(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         needs: services without which nothing of it can be seen.
         replicas: how many of each service it takes.
         elsewhere: what of the guide can't be seen here, and where it is.
+        seconds: how long it takes, about.
     """
 
     number: str
     title: str
+    seconds: int
     needs: list[str] = []
     replicas: dict[str, int] = {}
     elsewhere: list[str] = []

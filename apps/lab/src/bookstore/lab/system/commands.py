@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import msgspec
 from bookstore.lab import laboratory
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import logs
+from bookstore.lab.system.console import has_console, link
 from bookstore.lab.system.credentials import POSTGRES
 from bookstore.lab.system.folder import StateFolder, default_folder, folder_error
 from bookstore.lab.system.lifecycle import (
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-MARKS = {"ok": "✓", "note": "!", "bad": "✗"}
+MARKS = {"ok": "✓", "note": "!", "bad": "✗", "absent": "·"}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         "up": _up,
         "down": _down,
         "status": _status,
+        "console": _console,
         "logs": _logs,
         "reset": _reset,
         "doctor": _doctor,
@@ -78,12 +81,14 @@ def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
         port_base=arguments.port_base,
         replicas=dict(arguments.replicas),
         observe=arguments.observe,
+        proxied=arguments.proxied,
     )
     began = time.monotonic()
 
     def ready() -> None:
         _show(folder)
         print(f"ready after {time.monotonic() - began:.1f} s; {_next_step(arguments)}", flush=True)
+        _show_console(folder)
 
     try:
         print("starting the bookstore", flush=True)
@@ -99,6 +104,31 @@ def _up(arguments: argparse.Namespace, folder: StateFolder) -> int:
         print(f"it runs already, with its state in {folder.path}")
         join(folder)
         _show(folder)
+        _show_console(folder)
+    return Exit.OK
+
+
+def _show_console(folder: StateFolder) -> None:
+    """The way in, for the terminal alone; a system without one is as ready as any other."""
+    if not has_console(folder):
+        return
+    try:
+        print(f"console: {link(folder).url}", flush=True)
+    except LabError as failure:
+        print(f"{failure.cause} {failure.advice}", flush=True)
+
+
+def _console(arguments: argparse.Namespace, folder: StateFolder) -> int:
+    fresh = link(folder)
+    if arguments.open:
+        import webbrowser  # noqa: PLC0415 - looks for browsers
+
+        if not webbrowser.open(fresh.url):
+            print("no browser is found here; open this:", file=sys.stderr)
+    if arguments.json:
+        print(msgspec.json.format(msgspec.json.encode(fresh)).decode())
+    else:
+        print(fresh.url)
     return Exit.OK
 
 
@@ -161,12 +191,19 @@ def _reset(arguments: argparse.Namespace, folder: StateFolder) -> int:
     return Exit.OK
 
 
-def _doctor(_: argparse.Namespace, folder: StateFolder) -> int:
+def _doctor(arguments: argparse.Namespace, folder: StateFolder) -> int:
     from bookstore.lab.system.doctor import examine  # noqa: PLC0415 - only this verb needs it
+    from bookstore.lab.system.extras import look_around  # noqa: PLC0415
 
+    findings = itertools.chain(examine(folder), look_around())
+    if arguments.json:
+        findings = list(findings)
+        print(msgspec.json.format(msgspec.json.encode(findings)).decode())
     bad = 0
-    for finding in examine(folder):
-        print(f"{MARKS[finding.verdict]} {finding.text}", flush=True)
+    for finding in findings:
+        if not arguments.json:
+            part = f"{finding.part}: " if finding.part != "start" else ""
+            print(f"{MARKS[finding.verdict]} {part}{finding.text}", flush=True)
         bad += finding.verdict == "bad"
     return Exit.FAILED if bad else Exit.OK
 

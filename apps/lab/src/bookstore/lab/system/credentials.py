@@ -20,6 +20,10 @@ SERVICES = "services"
 """Whose password is the secret that our services show each other."""
 
 
+DESK = "desk"
+"""Whose password is what the desk wants to see."""
+
+
 class Credentials(msgspec.Struct):
     """What is in the file.
 

@@ -32,7 +32,8 @@ FILES_NEEDED = 1024
 MEGABYTE = 2**20
 MEMORY_NEEDED = 700 * MEGABYTE
 
-Verdict = Literal["ok", "note", "bad"]
+Verdict = Literal["ok", "note", "bad", "absent"]
+"""`absent` is what a part would need that not everybody wants: it is told, and wrong with nothing."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Finding:
 
     verdict: Verdict
     text: str
+    part: str = "start"
+    """What it is needed for."""
 
 
 def examine(folder: StateFolder, topology: Topology = SYSTEM) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ OUR_NAMES = (
     "observe",
     "logs",
     "runs",
+    "desk",
     "lab",
     "credentials.json",
     "record.json",
@@ -121,6 +122,16 @@ class StateFolder:
     def observe(self) -> Path:
         """What the tools that look on are told, and what they keep."""
         return self.path / "observe"
+
+    @property
+    def runs(self) -> Path:
+        """A folder for each run of experiments, guides or load, with its report."""
+        return self.path / "runs"
+
+    @property
+    def desk(self) -> Path:
+        """What the desk keeps: the runs that it started, and the faults that are switched on."""
+        return self.path / "desk"
 
     @property
     def exists(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -88,13 +87,13 @@ class Keeper:
                 pause = FIRST_BACKOFF
             row.note = f"{ending}; starts again after {pause:g} s"
             self._tell(f"{row.instance} {row.note}")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), pause)
-            pause = min(pause * 2, LONGEST_BACKOFF)
+            self._revive.clear()
+            await self._either(self._revive, pause)
+            pause = FIRST_BACKOFF if self._revive.is_set() else min(pause * 2, LONGEST_BACKOFF)
             row.restarts += 1
 
     def revive(self) -> None:
-        """Start the instance again if an operator has ended it in good order."""
+        """Start the instance now: one that ended in good order, or that would wait after a death."""
         if self.part.row.pid is None:
             self._revive.set()
 
@@ -103,6 +102,12 @@ class Keeper:
         if (process := self.part.row.process) is not None:
             process.send(self.part.program.stop_signal)
             process.send_family(signal.SIGCONT)
+
+    def wake(self) -> None:
+        """Let a frozen process go on; only a store has children."""
+        if (process := self.part.row.process) is not None:
+            send = process.send_family if self.part.row.kind == "store" else process.send
+            send(signal.SIGCONT)
 
     def kill(self) -> bool:
         """Kill the process and its children; False if there is none."""
@@ -187,11 +192,11 @@ class Keeper:
         self.healthy.clear()
         self._house.save()
 
-    async def _either(self, event: asyncio.Event) -> None:
-        """Wait for an event, or for the house's end."""
+    async def _either(self, event: asyncio.Event, seconds: float | None = None) -> None:
+        """Wait for an event, or for the house's end, or for some seconds."""
         waits = {asyncio.create_task(event.wait()), asyncio.create_task(self._house.stopping.wait())}
-        _, pending = await asyncio.wait(waits, return_when="FIRST_COMPLETED")
-        for wait in pending:
+        await asyncio.wait(waits, timeout=seconds, return_when="FIRST_COMPLETED")
+        for wait in waits:
             wait.cancel()
 
     def _tell(self, line: str) -> None:

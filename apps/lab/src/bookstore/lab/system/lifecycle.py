@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
@@ -24,6 +24,7 @@ from bookstore.lab.system.record import Record
 from bookstore.lab.system.supervisor import START_SECONDS, Supervisor
 from bookstore.lab.system.tools import with_tools
 from bookstore.lab.system.topology import SYSTEM, Topology
+from bookstore.lab.system.ways import proxied
 from bookstore.stores.errors import StoreError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Start:
     """How many instances of a service there are, where that isn't what the topology says."""
     observe: bool = False
     """Whether to start the tools that are found here as well."""
+    proxied: bool = False
+    """Whether parts reach each other through proxies, so that their ways can be disturbed."""
     caller: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
@@ -212,9 +215,18 @@ def sweep(folder: StateFolder, say: Callable[[str], None]) -> list[str]:
 
 
 def _prepared(start: Start) -> tuple[Lock, Plan]:
-    """Everything that can go wrong before a process runs."""
+    """Everything that can go wrong before a process runs; then neither the folder nor a port stays ours."""
     start.folder.open()
-    lock = start.folder.lock
+    lock, claims = start.folder.lock, Claims()
+    with ExitStack() as undone:
+        undone.callback(lock.hand_over)
+        undone.callback(claims.hand_over)
+        plan = _planned(start, lock, claims)
+        undone.pop_all()
+    return lock, plan
+
+
+def _planned(start: Start, lock: Lock, claims: Claims) -> Plan:
     try:
         if not lock.take():
             raise AlreadyRunningError
@@ -222,10 +234,11 @@ def _prepared(start: Start) -> tuple[Lock, Plan]:
         log = Log(start.folder.log(SUPERVISOR_LOG))
         sweep(start.folder, log.line)
         topology = start.topology.with_replicas(start.replicas)
-        plan = make_plan(
+        topology = proxied(topology) if start.proxied else topology
+        return make_plan(
             with_tools(topology) if start.observe else topology,
             start.folder,
-            Claims(),
+            claims,
             port_base=start.port_base,
             caller=start.caller,
         )
@@ -233,7 +246,6 @@ def _prepared(start: Start) -> tuple[Lock, Plan]:
         raise LabError(error.cause, error.advice, Exit.STORE) from error
     except OSError as error:
         raise folder_error(start.folder.path, error) from error
-    return lock, plan
 
 
 def _supervise(plan: Plan, progress: Progress, *, parent: int | None) -> None:

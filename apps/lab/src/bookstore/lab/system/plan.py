@@ -16,10 +16,12 @@ from bookstore.lab.system.credentials import Credentials
 from bookstore.lab.system.environment import PLATFORM, environment
 from bookstore.lab.system.members import Member
 from bookstore.lab.system.ports import Claims, choose_ports
+from bookstore.lab.system.prerequisites import libfaketime
 from bookstore.lab.system.probe import ELSEWHERE, probe
 from bookstore.lab.system.record import Row
 from bookstore.lab.system.tools import Surroundings, tool_of, traces_to
 from bookstore.lab.system.topology import ACCOUNTS
+from bookstore.lab.system.ways import led, only_here, wiring
 from bookstore.stores.account import unprivileged
 from bookstore.stores.postgres import Postgres
 from bookstore.stores.process import Program
@@ -121,9 +123,11 @@ def make_plan(
         for name, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
         if (value := caller.get(variable))
     }
+    topology = only_here(topology, outside)
     ports = choose_ports(topology, claims, base=port_base, outside=frozenset(outside))
+    topology = led(topology, ports)
     own_stores = [s.name for s in topology.services if s.kind == "store" and s.name not in outside]
-    users = [*own_stores, *topology.databases.values(), names.SERVICES]
+    users = [*own_stores, *topology.databases.values(), names.SERVICES, names.DESK]
     credentials = Credentials.load(folder.credentials, users, topology.members)
     secret = credentials.passwords
     stores = {name: _store(name, folder, ports[name], secret) for name in own_stores}
@@ -139,6 +143,13 @@ def make_plan(
     ]
     plan.members_made = frozenset(credentials.accounts_made)
     addresses[names.SERVICES] = secret[names.SERVICES]
+    addresses |= {
+        "desk_secret": secret[names.DESK],
+        "state": str(folder.path.absolute()),
+        "ways": wiring(topology, ports),
+        "libfaketime": libfaketime() or "",
+        "jaeger": f"http://127.0.0.1:{ports['jaeger']}" if "jaeger" in ports else "",
+    }
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
     caller = {**traces_to(ports), **caller}
     for service in topology.services:
@@ -153,12 +164,12 @@ def make_plan(
                 port=ports[service.name],
             )
             plan.parts.append(Part(row, stop_seconds=STORE_STOP_SECONDS, store=stores[service.name]))
-        elif service.kind == "tool":
+        elif service.kind == "tool" and not service.run:
             plan.parts.append(_tool(service, Surroundings(topology, ports, folder.observe), caller))
         else:
             plan.parts += [
-                _app(service, number, ports=ports, folder=folder, addresses=addresses, caller=caller)
-                for number in range(1, service.replicas + 1)
+                _app(service, instance, ports=ports, folder=folder, addresses=addresses, caller=caller)
+                for instance in service.instances()
             ]
     if port_base is None:
         firsts = {service.instances()[0]: service.port for service in topology.services}
@@ -193,15 +204,19 @@ def _store(name: str, folder: StateFolder, port: int, secret: Mapping[str, str])
 
 def _app(
     service: Service,
-    number: int,
+    instance: str,
     *,
     ports: Mapping[str, int],
     folder: StateFolder,
     addresses: Mapping[str, str],
     caller: Mapping[str, str],
 ) -> Part:
-    row = _row(service.name, number, ports)
-    doors = {door.setting: _row(door.name, number, ports, door_of=row.instance) for door in service.doors}
+    row = _row(service, service.name, instance, ports)
+    place = service.instances().index(instance)
+    doors = {
+        door.setting: _row(service, door.name, service.named(door.name)[place], ports, door_of=instance)
+        for door in service.doors
+    }
     settings = environment(
         service,
         row.instance,
@@ -249,11 +264,10 @@ def _program(service: Service, folder: StateFolder, settings: Mapping[str, str])
     )
 
 
-def _row(name: str, number: int, ports: Mapping[str, int], *, door_of: str = "") -> Row:
-    instance = f"{name}-{number}"
+def _row(service: Service, name: str, instance: str, ports: Mapping[str, int], *, door_of: str = "") -> Row:
     port = ports[instance]
     url = f"http://127.0.0.1:{port}"
-    return Row(name=name, instance=instance, kind="app", url=url, port=port, door_of=door_of)
+    return Row(name=name, instance=instance, kind=service.kind, url=url, port=port, door_of=door_of)
 
 
 def _row_elsewhere(service: Service, url: str) -> Row:

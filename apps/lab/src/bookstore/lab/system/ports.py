@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system import ways
 from bookstore.stores.ports import HIGHEST_PORT, is_free
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Claims:
 def choose_ports(
     topology: Topology, claims: Claims, *, base: int | None, outside: frozenset[str] = frozenset()
 ) -> dict[str, int]:
-    """A port for each instance and each of its doors: the default one, or the next free one above it.
+    """A port for each instance, each of its doors and each proxied way: its own, or the next free one above.
 
     With `base` the ports are fixed: base + offset. Services in `outside` run elsewhere and need none.
 
@@ -74,6 +75,8 @@ def choose_ports(
             *((door, service.named(door.name)) for door in service.doors),
         ]
     ]
+    first_way = ways.FIRST_PORT if base is None else base + ways.FIRST_OFFSET
+    wanted += [(first_way + number, [way.name]) for number, way in enumerate(topology.ways)]
     chosen: dict[str, int] = {}
     firsts = {first for first, _ in wanted}
     for first, names in wanted:

@@ -166,8 +166,13 @@ class Supervisor:
                 return
 
     async def _stop(self) -> None:
-        """Apps first, all at once, and the stores when nobody needs them any more."""
+        """Apps first, all at once, and the stores when nobody needs them any more.
+
+        Whoever was frozen is woken before that: others may wait for it to finish what they are doing.
+        """
         self._set_phase("stopping")
+        for keeper in self._tasks:
+            keeper.wake()
         await self._end("app", hurry=self._hurry)
         await self._end("tool", hurry=self._hurry)
         # Hurried or not, the stores get the moment that they need to close their files.

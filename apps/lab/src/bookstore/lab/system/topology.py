@@ -4,8 +4,9 @@ Settings are written with the addresses of others in braces: `{books}` is the UR
 first instance), `{books_all}` are those of all with commas between them, `{books_replicas}` is how many there
 are, `{redis}` and `{postgres}` are the stores' URLs, `{redis_place}` is one without its password,
 `{books_db}` is the URL of a database for its owner, `{services}` is the secret that services show each other,
-and `{folder}` is an instance's own folder for what it keeps in files. `{books:21050}` is that URL with
-another port: a way round.
+`{desk_secret}` is what the desk wants to see, `{jaeger}` is where traces are looked at (or nothing),
+`{folder}` is an instance's own folder for what it keeps in files, and `{state}` is the folder of the whole
+system. `{books:21050}` is that URL with another port: a way round.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Service:
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
     replicas: int = 1
     doors: tuple[Door, ...] = ()
+    apart: bool = False
+    """Whether it serves those who work on the system, and is no part of what is looked at: there is one."""
 
     def instances(self) -> list[str]:
         """The names of its processes."""
@@ -72,6 +75,26 @@ class Service:
     def named(self, name: str) -> list[str]:
         """What instances of it, or of a door of it, are called. A store or a tool is alone: no number."""
         return numbered(name, self.replicas) if self.kind == "app" else [name]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a service gets to one that it needs, so that it can be led through a proxy.
+
+    Attributes:
+        name: what people call it.
+        source: whose way it is.
+        address: the name in braces that its settings are written with.
+    """
+
+    name: str
+    source: str
+    address: str
+
+    @property
+    def target(self) -> str:
+        """Where it leads to, as people say it."""
+        return self.name.partition("->")[2]
 
 
 def numbered(name: str, count: int) -> list[str]:
@@ -87,11 +110,34 @@ class Topology:
         services: a row each.
         databases: those that they own, each with its owner.
         members: those who work here from the start, by e-mail address, each with a role; accounts makes them.
+        ways: those that lead through a proxy (see `ways`).
     """
 
     services: tuple[Service, ...]
     databases: Mapping[str, str]
     members: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
+    ways: tuple[Way, ...] = ()
+
+    def with_settings(self, settings: Mapping[str, Mapping[str, str]]) -> Topology:
+        """The same with further settings of some services."""
+        services = (
+            replace(service, settings={**service.settings, **settings.get(service.name, {})})
+            for service in self.services
+        )
+        return replace(self, services=tuple(services))
+
+    def without_instruments(self) -> Topology:
+        """The same without those that stand apart, and without what others are told of them."""
+        kept = tuple(service for service in self.services if not service.apart)
+        gone = {f"{{{service.name}" for service in self.services if service.apart}
+        services = (
+            replace(
+                service,
+                settings={k: v for k, v in service.settings.items() if not any(name in v for name in gone)},
+            )
+            for service in kept
+        )
+        return replace(self, services=tuple(services))
 
     def with_replicas(self, counts: Mapping[str, int]) -> Topology:
         """The same with so many instances of each service that is named."""
@@ -198,6 +244,11 @@ SYSTEM = Topology(
                 "OTEL_SDK_DISABLED": "true",  # it takes the spans of the others, and would send it its own
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
                 "SERVICE_SECRET": "{services}",
+                # Nobody's work depends on what runs here.
+                "FAULTS_ALLOWED": "true",
+                "DESK_URL": "{desk}",
+                "DESK_SECRET": "{desk_secret}",
+                "JAEGER_URL": "{jaeger}",
             },
         ),
         Service(
@@ -206,6 +257,14 @@ SYSTEM = Topology(
             offset=6,
             run=("-m", "bookstore.playground"),
             settings={"SUPPLIER_SERVICE_URL": "{supplier}", "ACCOUNTS_SERVICE_URL": "{accounts}"},
+        ),
+        Service(
+            name="desk",
+            port=5014,
+            offset=7,
+            run=("-m", "bookstore.lab.desk"),
+            settings={"BOOKSTORE_STATE": "{state}", "DESK_SECRET": "{desk_secret}"},
+            apart=True,
         ),
     ),
     databases={"accounts_db": "accounts_user", "books_db": "books_user", "orders_db": "orders_user"},

@@ -1,20 +1,21 @@
 """Who reads the events. Each reader has a box of its own, which never holds more than it may.
 
-Whoever reads slowly misses changes, never the newest picture, and slows nobody: telling a reader is putting
-something into its box. Whoever reads nothing at all for a while is cut off, and holds no place for ever.
+Whoever reads slowly misses changes and traces, never the newest picture, and slows nobody: telling a reader
+is putting something into its box. Whoever reads nothing at all for a while is cut off, and holds no place for
+ever.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Final, Self
 
 import msgspec
 
-from bookstore.contracts.monitor import Change, Picture
+from bookstore.contracts.monitor import Change, Picture, TraceSummary
 from bookstore.service.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ PACE: Final = 1.0
 """Seconds from one picture to the next."""
 BOX: Final = 100
 """Changes that wait for one reader."""
+TRACE_BYTES: Final = 262_144
+"""Bytes of news of traces that wait for one reader."""
 STALLED: Final = 30.0
 """Seconds for which a reader may take nothing."""
 
@@ -49,6 +52,7 @@ class Reader:
         self.news = asyncio.Event()
         """Set when there is something to take."""
         self._picture = b""
+        self._traces: deque[bytes] = deque()
         self._changes: deque[bytes] = deque(maxlen=BOX)
         self._missed = 0
         self._since: float | None = None
@@ -69,11 +73,19 @@ class Reader:
         self._picture = picture
         self._wake()
 
+    def mention(self, traces: bytes) -> None:
+        """Put news of traces into the box; of too many the oldest are lost, for the list has them all."""
+        self._traces.append(traces)
+        while sum(map(len, self._traces)) > TRACE_BYTES and len(self._traces) > 1:
+            self._traces.popleft()
+        self._wake()
+
     def take(self) -> bytes:
         """All that is new."""
         missed = b"event: missed\ndata: %d\n\n" % self._missed if self._missed else b""
-        taken = b"".join((missed, *self._changes, self._picture))
+        taken = b"".join((missed, *self._changes, self._picture, *self._traces))
         self._changes.clear()
+        self._traces.clear()
         self._picture, self._missed, self._since = b"", 0, None
         self.news.clear()
         return taken
@@ -98,11 +110,15 @@ class Feed:
 
     Args:
         paint: Gives the picture; asked only while somebody reads.
+        traces: Gives what is new of traces; likewise.
         most: How many may read at a time.
     """
 
-    def __init__(self, paint: Callable[[], Picture], *, most: int) -> None:
+    def __init__(
+        self, paint: Callable[[], Picture], *, traces: Callable[[], Sequence[TraceSummary]], most: int
+    ) -> None:
         self._paint = paint
+        self._traces = traces
         self._most = most
         self._readers: set[Reader] = set()
         self._somebody = asyncio.Event()
@@ -150,15 +166,16 @@ class Feed:
             await self._somebody.wait()
             try:
                 picture = b"event: picture\ndata: %b\n\n" % _encode(self._paint())
+                traces = self._traces()
             except Exception:
                 logger.exception("the picture could not be painted")
             else:
-                self._show(picture)
+                self._show(picture, b"event: traces\ndata: %b\n\n" % _encode(traces) if traces else b"")
             await asyncio.sleep(PACE)
             if not self._readers:
                 self._somebody.clear()
 
-    def _show(self, picture: bytes) -> None:
+    def _show(self, picture: bytes, traces: bytes) -> None:
         now = monotonic()
         for reader in [*self._readers]:
             if reader.has_stalled(now):
@@ -166,6 +183,8 @@ class Feed:
                 reader.cut()
             else:
                 reader.show(picture)
+                if traces:
+                    reader.mention(traces)
 
 
 def written(change: Change) -> bytes:

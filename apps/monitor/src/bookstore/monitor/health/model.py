@@ -18,6 +18,7 @@ STATES: Final[tuple[Wellbeing, ...]] = ("HEALTHY", "DEGRADED", "UNHEALTHY", "DOW
 """From the best to the worst."""
 
 _OK = 200
+_MOST = 20
 _decode = msgspec.json.Decoder(Health).decode
 
 
@@ -27,6 +28,8 @@ class Judgement(NamedTuple):
     status: Wellbeing
     detail: str = ""
     queue: QueueHealth | None = None
+    needs: tuple[str, ...] = ()
+    """What it says that it needs, by the names that it has for it."""
 
 
 class Finding(NamedTuple):
@@ -52,12 +55,13 @@ def judge_health(status: int, body: bytes) -> Judgement:
         return BROKEN if status == _OK else Judgement("UNHEALTHY", f"answers with status {status}")
     queue = health.queue if isinstance(health.queue, QueueHealth) else None
     missing = sorted(name for name, how in health.services.items() if how == "unhealthy" and _is_name(name))
+    needs = tuple(sorted(name for name in health.services if _is_name(name))[:_MOST])
     lacks = f"lacks {', '.join(missing[:10])}" if missing else ""
     if status != _OK or health.status in ("unhealthy", "draining"):
-        return Judgement("UNHEALTHY", lacks or f"answers with status {status}", queue)
+        return Judgement("UNHEALTHY", lacks or f"answers with status {status}", queue, needs)
     if health.status == "degraded":
-        return Judgement("DEGRADED", lacks or "says that it is degraded", queue)
-    return Judgement("HEALTHY", "", queue)
+        return Judgement("DEGRADED", lacks or "says that it is degraded", queue, needs)
+    return Judgement("HEALTHY", "", queue, needs)
 
 
 def in_time(judgement: Judgement, seconds: float, slow: float) -> Judgement:

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, Self
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 KEPT: Final = 1000
 """Changes that are remembered."""
+
+HURRY: Final = 1.0
+"""Seconds from one look to the next, at the least, where there is reason to look again."""
 
 Teller = Callable[[Change], object]
 
@@ -66,7 +70,9 @@ class Watch:
         self._changes: deque[Change] = deque(maxlen=KEPT)
         self._run = secrets.token_hex(4)
         self._counted = 0
+        self._needs: dict[str, set[str]] = {}
         self._tellers: list[Teller] = []
+        self._hurry = {target.instance: asyncio.Event() for target in targets}
         self._tasks: list[asyncio.Task[None]] = []
 
     def listen(self, teller: Teller) -> None:
@@ -82,6 +88,11 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(probe.aclose() for probe in self._probes.values()))
+
+    def heard(self, target: Target, *, reachable: bool) -> None:
+        """Somebody knows now whether a target takes connections: where that is news, look at once."""
+        if self._status(target) is not None and reachable == (self._status(target) == "DOWN"):
+            self._hurry[target.instance].set()
 
     @property
     def is_whole(self) -> bool:
@@ -120,6 +131,10 @@ class Watch:
         told = (finding.judgement.queue for finding in self._findings.values())
         return next((queue for queue in told if queue is not None), None)
 
+    def needs(self) -> dict[str, set[str]]:
+        """What each service has said that it needs, when it last said anything."""
+        return self._needs
+
     def history(self, service: str | None = None, limit: int = KEPT) -> list[Change]:
         """The last changes, the newest first."""
         found: Iterable[Change] = (
@@ -145,8 +160,17 @@ class Watch:
                 judgement, seconds = BROKEN, None
             self._note(target, judgement, seconds)
             # All begin at once, and then spread out: together they would wait for one another's processor.
-            await asyncio.sleep(max(0.0, began + self.interval * share - monotonic()))
+            await self._pause(target, began, self.interval * share)
             share = 1.0
+
+    async def _pause(self, target: Target, began: float, seconds: float) -> None:
+        """Wait for the time of the next look; less, if there is news, but a second at the least."""
+        news = self._hurry[target.instance]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, began + seconds - monotonic())):
+                await news.wait()
+        news.clear()
+        await asyncio.sleep(max(0.0, began + min(seconds, HURRY) - monotonic()))
 
     async def _look(self, target: Target, probe: Probe) -> tuple[Judgement, float | None]:
         """One look. What is late is told at once, and given up when `patience` is at its end.
@@ -184,6 +208,8 @@ class Watch:
         finding = Finding(judgement, datetime.now(UTC), seconds)
         before = self._findings.get(target.instance)
         self._findings[target.instance] = finding
+        if judgement.needs:
+            self._needs[target.service] = {*judgement.needs}
         self._seen(target, finding)
         if before is not None and before.judgement.status == judgement.status:
             return

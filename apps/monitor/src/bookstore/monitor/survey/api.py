@@ -2,7 +2,7 @@
 
 from litestar import get
 
-from bookstore.contracts.monitor import Faults, Policies, Topology
+from bookstore.contracts.monitor import Policies, Topology
 from bookstore.monitor.survey.picture import Painter
 from bookstore.monitor.survey.survey import Survey
 from bookstore.service.provide import Given
@@ -25,11 +25,4 @@ async def circuits(painter: Given[Painter], survey: Given[Survey]) -> Policies:
     return painter.policies()
 
 
-@get("/v2/monitor/faults", tags=_TAGS, before_request=ops_only)
-async def faults(painter: Given[Painter], survey: Given[Survey]) -> Faults:
-    """Failures that somebody has switched on, and when they end by themselves."""
-    await survey.wanted()
-    return Faults(data=painter.faults())
-
-
-handlers = [topology, circuits, faults]
+handlers = [topology, circuits]

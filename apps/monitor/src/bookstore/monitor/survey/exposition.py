@@ -38,6 +38,7 @@ _GAUGES: Final[dict[str, Key]] = {
 _HISTOGRAMS: Final[dict[str, Key]] = {
     "http_request_duration_seconds_bucket": ("requests",),
     "bookstore_call_duration_seconds_bucket": ("calls", "dependency"),
+    "worker_job_duration_seconds_bucket": ("jobs", "queue"),
 }
 """What is kept, by metric: under which word, and by which labels."""
 

@@ -6,7 +6,7 @@ old. The text is asked for on a connection that is kept.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from time import monotonic
@@ -18,7 +18,9 @@ from bookstore.contracts.supplier import CurrentMode
 from bookstore.monitor.health.targets import Target
 from bookstore.monitor.survey.exposition import Reading, read
 from bookstore.monitor.survey.flow import Flow
-from bookstore.service.upstream import Upstream, UpstreamError
+from bookstore.monitor.survey.promises import Ledger
+from bookstore.service.context import new_span_id, new_trace_id
+from bookstore.service.upstream import ConnectFailed, Upstream, UpstreamError
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +29,7 @@ PACE: Final = 1.0
 KEPT_UP: Final = 10.0
 """Seconds for which the questions go on after somebody wanted to know."""
 CONTROL: Final = "supplier-control"
-"""The service that tells of a failure that was switched on, and whose."""
-CONTROLLED: Final = "supplier"
+"""The service that tells of a failure that was switched on."""
 
 _PATIENCE: Final = 1.0
 _LONGEST: Final = 4_194_304
@@ -36,20 +37,39 @@ _OK: Final = 200
 _mode = msgspec.json.Decoder(CurrentMode).decode
 
 
-class Survey:
-    """Asks those of these targets that speak HTTP, while it is held open with `async with`."""
+def untraced() -> list[tuple[str, str]]:
+    """Headers that say of a question that it is nothing to record: it comes each second."""
+    return [("traceparent", f"00-{new_trace_id()}-{new_span_id()}-00")]
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+
+class Survey:
+    """Asks those of these targets that speak HTTP, while it is held open with `async with`.
+
+    Args:
+        targets: Whom to ask.
+        told_mode: Told how the supplier fails, or that it doesn't.
+        reached: Told whether a target takes connections.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        told_mode: Callable[[CurrentMode], object],
+        reached: Callable[[Target, bool], object],
+    ) -> None:
         self._targets = [target for target in targets if not target.is_store]
         self._upstreams = {
             target.instance: Upstream(
-                target.url, timeout=_PATIENCE, max_connections=2, max_answer=_LONGEST, context=lambda: ()
+                target.url, timeout=_PATIENCE, max_connections=2, max_answer=_LONGEST, context=untraced
             )
             for target in self._targets
         }
         self._flows = {target.instance: Flow() for target in self._targets}
         self._failed: dict[tuple[str, str], datetime] = {}
-        self._mode: tuple[float, CurrentMode] | None = None
+        self._told_mode = told_mode
+        self._reached = reached
+        self.ledger = Ledger()
+        """How promises are kept."""
         self._wanted_at = 0.0
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -90,12 +110,6 @@ class Survey:
         """When a process was last seen to fail in calling another service."""
         return self._failed.get((instance, dependency))
 
-    def mode(self) -> CurrentMode | None:
-        """How the supplier fails, if it has been told to."""
-        if self._mode is None or self._mode[1].mode == "normal" or monotonic() - self._mode[0] > KEPT_UP:
-            return None
-        return self._mode[1]
-
     async def _keep_asking(self, target: Target) -> None:
         while True:
             await self._wanted.wait()
@@ -109,6 +123,9 @@ class Survey:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._ask(target)
+            self._reached(target, True)
+        except ConnectFailed:
+            self._reached(target, False)
         except (TimeoutError, UpstreamError):
             pass  # what is known grows old, and the watch says why
         except Exception as error:  # noqa: BLE001 - whatever an answer does to us, the survey goes on
@@ -120,7 +137,8 @@ class Survey:
         upstream = self._upstreams[target.instance]
         if target.service == CONTROL:
             answer = await upstream.request("GET", "/get_failure_mode")
-            self._mode = (monotonic(), _mode(answer.body)) if answer.status == _OK else None
+            if answer.status == _OK:
+                self._told_mode(_mode(answer.body))
             return
         answer = await upstream.request("GET", "/metrics")
         if answer.status == _OK:
@@ -133,3 +151,4 @@ class Survey:
             if key[0] == "calls" and key[-1] == "fail" and count > before.get(key, 0.0):
                 self._failed[target.instance, key[1]] = datetime.now(UTC)
         flow.add(reading)
+        self.ledger.take(target.service, target.instance, reading)

@@ -4,7 +4,7 @@ Spans are kept as encoded bytes, so that what is counted is what is there.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -15,6 +15,8 @@ from bookstore.service.otlp import ReceivedSpan
 
 OVERHEAD: Final = 200
 """Bytes that a span or a trace costs beside its own."""
+NEWS: Final = 50
+"""Traces that are told of at a time."""
 MOST_SPANS: Final = 500
 """Spans that are kept of one trace."""
 
@@ -28,6 +30,7 @@ class TraceMemory:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._traces: OrderedDict[str, list[bytes]] = OrderedDict()
+        self._news: OrderedDict[str, None] = OrderedDict()
         self.bytes = 0
         self.dropped = 0
         """Spans that were refused or had no room."""
@@ -46,6 +49,10 @@ class TraceMemory:
             encoded = _encode(found)
             trace.append(encoded)
             self._traces.move_to_end(span.trace_id)
+            self._news[span.trace_id] = None
+            self._news.move_to_end(span.trace_id)
+            if len(self._news) > NEWS:
+                self._news.popitem(last=False)
             self.bytes += len(encoded) + OVERHEAD * (1 + (len(trace) == 1))
             while self.bytes > self._limit:
                 self._forget_one()
@@ -60,6 +67,11 @@ class TraceMemory:
             if (service is None or service in each.services) and (each.errors or not errors):
                 found.append(each)
         return Traces(data=found, kept=len(self), bytes=self.bytes, dropped_spans=self.dropped)
+
+    def news(self) -> Sequence[TraceSummary]:
+        """Traces of which something has come since this was asked last, the newest last; a few of many."""
+        fresh, self._news = self._news, OrderedDict()
+        return [summary(each, self._spans(each)) for each in fresh if each in self._traces]
 
     def show(self, trace_id: str) -> Trace | None:
         """A trace, span by span."""

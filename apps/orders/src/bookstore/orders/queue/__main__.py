@@ -5,10 +5,12 @@ import sys
 
 from bookstore.orders.queue.app import NAME, create_app
 from bookstore.orders.queue.doorbell import EvictsAnything, Trouble, check_eviction
+from bookstore.orders.queue.model import STREAMS
 from bookstore.orders.queue.settings import ALIASES, WorkerSettings
 from bookstore.service.app import Service
 from bookstore.service.command import EXIT_SETTINGS, run
 from bookstore.service.redis import connect
+from bookstore.service.redis_home import Home
 
 
 def main() -> None:
@@ -26,13 +28,14 @@ def _create(settings: WorkerSettings) -> Service:
 
 
 async def _refuse_eviction(url: str) -> None:
-    redis = connect(url, patience=1.0, connections=1)
-    try:
-        await check_eviction(redis)
-    except Trouble:
-        return  # it is away: the worker waits for it, and asks again then
-    finally:
-        await redis.aclose()
+    for stream in STREAMS.values():
+        redis = connect(Home(url, stream), patience=1.0, connections=1)
+        try:
+            await check_eviction(redis)
+        except Trouble:
+            return  # it is away: the worker waits for it, and asks again then
+        finally:
+            await redis.aclose()
 
 
 if __name__ == "__main__":

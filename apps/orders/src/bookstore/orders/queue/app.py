@@ -28,7 +28,7 @@ from bookstore.service.app import Service
 from bookstore.service.database import Database
 from bookstore.service.health import Dependency
 from bookstore.service.schema import Schema
-from bookstore.service.tokens import service_headers
+from bookstore.service.tokens import RemoteKeys, access_with, service_headers
 from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Upstream
 
@@ -39,8 +39,11 @@ _RECONCILE_EVERY = 5.0
 
 def create_app(settings: WorkerSettings) -> Service:
     """The worker with these settings; nothing is opened yet."""
-    database = Database(settings.database_url, size=settings.database_connections)
-    schema = Schema(database, "bookstore.orders", settings.database_url)
+    keys = RemoteKeys(settings.accounts_service_url, at_start=settings.auth_required)
+    database = Database(
+        settings.database_url, direct_url=settings.database_direct_url, size=settings.database_connections
+    )
+    schema = Schema(database, "bookstore.orders")
     numbers = CollectorRegistry()
     metrics = WorkerMetrics(numbers)
     backlog = Backlog(database, numbers)
@@ -105,6 +108,7 @@ def create_app(settings: WorkerSettings) -> Service:
             Dependency("books", books_link.check, required=False),
         ],
         lifespan=[
+            lambda: keys,
             lambda: database,
             lambda: supplier_at,
             lambda: books_at,
@@ -112,8 +116,10 @@ def create_app(settings: WorkerSettings) -> Service:
             backlog.counting,
             lambda: _working(worker, schema, settings.drain_finish),
         ],
+        access=access_with(settings, keys),
         alive=worker.alive,
         queue=backlog.health,
+        circuits=lambda: calls.breakers,
     )
     service.metrics.registry.register(numbers)
     return service

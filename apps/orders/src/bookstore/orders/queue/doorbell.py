@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import RedisError, ResponseError
 
 from bookstore.service.redis import connect
+from bookstore.service.redis_home import Home
 
 BLOCK: Final = 1.0
 """Seconds that a read waits at the server; how long a quiet worker takes to notice that it should stop."""
@@ -64,8 +65,9 @@ class Doorbell:
 
     def __init__(self, url: str, stream: str, consumer: str) -> None:
         # Typed as Any: redis-py leaves the types of most answers open.
-        self._redis: Any = connect(url, patience=_PATIENCE, connections=8)
-        self._reading: Any = connect(url, patience=BLOCK + _PATIENCE, connections=1)
+        self._home = Home(url, stream)
+        self._redis: Any = connect(self._home, patience=_PATIENCE, connections=8)
+        self._reading: Any = connect(self._home, patience=BLOCK + _PATIENCE, connections=1)
         self._stream = stream.encode()
         self._consumer = consumer.encode()
 
@@ -77,6 +79,14 @@ class Doorbell:
     async def check(self) -> None:
         """Return if Redis answers, and can be trusted with a stream."""
         await check_eviction(self._redis)
+
+    @property
+    def moves(self) -> int:
+        """How often the stream turned out to be at another server than before.
+
+        One that took over knows what Redis had told it by then: it may lack the last entries.
+        """
+        return self._home.moves
 
     async def length(self) -> int:
         """How many entries nobody is done with."""

@@ -27,6 +27,7 @@ class Relay:
         self._metrics = metrics
         self._republish = republish
         self._pause = _LONGEST_PAUSE
+        self._moves = 0
 
     async def round(self) -> float:
         """Ring for what is due; gives the seconds until the next look.
@@ -37,6 +38,9 @@ class Relay:
         """
         # Asked first: while Redis is away, nothing is marked.
         room = _LONGEST_STREAM - await self._doorbell.length()
+        if self._moves != (moves := self._doorbell.moves):
+            await self._ledger.unpublish_all(self._kind)
+            self._moves = moves
         if room <= 0:
             return _LONGEST_PAUSE
         reach(self._kind, "sweep")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bookstore.service.settings import HttpUrl, Port, PostgresUrl, RedisUrl, Seconds
+from bookstore.service.settings import DirectUrl, HttpUrl, Port, PostgresUrl, RedisUrl, Seconds
 from bookstore.service.tokens import TokenSettings
 
 ALIASES = {"WORKER_PORT": "PORT"}
@@ -20,14 +20,19 @@ class WorkerSettings(TokenSettings, frozen=True, kw_only=True):
     drain_announce: Seconds = 0.0
     drain_finish: Seconds = 8.0
     """Seconds that jobs in hand may go on after SIGTERM."""
-    database_url: PostgresUrl
+    database_url: Annotated[
+        PostgresUrl, Meta(examples=["postgresql://orders_user:password@localhost:5432/orders_db"])
+    ]
     """The orders service's database."""
+    database_direct_url: DirectUrl = ""
+    """Its address past the pooler, if `DATABASE_URL` leads to a pooler in transaction mode."""
     database_connections: Annotated[int, Meta(ge=2, le=100)] = 8
-    redis_url: RedisUrl
+    """The most connections to keep."""
+    redis_url: Annotated[RedisUrl, Meta(examples=["redis://localhost:6379/0"])]
     """The doorbell."""
-    books_service_url: HttpUrl
+    books_service_url: Annotated[HttpUrl, Meta(examples=["http://localhost:8001"])]
     """Where books settles reservations."""
-    supplier_service_url: HttpUrl
+    supplier_service_url: Annotated[HttpUrl, Meta(examples=["http://localhost:5003"])]
     """Who validates orders."""
     supplier_timeout: Annotated[float, Meta(gt=0, le=300)] = 6.0
     """Seconds for one call; a supplier that takes five is slow, and not away."""

@@ -8,6 +8,8 @@ from redis.exceptions import RedisError
 
 from bookstore.resilience import Breaker, Pipeline, Rejected, Sink
 
+KEYS: Final = "{orders:stock}"
+"""Begins all keys; in a cluster they are in one slot."""
 KEPT: Final = 7 * 86_400
 """Seconds for which a stock is remembered: an old one is better than none, and says that it is old."""
 
@@ -52,4 +54,4 @@ class StockMemory:
 
 
 def _key(book_id: int) -> str:
-    return f"orders:stock:{book_id}"
+    return f"{KEYS}:{book_id}"

@@ -3,7 +3,7 @@
 import importlib.resources
 from typing import Any
 
-from litestar import Request, Response, Router, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar.datastructures import ResponseHeader
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
@@ -11,7 +11,7 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from bookstore.service.docs.described import Values, described, problems
 from bookstore.service.docs.security import refusals, with_security
 
-__all__ = ["Page", "Values", "config", "openapi", "problems"]
+__all__ = ["Page", "Values", "config", "document", "openapi", "problems"]
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'",
@@ -35,11 +35,15 @@ class Page(OpenAPIRenderPlugin):
         return _asset("page.html")
 
 
+def document(app: Litestar) -> dict[str, Any]:
+    """What a service answers, as OpenAPI 3.1."""
+    return with_security(described(app.openapi_schema.to_schema(), refusals(app)), app)
+
+
 @get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """What the service answers, as OpenAPI 3.1."""
-    document = described(request.app.openapi_schema.to_schema(), refusals(request.app))
-    return Response(with_security(document, request.app))
+    return Response(document(request.app))
 
 
 @get("/page.js")

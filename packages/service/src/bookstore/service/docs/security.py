@@ -10,6 +10,7 @@ from bookstore.service.tokens.callers import (
     Together,
     identified,
     logged_in,
+    ops_logged_in,
     ops_only,
     services_only,
     staff_only,
@@ -36,13 +37,17 @@ _ADMITS = {
     logged_in: "bearer",
     staff_only: "bearer",
     ops_only: "bearer",
+    ops_logged_in: "bearer",
     services_only: "service",
 }
+_ALWAYS = (logged_in, ops_logged_in)
+"""Those that want a token whatever the settings say."""
 _REFUSES = {
     identified: (401,),
     logged_in: (401,),
     staff_only: (401, 403),
     ops_only: (401, 403),
+    ops_logged_in: (401, 403),
     services_only: (401, 403),
 }
 
@@ -61,7 +66,7 @@ def with_security(document: dict[str, Any], app: Litestar) -> dict[str, Any]:
         if operation is None or access is None:
             continue
         scheme = _ADMITS[hook]
-        optional = not access.required and hook is not logged_in
+        optional = not access.required and hook not in _ALWAYS
         operation["security"] = [{scheme: []}, {}] if optional else [{scheme: []}]
         used.add(scheme)
     if used:

@@ -53,6 +53,12 @@ async def logged_in(request: Asked) -> None:
         raise Problem(403, "forbidden", "this needs somebody who is logged in")
 
 
+async def ops_logged_in(request: Asked) -> None:
+    """For `before_request`: only with a token of somebody who runs the system, whatever the settings say."""
+    await logged_in(request)
+    caller(request).require("ops")
+
+
 async def _identify(request: Asked, *, required: bool) -> None:
     access: Access = request.app.state["access"]
     request.state["caller"] = await access.caller(request.scope["headers"], required=required)

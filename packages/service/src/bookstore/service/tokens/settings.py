@@ -18,7 +18,9 @@ class TokenSettings(Settings, frozen=True, kw_only=True):
     accounts_service_url: HttpUrl = "http://127.0.0.1:8003"
     """Where the accounts service publishes its keys."""
     token_issuer: Annotated[str, Meta(min_length=1, max_length=200)] = ISSUER
+    """Whose tokens are taken."""
     token_audience: Annotated[str, Meta(min_length=1, max_length=200)] = AUDIENCE
+    """For whom a token must be made."""
     service_secret: Annotated[str, Meta(pattern=r"^([!-~]{32,200})?\Z")] = ""
     """What services show each other: the same for all, 32 characters or more; empty for none."""
 

@@ -12,6 +12,29 @@ from urllib.parse import unquote, urlsplit
 from bookstore.service.tracing.sampler import DEFAULT, NAMES, Sampler, sampler
 
 DEFAULT_ENDPOINT: Final = "http://localhost:4318"
+VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("", "Where traces go, such as http://localhost:4318; empty for nowhere."),
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("", "The same, as the whole URL: /v1/traces isn't added."),
+    "OTEL_TRACES_EXPORTER": ("", "otlp for http://localhost:4318 where none is named, none for nowhere."),
+    "OTEL_EXPORTER_OTLP_HEADERS": ("", "Sent along, as name=value,name=value: a key, for example."),
+    "OTEL_EXPORTER_OTLP_TIMEOUT": ("10000", "Milliseconds that the receiver has for one request."),
+    "OTEL_EXPORTER_OTLP_COMPRESSION": ("none", "none or gzip."),
+    "OTEL_EXPORTER_OTLP_CERTIFICATE": (
+        "",
+        "A file with whom to trust over https, if not whom the system trusts.",
+    ),
+    "OTEL_TRACES_SAMPLER": (
+        "parentbased_always_on",
+        "Which are recorded: always_on, always_off or traceidratio, each also with parentbased_ before it.",
+    ),
+    "OTEL_TRACES_SAMPLER_ARG": ("1.0", "The share that traceidratio records."),
+    "OTEL_SERVICE_NAME": ("", "What the sender is called, if not by its own name."),
+    "OTEL_RESOURCE_ATTRIBUTES": ("", "What else is said of the sender, as name=value,name=value."),
+    "OTEL_BSP_MAX_QUEUE_SIZE": ("8192", "Spans that wait to be sent; what comes on top is dropped."),
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": ("1024", "Spans in one request."),
+    "OTEL_BSP_SCHEDULE_DELAY": ("1000", "Milliseconds that a span waits at most."),
+}
+"""What people are told of: a default, and what it is for."""
 _PATH: Final = "/v1/traces"
 
 

@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
 
 from bookstore.lab.experiments.bench import BENCH, Bite
+from bookstore.lab.load.wire import settle
 from bookstore.lab.system.plan import APP_STOP_SECONDS
 
 if TYPE_CHECKING:
+    from bookstore.lab.experiments.bench import Bench
     from bookstore.stores.process import ProcessId
 
 LOOK_SECONDS = 0.1
 
 
-async def kill(instance: str) -> None:
-    """SIGKILL an instance and its children. The supervisor starts it again after 0.5 s, as it always does."""
-    process = BENCH.get().process(instance)
+async def kill(instance: str, *, keep: bool = False) -> None:
+    """SIGKILL an instance and its children. The supervisor starts it again after 0.5 s, as it always does.
+
+    With `keep` whatever is started in its place is killed too, until it is let go of.
+    """
+    bench = BENCH.get()
+    process = bench.process(instance)
     process.send_family(signal.SIGKILL)
     _prove_end(instance, process, "SIGKILL")
+    if not keep:
+        return
+
+    async def again() -> None:
+        while True:
+            with suppress(LookupError):
+                bench.process(instance).send_family(signal.SIGKILL)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    killing = asyncio.create_task(again())
+
+    async def stop() -> None:
+        await settle(killing)
+        _revive(bench)
+
+    bench.kept[f"kill {instance}"] = stop
 
 
 async def terminate(instance: str) -> None:
@@ -35,8 +58,7 @@ async def terminate(instance: str) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def revive() -> None:
-        if (holder := bench.folder.lock.holder()) is not None:
-            holder.send(signal.SIGUSR1)
+        _revive(bench)
 
     bench.kept[f"revive {instance}"] = revive
 
@@ -63,6 +85,12 @@ async def thaw(instance: str) -> None:
     """SIGCONT an instance that was frozen."""
     if (wake := BENCH.get().kept.pop(f"thaw {instance}", None)) is not None:
         await wake()
+
+
+def _revive(bench: Bench) -> None:
+    """Have the supervisor start at once what isn't there."""
+    if (holder := bench.folder.lock.holder()) is not None:
+        holder.send(signal.SIGUSR1)
 
 
 def _prove_end(instance: str, process: ProcessId, number: str) -> None:

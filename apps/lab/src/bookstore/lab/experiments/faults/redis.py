@@ -6,6 +6,8 @@ import asyncio
 import time
 from contextlib import suppress
 
+import psutil
+
 from bookstore.lab.experiments.bench import BENCH, Bite
 from bookstore.stores.redis import redis_command
 
@@ -81,6 +83,40 @@ async def redis_shutdown() -> None:
         return not process.alive, f"redis (pid {process.pid}): alive is {process.alive}"
 
     BENCH.get().bites.append(Bite("SHUTDOWN", proof))
+
+
+async def redis_disk_full() -> None:
+    """No file of Redis' can grow any more, as on a full disk; nobody else notices.
+
+    It is the kernel's limit of a file's size that is lowered, for this process alone, and raised again.
+    """
+    bench = BENCH.get()
+    process = bench.process("redis")
+    await _limit_files(process.pid, "0")
+
+    async def free() -> None:
+        if process.alive:
+            await _limit_files(process.pid, "unlimited")
+
+    async def proof() -> tuple[bool, str]:
+        answer = await _say("SET", MARK, "1")
+        return answer.startswith("-MISCONF"), f"redis was told something, and said {answer[:40]!r}"
+
+    bench.kept["the disk of redis"] = free
+    bench.bites.append(Bite("disk full for redis", proof))
+
+
+async def _limit_files(pid: int, size: str) -> None:
+    """Set how large a process's files may become. Who owns it may do that, and root may not everywhere."""
+    owner = psutil.Process(pid)
+    limiting = await asyncio.create_subprocess_exec(
+        "prlimit",
+        *("--pid", str(pid), f"--fsize={size}:"),
+        user=owner.uids().real,
+        group=owner.gids().real,
+    )
+    if await limiting.wait():
+        raise OSError(f"the files of process {pid} can't be limited")
 
 
 async def _say(*words: str, timeout: float = 1.0) -> str:  # noqa: ASYNC109 - a socket's

@@ -1,0 +1,1 @@
+"""What crosses the wire, compared with what was released: what breaks, and the version it asks for."""

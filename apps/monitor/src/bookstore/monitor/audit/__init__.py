@@ -1,0 +1,1 @@
+"""What was switched, by whom, and what came of it."""

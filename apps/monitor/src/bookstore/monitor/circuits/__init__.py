@@ -1,0 +1,1 @@
+"""Switching the circuits of services, process by process."""

@@ -1,0 +1,1 @@
+"""The page that people keep open: static files, served from memory."""

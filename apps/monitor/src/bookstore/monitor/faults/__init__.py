@@ -1,0 +1,1 @@
+"""Failures that are switched on on purpose, and end by themselves."""

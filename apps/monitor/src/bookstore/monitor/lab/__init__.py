@@ -1,0 +1,1 @@
+"""The lab's desk, where scenarios and experiments run, as the console sees it."""

@@ -1,0 +1,1 @@
+"""Real requests through the gateway, made at the push of a button."""

@@ -1,0 +1,10 @@
+"""What the wheel must do by itself, with nothing beside it but what it depends on."""
+
+from bookstore.service.testing.alone import lives_alone
+
+if __name__ == "__main__":
+    lives_alone(
+        "orders",
+        DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing",
+        BOOKS_SERVICE_URL="http://127.0.0.1:1",
+    )
