@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import msgspec
 
 from bookstore.service.docs import document
-from bookstore.service.settings import HttpUrl, PostgresUrl
 
 if TYPE_CHECKING:
     from bookstore.service.app import Service
 
 FILE = "openapi.json"
 
-_NOWHERE = {
-    PostgresUrl: "postgresql://nobody@localhost:1/nothing",
-    HttpUrl: "http://localhost:1",
-}
-"""What a setting without a default is given: nothing is opened, so nothing has to be there."""
+_NOWHERE = ("postgresql://nobody@localhost:1/nothing", "http://localhost:1")
+"""What a setting without a default is given, whichever it takes: nothing is opened, so none has to be."""
 
 
 def written(served: dict[str, Any]) -> str:
@@ -54,4 +50,12 @@ def _anything(kind: type[msgspec.Struct]) -> msgspec.Struct:
     """Settings that are as good as any: every default, and the address of nowhere for what has none."""
     hints = get_type_hints(kind, include_extras=True)
     required = [field.name for field in msgspec.structs.fields(kind) if field.required]
-    return kind(**{name: _NOWHERE[hints[name]] for name in required})
+    return kind(**{name: next(text for text in _NOWHERE if _fits(text, hints[name])) for name in required})
+
+
+def _fits(text: str, hint: Any) -> bool:
+    try:
+        msgspec.convert(text, hint)
+    except msgspec.ValidationError:
+        return False
+    return True
