@@ -34,9 +34,14 @@ def clone(folder):
 
 
 def as_pattern(shown):
-    """A shown result as a pattern: `…` is what differs, and on a line of its own any number of lines."""
+    """A shown result as a pattern: `…` is what differs, and on a line of its own any number of lines.
+
+    Columns are as wide as what stands in them.
+    """
     lines = [
-        "(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*?") + "\n"
+        "(?:.*\n)*?"
+        if line == "…"
+        else re.sub(r"(\\ ){2,}", "  +", re.escape(line).replace("…", ".*?")) + "\n"
         for line in shown.splitlines()
     ]
     return re.compile("".join(lines))
