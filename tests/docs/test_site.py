@@ -53,7 +53,7 @@ class Page(HTMLParser):
 def test_every_page_is_there(site):
     staged = stage.places(ROOT).values()
     assert [name for name in staged if not (site / name).with_suffix(".html").exists()] == []
-    for name in ("api/orders.html", "library/policies.html", "requests/003.http", "pictures/system.svg"):
+    for name in ("api/orders.html", "library/policies.html", "requests/003.http", "images/system.svg"):
         assert (site / name).exists()
 
 
