@@ -95,6 +95,17 @@ async def test_what_could_be_read_in_two_ways_is_refused(sent, status):
     assert problem["request_id"].encode() in head
 
 
+async def test_an_app_that_fails_is_told_of_in_the_log_alone(caplog):
+    async def fails(_scope, _receive, _send):
+        raise RuntimeError("a secret")
+
+    head, _, body = (await answer_to(GET, app=fails)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 500 ")
+    assert json.loads(body)["type"] == "urn:bookstore:problem:internal"
+    assert b"secret" not in body
+    assert "a secret" in caplog.text
+
+
 async def test_requests_before_one_that_is_none_are_answered():
     answer = await answer_to(GET + GET + b"GET /a HTTP/9\r\n\r\n")
     assert answer.count(b"HTTP/1.1 200 ") == 2

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import httptools
 
 from bookstore.service.door.exchange import HIGH_WATER, RESET, App, Exchange
-from bookstore.service.door.refusal import TOO_LONG, TOO_SLOW, Refusal, unreadable
+from bookstore.service.door.refusal import FAILED, TOO_LONG, TOO_SLOW, Refusal, unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -307,9 +307,7 @@ class Connection(asyncio.Protocol):
             logger.exception("the app failed outside of its own handling")
         if not exchange.began and not self._transport.is_closing():
             exchange.keep_alive = False
-            self.write(
-                b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
+            self.write(FAILED.written())
         self._finish(exchange)
 
     def _finish(self, exchange: Exchange) -> None:

@@ -52,5 +52,6 @@ def unreadable(error: httptools.HttpParserError, data: bytes) -> Refusal:
     return Refusal(400, "bad-request", "this is no request that can be read in one way only")
 
 
+FAILED = Refusal(500, "internal", "something went wrong here")
 TOO_LONG = Refusal(431, "header-fields-too-large", "the head of the request is too long")
 TOO_SLOW = Refusal(408, "request-timeout", "the head of the request did not come in time")
