@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from pathlib import Path
 
 import httpx
 import pytest
@@ -146,13 +147,19 @@ def service(request, bookstore):
 
 @pytest.fixture(scope="module")
 def headers(bookstore):
-    """Of a customer without a future, for the routes that nobody may use without a token."""
+    """Of a customer without a future, and of an operator, for what nobody may do without a token."""
     accounts = bookstore.url("accounts-1")
     person = {"email": f"x-{secrets.token_hex(6)}@example.com", "password": "x" * 12}
     with httpx.Client(base_url=accounts, trust_env=False) as client:
         assert client.post("/auth/register", json={**person, "name": "X"}).status_code == 201
         token = client.post("/auth/login", json=person).json()["access_token"]
-    return {"/auth/password": {"Authorization": f"Bearer {token}"}}
+        known = json.loads(Path(bookstore.status()["credentials_file"]).read_text())["accounts"]
+        operator = {"email": (email := "ops@bookstore.local"), "password": known[email]}
+        ops = client.post("/auth/login", json=operator).json()["access_token"]
+    return {
+        "/auth/password": {"Authorization": f"Bearer {token}"},
+        "/v2/circuits/{dependency}": {"Authorization": f"Bearer {ops}"},
+    }
 
 
 def test_every_bad_body_is_refused_in_words(service, client, headers):

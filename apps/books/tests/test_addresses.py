@@ -97,6 +97,8 @@ def _references(node):
 FAILED, GUARDED, BODY = {"500", "503"}, {"401", "403"}, {"413", "415"}
 HELD = "/inventory/reservations/{reservation_id}"
 STATUSES = {
+    ("/v2/circuits", "get"): {"200", "401", "403", "500", "503"},
+    ("/v2/circuits/{dependency}", "post"): {"200", "404", "413", "415", "422", "500", "503"} | GUARDED,
     ("/v1/books", "get"): {"200", "304", "400", "500", "503"},
     ("/v1/books", "post"): {"201", "400", "413", "415", "500", "503"} | GUARDED,
     ("/v1/books/{book_id}", "get"): {"200", "304", "404", "500", "503"},

@@ -89,12 +89,17 @@ def test_busy_ports_are_stepped_over_and_never_onto_anothers():
     assert ports["b-1"] != ports["a-1"]
 
 
+def two_free():
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return sorted(server.getsockname()[1] for server in (one, other))
+
+
 def test_a_base_fixes_further_ports_too():
-    base = any_free()
-    door = Door(name="a-admin", setting="ADMIN_PORT", port=1, offset=5)
+    base, further = two_free()
+    door = Door(name="a-admin", setting="ADMIN_PORT", port=1, offset=further - base)
     topology = Topology(services=(Service(name="a", port=1, offset=0, doors=(door,)),), databases={})
     claims = Claims()
-    assert choose_ports(topology, claims, base=base) == {"a-1": base, "a-admin-1": base + 5}
+    assert choose_ports(topology, claims, base=base) == {"a-1": base, "a-admin-1": further}
     with pytest.raises(LabError, match="which a-1 gets from --port-base"):
         choose_ports(topology, Claims(), base=base)
     claims.hand_over()

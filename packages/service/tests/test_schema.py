@@ -174,7 +174,7 @@ async def test_a_job_brings_it_up_and_may_be_run_again(package, postgres_databas
         job = await asyncio.to_thread(migrate, package, DATABASE_URL=postgres_database)
         assert (job.returncode, job.stdout) == (0, "")
     async with Database(postgres_database) as database:
-        await Schema(database, package, postgres_database).check()
+        await Schema(database, package).check()
 
 
 def test_a_job_without_a_database_says_so_in_a_line(package):

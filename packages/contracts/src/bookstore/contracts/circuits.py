@@ -14,13 +14,13 @@ CircuitName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za
 class OwnCircuit(Wire, frozen=True, kw_only=True):
     """A circuit of the process that answers. Rates are None while too little is known."""
 
-    dependency: str
-    state: str
+    dependency: Annotated[str, Meta(examples=["supplier"])]
+    state: Annotated[str, Meta(examples=["closed"])]
     """The worst, where several lead to one dependency."""
-    calls: int
-    failures: int
-    failure_rate: float | None
-    rejected: int
+    calls: Annotated[int, Meta(examples=[20])]
+    failures: Annotated[int, Meta(examples=[3])]
+    failure_rate: Annotated[float | None, Meta(examples=[0.15])]
+    rejected: Annotated[int, Meta(examples=[0])]
 
 
 class OwnCircuits(Wire, frozen=True, kw_only=True):
