@@ -6,10 +6,10 @@ starts with every circuit closed, whatever was forced open before.
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from litestar import get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody, PathParameter
 
 from bookstore.contracts.circuits import CircuitAction, CircuitOrder, OwnCircuit, OwnCircuits
 from bookstore.service.docs import problems
@@ -20,6 +20,9 @@ from bookstore.service.tokens.callers import Hook, ops_logged_in, ops_only
 logger = logging.getLogger(__name__)
 
 _TAGS = ["circuits"]
+Dependency = Annotated[
+    str, PathParameter(description="Who is called.", schema_extra={"examples": ["supplier"]})
+]
 
 
 class Numbers(Protocol):
@@ -126,7 +129,7 @@ def handlers(look: Hook | None = ops_only, switch: Hook | None = ops_logged_in) 
         responses=problems(404, 415, 422),
     )
     async def switch_circuit(
-        data: JSONBody[CircuitOrder], dependency: FromPath[str], circuits: Given[Circuits]
+        data: JSONBody[CircuitOrder], dependency: Dependency, circuits: Given[Circuits]
     ) -> OwnCircuit:
         """Force a circuit of this process open, or reset it, closed."""
         return circuits.turn(dependency, data.action)
