@@ -13,3 +13,11 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if not (one_of_them or named or config.option.usepdb) and config.option.numprocesses is None:
         config.option.numprocesses = 2 * (os.cpu_count() or 1)
         config.option.dist = "loadfile"
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, those of the whole system: else one process is left with them."""
+    if hasattr(config, "workerinput"):
+        whole = config.rootpath / "tests"
+        items.sort(key=lambda item: (item.path != whole / "test_docs.py", item.path.parent != whole))
