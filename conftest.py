@@ -17,7 +17,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, those of the whole system: else one process is left with them."""
+    """Begin with what takes longest, the files of the whole system: else one process is left with them."""
     if hasattr(config, "workerinput"):
         whole = config.rootpath / "tests"
         items.sort(key=lambda item: (item.path != whole / "test_docs.py", item.path.parent != whole))

@@ -205,7 +205,7 @@ async def test_a_redis_that_goes_and_comes_back(gateway, redis_server, how):
         await asyncio.to_thread(redis_server.start if how == "kill" else redis_server.resume)
 
         await front.until(lambda reply: reply.header("x-ratelimit-mode") is None)
-        # Redis knows less, but fifty-one have gone through here. Whoever finds it late again goes by the share.
+        # Redis knows less, but fifty-one have gone through here. If it is late again, the share counts.
         replies = [await front.ask("GET", "/v1/books") for _ in range(100)]
         let_through = sum(reply.status == 200 for reply in replies)
         late = any(reply.header("x-ratelimit-mode") for reply in replies)
