@@ -291,7 +291,7 @@ def finish():
 
     def finish(database_url, order_id, to="Validated", cause="validated by the supplier"):
         async def change():
-            async with Database(database_url) as database, database.transaction() as connection:
+            async with Database(database_url, acquire=20.0) as database, database.transaction() as connection:
                 return await life.change(connection, [life.Change(order_id=order_id, to=to, cause=cause)])
 
         return asyncio.run(change()) == {order_id}

@@ -24,7 +24,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 async def database(database_url):
-    async with Database(database_url) as database:
+    async with Database(database_url, acquire=20.0) as database:
         yield database
 
 
@@ -128,7 +128,7 @@ async def test_one_that_comes_too_late_does_not_keep_the_others_back(database, o
 
 async def test_of_many_at_once_one_gets_its_way(database_url, ordered):
     order = await ordered()
-    async with Database(database_url, size=8) as database:
+    async with Database(database_url, size=8, acquire=20.0) as database:
         asked = [_to(order, to) for to, _, _ in ENDS] + [_to(order, "Validated", token=0)] * 4
         found = await asyncio.gather(*(_changed(database, each) for each in asked))
         assert sorted(map(len, found)) == [0] * 7 + [1]

@@ -132,7 +132,7 @@ LINE = Line(
 
 
 async def test_a_reservation_belongs_to_its_order_or_to_nobody_whoever_is_first(database_url, query):
-    async with Database(database_url) as database:
+    async with Database(database_url, acquire=20.0) as database:
         orders = OrderStore(database)
         await orders.add([LINE], None, reservation_id="kept")
         assert not await orders.give_up("kept")
