@@ -330,7 +330,7 @@ def test_decisions_are_numbered_and_listed():
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text()
     records = sorted(path for path in folder.glob("*.md") if path.name != "README.md")
-    assert len({path.name[:4] for path in records}) == len(records)
+    assert [path.name[:4] for path in records] == [f"{number:04}" for number in range(1, len(records) + 1)]
     for path in records:
         title = path.read_text().splitlines()[0]
         assert re.fullmatch(rf"# {path.name[:4]}\. .+", title), path.name
