@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from bookstore.lab.system.folder import StateFolder
+from bookstore.lab.system.status import take_status
 from bookstore.service.testing.otlp import Receiver
 from bookstore.stores.process import ProcessId
 
@@ -83,7 +85,11 @@ class Bookstore:
         assert result.returncode == 0, result.stdout + result.stderr
 
     def status(self):
-        """What `status --json` says."""
+        """What `status --json` says, without a process for each look."""
+        return msgspec.to_builtins(take_status(StateFolder(self.state)).status)
+
+    def printed_status(self):
+        """What `status --json` prints."""
         return json.loads(self.run("status", "--json").stdout)
 
     def services(self):

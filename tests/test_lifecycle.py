@@ -41,7 +41,7 @@ def healthy(bookstore):
 
 
 def test_status_tells_of_every_process(bookstore):
-    status = bookstore.status()
+    status = bookstore.printed_status()
     assert set(status) == {"state", "state_folder", "credentials_file", "services"}
     assert {row["instance"] for row in status["services"]} == {*PROCESSES, *DOORS}
     rows = {row["instance"]: row for row in status["services"]}
@@ -61,7 +61,7 @@ def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eve
     victim = ProcessId.of(before[instance]["pid"])
     victim.send(signal.SIGKILL)
     eventually(lambda: not victim.alive)
-    after = bookstore.services()[instance]
+    after = next(row for row in bookstore.printed_status()["services"] if row["instance"] == instance)
     assert after["pid"] != victim.pid
     if after["pid"] is None:
         assert (after["health"], after["pids"]) == ("down", [])
