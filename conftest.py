@@ -27,20 +27,22 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what wants quiet, when nothing is under way yet; then what takes longest, the whole system.
+    """Begin with files that want quiet, while nothing is under way that would have to be waited for.
 
-    Else one process is left with those.
+    The packages' short tests come next, then what takes longest, the files of the whole system: else one process
+    is left with those.
     """
     if not hasattr(config, "workerinput"):
         return
-    whole = config.rootpath / "tests"
+    root = config.rootpath
     quiet = {item.path for item in items if _wants_quiet(item)}
     items.sort(
         key=lambda item: (
             item.path not in quiet,
             not _wants_quiet(item),
-            item.path != whole / "test_docs.py",
-            item.path.parent != whole,
+            not item.path.is_relative_to(root / "packages"),
+            item.path != root / "tests" / "test_docs.py",
+            item.path.parent != root / "tests",
         )
     )
 

@@ -186,6 +186,7 @@ async def test_without_a_redis_each_gateway_counts_its_share(gateway):
         assert await statuses(front, 60) == {200: 49, 429: 11}
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("how", ["kill", "freeze"])
 async def test_a_redis_that_goes_and_comes_back(gateway, redis_server, how):
     async with gateway(**limited(redis_server.url, "hundred", settings={"gateway_replicas": 2})) as front:
