@@ -29,8 +29,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with files that want quiet, while nothing is under way that would have to be waited for.
 
-    The packages' short tests come next, then what takes longest, the files of the whole system: else one process
-    is left with those.
+    The packages' short tests come next, then what takes longest, the files of the whole system: else one
+    process is left with those.
     """
     if not hasattr(config, "workerinput"):
         return
