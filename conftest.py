@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # Many images set this. Here hundreds of processes start, and each would compile all that it imports anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -24,6 +26,32 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.numprocesses = 2 * (os.cpu_count() or 1)
         config.option.dist = "loadfile"
         config.option.loadscopereorder = False
+
+
+SHARE_THE_SYSTEM = {
+    "tests/orders/test_guides.py",
+    "tests/test_contracts.py",
+    "tests/test_door.py",
+    "tests/test_hostile.py",
+    "tests/test_lifecycle.py",
+    "tests/test_observe.py",
+    "tests/test_people.py",
+    "tests/test_traces.py",
+}
+"""Files that ask for the fixture `bookstore`: each process that has one of them starts a system."""
+
+
+class ByFile(LoadFileScheduling):
+    """Hands out files, and those that share the running system as if they were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "the running system" if file in SHARE_THE_SYSTEM else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile | None:
+    """The scheduler of `--dist loadfile`."""
+    return ByFile(config, log) if config.option.dist == "loadfile" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
