@@ -7,6 +7,9 @@ import redis
 
 from bookstore.orders.stock.memory import KEPT
 
+# Redis has 150 ms for an answer.
+pytestmark = pytest.mark.quiet
+
 PATH = "/v1/orders/check-inventory"
 
 
@@ -53,7 +56,6 @@ def test_what_can_be_sold_is_less_than_what_is_on_hand_once_orders_hold_some(rem
     assert remembering.get(f"{PATH}/1/").json() == {"quantity": 97, "source": "service"}
 
 
-@pytest.mark.quiet
 @pytest.mark.parametrize("way", ["hang", "error", "bad_json", "half_body", "null", "trickle"])
 def test_however_books_fails_the_answer_comes_in_time(remembering, books, way):
     assert _told(remembering.get(f"{PATH}/1")) == NOW
@@ -97,7 +99,6 @@ def test_without_redis_it_is_asked_for_only(orders, books, check_problem):
     check_problem(orders.get(f"{PATH}/1"), 503, "books-unavailable")
 
 
-@pytest.mark.quiet
 @pytest.mark.parametrize(("harm", "heal"), [("freeze", "resume"), ("kill", "start")])
 def test_a_redis_that_is_away_is_missed_by_nobody_while_books_is_there(  # noqa: PLR0917
     database_url, books, run_orders, redis_server, check_problem, eventually, harm, heal
