@@ -7,10 +7,9 @@ import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
 
 # Many images set this. Here hundreds of processes start, and each would compile all that it imports anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -41,16 +40,16 @@ SHARE_THE_SYSTEM = {
 """Files that ask for the fixture `bookstore`: each process that has one of them starts a system."""
 
 
-class ByFile(LoadFileScheduling):
-    """Hands out files, and those that share the running system as if they were one."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The scheduler of `--dist loadfile`, to which the files above are one."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - a member alone is tested without it
 
-    def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        return "the running system" if file in SHARE_THE_SYSTEM else file
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "the running system" if file in SHARE_THE_SYSTEM else file
 
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile | None:
-    """The scheduler of `--dist loadfile`."""
     return ByFile(config, log) if config.option.dist == "loadfile" else None
 
 
