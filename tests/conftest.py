@@ -103,11 +103,11 @@ class Bookstore:
 
 @pytest.fixture(scope="session")
 def eventually():
-    """Wait for a condition; the test's own timeout ends a wait in vain."""
+    """Wait for a condition; the test's own timeout ends a wait in vain. A look may ask every service."""
 
     def wait(condition):
         while not (value := condition()):
-            time.sleep(0.02)
+            time.sleep(0.1)
         return value
 
     return wait
@@ -137,6 +137,14 @@ def bookstore(tmp_path_factory, receiver, store_guardian):
 def private_bookstore(tmp_path, store_guardian):
     """A system for this test alone, not started yet."""
     made = Bookstore(tmp_path / "state", store_guardian)
+    yield made
+    made.run("down")
+
+
+@pytest.fixture(scope="module")
+def stopped_bookstore(tmp_path_factory, store_guardian):
+    """A system for one file of tests, each of which leaves it stopped: its databases are made once."""
+    made = Bookstore(tmp_path_factory.mktemp("stopped") / "state", store_guardian)
     yield made
     made.run("down")
 

@@ -185,7 +185,6 @@ def test_stock_adds_up_whatever_is_cut_or_killed(replicas, database_url):
     assert {"held", "committed", "released"} == set(kept.values())
 
 
-@pytest.mark.quiet
 def test_baskets_in_opposite_order_never_wait_for_each_other(own, add):
     books = [add(own, stock=10_000)["id"] for _ in range(6)]
 
@@ -205,7 +204,6 @@ def test_baskets_in_opposite_order_never_wait_for_each_other(own, add):
         assert own.get(f"/inventory/{book_id}").json() == told
 
 
-@pytest.mark.quiet
 def test_of_many_with_one_name_one_is_the_first(own, add):
     book_id = add(own, stock=10)["id"]
     items = [{"book_id": book_id, "quantity": 1}]
