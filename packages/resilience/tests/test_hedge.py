@@ -91,6 +91,37 @@ async def test_the_first_good_answer_wins(clock, events):
     assert hedges == [("hedge", 2, pytest.approx(0.01)), ("hedge", 3, pytest.approx(0.02))]
 
 
+@pytest.mark.parametrize(
+    ("steps", "attempts"),
+    [
+        ([(0.1, "a"), (0.1, "b"), (0.03, "c")], [(3, 0.03, "ok"), (1, 0.05, "ignore"), (2, 0.04, "ignore")]),
+        ([(0.03, "a"), (9, "b")], [(1, 0.03, "ok"), (2, 0.02, "ignore"), (3, 0.01, "ignore")]),
+        ([(0, OSError("x")), (0.005, "b")], [(1, 0, "fail"), (2, 0.005, "ok")]),
+        ([(0, CircuitOpen("breaker"))], [(1, 0, "ignore")]),
+        ([(0, asyncio.CancelledError())], [(1, 0, "ignore")]),
+    ],
+)
+async def test_each_try_is_told_with_its_end(clock, events, steps, attempts):
+    await race(clock, Hedge(after=0.01, max=2), Script(clock, *steps), events)
+    told = [(e.attempt, round(e.elapsed, 6), e.verdict) for e in events if e.kind == "attempt"]
+    assert told == attempts
+    assert {e.policy for e in events if e.kind == "attempt"} == {"hedge"}
+    assert events[-1].kind == "call"
+
+
+async def test_tries_of_a_cancelled_call_are_told(clock, events):
+    pipe = Pipeline("p", Hedge(after=0.01), clock=clock, sinks=[events.append])
+    task = asyncio.create_task(pipe.call(Script(clock, (1, "a"))))
+    await clock.advance(0.02)
+    task.cancel()
+    await clock.advance(0)
+    assert [(e.kind, e.attempt, e.verdict) for e in events if e.kind != "hedge"] == [
+        ("attempt", 1, "ignore"),
+        ("attempt", 2, "ignore"),
+        ("call", 1, "ignore"),
+    ]
+
+
 async def test_the_primary_may_win_late(clock):
     script = Script(clock, (0.1, "a"), (5, "b"))
     task, took = await race(clock, Hedge(after=0.01, max=2), script)
@@ -232,7 +263,7 @@ async def test_an_empty_budget_leaves_the_primary(clock, events):
     script = Script(clock, (0.5, "a"))
     task, took = await race(clock, hedge, script, events)
     assert (task.result(), took, len(script.started)) == ("a", 0.5, 1)
-    assert [e.kind for e in events] == ["budget_exhausted", "call"]
+    assert [e.kind for e in events] == ["budget_exhausted", "attempt", "call"]
 
 
 async def test_hedges_are_a_share_of_calls(clock):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bookstore.resilience.clock import SLACK, Clock
 from bookstore.resilience.errors import Rejected
-from bookstore.resilience.outcome import Outcome
+from bookstore.resilience.outcome import Outcome, Verdict, judge
 from bookstore.resilience.policy import Call, Layer, Scope
 from bookstore.resilience.tasks import discard, reap
 from bookstore.resilience.tries import numbered
@@ -91,12 +91,15 @@ class Race:
 
     def _won(self, task: "Task[Any]") -> bool:
         attempt, started = self.tries.pop(task)
+        elapsed = self.clock.now() - started
         if task.cancelled():
+            self._tell(attempt, elapsed, "ignore")
             return True  # it cancelled itself: that is an answer too
         error = task.exception()
-        elapsed = self.clock.now() - started
         outcome = Outcome(None if error is not None else task.result(), error, elapsed, attempt)
-        if self.rules.failed(outcome):
+        failed = self.rules.failed(outcome)
+        self._tell(attempt, elapsed, "fail" if failed else judge(error))
+        if failed:
             self.lost.append(outcome)
             self._hedge()
             return False
@@ -125,10 +128,11 @@ class Race:
 
     async def _end(self, winner: "Task[Any] | None") -> None:
         """Leave nothing behind."""
-        if winner is not None:
-            now = self.clock.now()
-            for _, started in self.tries.values():
+        now = self.clock.now()
+        for attempt, started in self.tries.values():
+            if winner is not None:
                 self.rules.learn(now - started)  # it would have taken at least as long
+            self._tell(attempt, now - started, "ignore")
         spoils = [] if winner is None else [outcome.value for outcome in self.lost]
         try:
             await reap(self.tries)
@@ -138,6 +142,9 @@ class Race:
             if winner is not None and not winner.cancelled() and winner.exception() is None:
                 await discard(winner.result())
             raise
+
+    def _tell(self, attempt: int, elapsed: float, verdict: Verdict) -> None:
+        self.scope.emit("attempt", self.rules.label, attempt=attempt, elapsed=elapsed, verdict=verdict)
 
     async def _concede(self) -> Outcome[Any]:
         """The last answer of the other side, with what the other tries met."""
