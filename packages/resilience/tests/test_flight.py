@@ -7,7 +7,7 @@ import pytest
 
 from bookstore.resilience import Pipeline
 from bookstore.resilience.deadline import Deadline, current_deadline
-from bookstore.resilience.errors import CircuitOpen
+from bookstore.resilience.errors import CircuitOpen, Rejected
 from bookstore.resilience.flight import SingleFlight
 from bookstore.resilience.testing import FakeClock
 
@@ -180,6 +180,17 @@ async def test_refusals_are_fresh_for_each(clock):
     assert {(type(error), error.policy, error.retry_after) for error in errors} == {
         (CircuitOpen, "breaker", 3.0)
     }
+
+
+async def test_a_refusal_that_cant_be_copied_reaches_all(clock):
+    class Closed(Rejected):
+        def __init__(self, shop, *, until):
+            super().__init__(shop)
+            self.until = until
+
+    tasks = start(Pipeline("p", SingleFlight(), clock=clock), Work(clock, Closed("books", until=9)), times=3)
+    await clock.advance(1)
+    assert [(type(task.exception()), task.exception().until) for task in tasks] == [(Closed, 9)] * 3
 
 
 async def test_a_run_that_cancels_itself(clock):

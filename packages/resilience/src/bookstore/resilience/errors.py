@@ -4,7 +4,19 @@ A `Rejected` says that this side refused: it tells nothing about the dependency,
 it (no breaker counts it, no retry repeats it unless told to by its class).
 """
 
-from typing import ClassVar
+from copy import copy
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound=BaseException)
+
+
+def fresh(error: E) -> E:
+    """A copy without the frames of those who met the error; itself, where its class can't be copied."""
+    try:
+        twin = copy(error)
+    except Exception:  # noqa: BLE001 - whatever a constructor makes of arguments that it doesn't know
+        twin = error
+    return (twin if twin.args == error.args else error).with_traceback(None)
 
 
 class Rejected(Exception):
