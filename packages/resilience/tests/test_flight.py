@@ -193,6 +193,24 @@ async def test_a_refusal_that_cant_be_copied_reaches_all(clock):
     assert [(type(task.exception()), task.exception().until) for task in tasks] == [(Closed, 9)] * 3
 
 
+async def test_closed_unfinished_the_flight_ends_with_the_last_who_waits(clock):
+    """As a loop that ends, or a collector of garbage, does with a coroutine: it can't await any more."""
+    flight = SingleFlight()
+    pipe, work = Pipeline("p", flight, clock=clock), Work(clock)
+    first, second = pipe.call(work), pipe.call(work)
+    first.send(None)
+    second.send(None)
+    await clock.advance(0.5)
+    first.close()
+    await clock.advance(0.1)
+    assert (flight.in_flight, work.running) == (1, 1)
+    second.close()
+    assert flight.in_flight == 0
+    await clock.advance(0)
+    assert (work.running, work.cancelled, clock.pending) == (0, 1, 0)
+    assert len(asyncio.all_tasks()) == 1
+
+
 async def test_a_run_that_cancels_itself(clock):
     tasks = start(Pipeline("p", SingleFlight(), clock=clock), Work(clock, asyncio.CancelledError()), times=2)
     await clock.advance(1)

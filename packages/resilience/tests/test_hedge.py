@@ -53,6 +53,17 @@ class Script:
         return end
 
 
+def driven(coroutine):
+    """A coroutine that has begun, and what takes it on to where it waits next, if it can go on."""
+    waits_for = [coroutine.send(None)]
+
+    def step():
+        if waits_for[0].done():
+            waits_for[0] = coroutine.send(None)
+
+    return coroutine, step
+
+
 @pytest.fixture
 def clock():
     return FakeClock()
@@ -300,6 +311,49 @@ async def test_cancelled_at_any_time_nothing_is_left(clock, when):
     await clock.advance(0)
     assert task.cancelled()
     assert script.running == clock.pending == 0
+    assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("when", [0.0, 0.05, 0.15])
+async def test_closed_unfinished_nothing_is_left(clock, events, when):
+    """As a loop that ends, or a collector of garbage, does with a coroutine: it can't await any more."""
+    script = Script(clock, (1, "a"), (1, "b"))
+    pipe = Pipeline("p", Hedge(after=0.1, max=2), clock=clock, sinks=[events.append])
+    work, step = driven(pipe.call(script))
+    while clock.now() < 1000 + when:
+        await clock.advance(0.05)
+        step()
+    work.close()
+    await clock.advance(0)
+    assert script.running == clock.pending == 0
+    assert len(asyncio.all_tasks()) == 1
+    assert [e.verdict for e in events if e.kind in ("attempt", "call")] == ["ignore"] * len(
+        script.started
+    ) + ["ignore"]
+
+
+async def test_closed_while_the_losers_end_the_winners_value_is_closed(clock):
+    answer = Answer("a")
+    started = []
+
+    async def work():
+        started.append(1)
+        if len(started) == 1:
+            try:
+                await clock.sleep(100)
+            finally:
+                await clock.sleep(1)
+        return answer
+
+    call, step = driven(Pipeline("p", Hedge(after=0.1), clock=clock).call(work))
+    await clock.advance(0.1)
+    step()
+    await clock.advance(0)
+    step()
+    call.close()
+    await clock.advance(2)
+    assert answer.closed
+    assert clock.pending == 0
     assert len(asyncio.all_tasks()) == 1
 
 

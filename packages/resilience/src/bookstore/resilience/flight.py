@@ -11,7 +11,7 @@ from bookstore.resilience.deadline import forget_deadline
 from bookstore.resilience.errors import Rejected, fresh
 from bookstore.resilience.keys import KeyOf, key_of
 from bookstore.resilience.policy import Call, Layer, Policy, Scope
-from bookstore.resilience.tasks import reap
+from bookstore.resilience.tasks import abandon, reap
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -104,6 +104,11 @@ class SingleFlight(Policy):
             if flight.waiters == 1:
                 self._land(key, flight)
                 await reap((flight.task,))
+            raise
+        except GeneratorExit:
+            if flight.waiters == 1:
+                self._land(key, flight)
+                abandon((flight.task,))
             raise
         finally:
             flight.waiters -= 1

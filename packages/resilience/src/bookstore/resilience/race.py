@@ -9,7 +9,7 @@ from bookstore.resilience.clock import SLACK, Clock
 from bookstore.resilience.errors import Rejected
 from bookstore.resilience.outcome import Outcome, Verdict, judge
 from bookstore.resilience.policy import Call, Layer, Scope
-from bookstore.resilience.tasks import discard, reap
+from bookstore.resilience.tasks import abandon, discard, reap
 from bookstore.resilience.tries import numbered
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Race:
         try:
             while winner is None and self.tries:
                 winner = await self._next()
+        except GeneratorExit:
+            self._lose()
+            abandon(tuple(self.tries))
+            self.tries.clear()
+            raise
         finally:
             await self._end(winner)
         if winner is not None:
@@ -128,11 +133,11 @@ class Race:
 
     async def _end(self, winner: "Task[Any] | None") -> None:
         """Leave nothing behind."""
-        now = self.clock.now()
-        for attempt, started in self.tries.values():
-            if winner is not None:
+        if winner is not None:
+            now = self.clock.now()
+            for _, started in self.tries.values():
                 self.rules.learn(now - started)  # it would have taken at least as long
-            self._tell(attempt, now - started, "ignore")
+        self._lose()
         spoils = [] if winner is None else [outcome.value for outcome in self.lost]
         try:
             await reap(self.tries)
@@ -142,6 +147,15 @@ class Race:
             if winner is not None and not winner.cancelled() and winner.exception() is None:
                 await discard(winner.result())
             raise
+        except GeneratorExit:
+            abandon(() if winner is None else (winner,))
+            raise
+
+    def _lose(self) -> None:
+        """Tell of those that still run that nobody waits for them any more."""
+        now = self.clock.now()
+        for attempt, started in self.tries.values():
+            self._tell(attempt, now - started, "ignore")
 
     def _tell(self, attempt: int, elapsed: float, verdict: Verdict) -> None:
         self.scope.emit("attempt", self.rules.label, attempt=attempt, elapsed=elapsed, verdict=verdict)
