@@ -1,6 +1,7 @@
 """Races: who starts when, who wins, and what becomes of the others."""
 
 import asyncio
+from dataclasses import dataclass
 from math import inf
 
 import pytest
@@ -185,6 +186,16 @@ async def test_one_error_object_gets_no_note_of_itself(clock):
     task, _ = await race(clock, Hedge(after=0.1), Script(clock, (1, error)))
     assert task.exception() is error
     assert not hasattr(error, "__notes__")
+
+
+async def test_an_error_that_takes_no_notes_is_raised_as_itself(clock):
+    @dataclass(frozen=True)
+    class Frozen(Exception):
+        code: int
+
+    first, last = Frozen(1), Frozen(2)
+    task, _ = await race(clock, Hedge(after=0.1), Script(clock, (0, first), (0, last)))
+    assert task.exception() is last
 
 
 async def test_an_error_that_is_not_listed_is_the_answer(clock):

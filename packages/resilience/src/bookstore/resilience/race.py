@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from bookstore.resilience.clock import SLACK, Clock
-from bookstore.resilience.errors import Rejected
+from bookstore.resilience.errors import Rejected, note
 from bookstore.resilience.outcome import Outcome, Verdict, judge
 from bookstore.resilience.policy import Call, Layer, Scope
 from bookstore.resilience.tasks import abandon, discard, reap
@@ -168,5 +168,5 @@ class Race:
             if outcome is not last:
                 await discard(outcome.value)
                 if last.error is not None and outcome.error not in (None, last.error):
-                    last.error.add_note(f"{self.rules.label}: try {outcome.attempt} met {outcome.error!r}")
+                    note(last.error, f"{self.rules.label}: try {outcome.attempt} met {outcome.error!r}")
         return last
