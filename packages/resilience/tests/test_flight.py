@@ -5,7 +5,7 @@ import traceback
 
 import pytest
 
-from bookstore.resilience import Pipeline
+from bookstore.resilience import Pipeline, tasks
 from bookstore.resilience.deadline import Deadline, current_deadline
 from bookstore.resilience.errors import CircuitOpen, Rejected
 from bookstore.resilience.flight import SingleFlight
@@ -208,6 +208,7 @@ async def test_closed_unfinished_the_flight_ends_with_the_last_who_waits(clock):
     assert flight.in_flight == 0
     await clock.advance(0)
     assert (work.running, work.cancelled, clock.pending) == (0, 1, 0)
+    assert not tasks._reapers
     assert len(asyncio.all_tasks()) == 1
 
 

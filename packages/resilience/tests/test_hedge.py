@@ -121,6 +121,12 @@ async def test_each_try_is_told_with_its_end(clock, events, steps, attempts):
     assert events[-1].kind == "call"
 
 
+async def test_a_value_that_fails_is_told_as_a_failure(clock, events):
+    hedge = Hedge(after=1.0, classify=lambda outcome: "fail" if outcome.value == "bad" else "ok")
+    await race(clock, hedge, Script(clock, (0, "bad"), (0, "good")), events)
+    assert [e.verdict for e in events if e.kind == "attempt"] == ["fail", "ok"]
+
+
 async def test_tries_of_a_cancelled_call_are_told(clock, events):
     pipe = Pipeline("p", Hedge(after=0.01), clock=clock, sinks=[events.append])
     task = asyncio.create_task(pipe.call(Script(clock, (1, "a"))))
@@ -364,6 +370,44 @@ async def test_closed_while_the_losers_end_the_winners_value_is_closed(clock):
     call.close()
     await clock.advance(2)
     assert answer.closed
+    assert clock.pending == 0
+    assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("how", ["cancelled", "closed"])
+@pytest.mark.parametrize("won", [True, False])
+async def test_what_losers_bring_while_they_are_awaited_is_closed(clock, how, won):
+    late, started = Answer("late"), []
+
+    async def stubborn():
+        started.append(1)
+        if won and len(started) == 2:
+            return "good"
+        try:
+            await clock.sleep(100)
+        except asyncio.CancelledError:
+            await clock.sleep(1)
+        return late
+
+    call, step = driven(Pipeline("p", Hedge(after=0.1), clock=clock).call(stubborn))
+    await clock.advance(0.1)
+    step()
+    await clock.advance(0)
+    if won:
+        step()
+    else:
+        call.throw(asyncio.CancelledError())
+    if how == "closed":
+        call.close()
+        await clock.advance(2)
+    else:
+        await clock.advance(0.5)
+        second = call.throw(asyncio.CancelledError())
+        await clock.advance(2)
+        assert second.done()
+        with pytest.raises(asyncio.CancelledError):
+            call.send(None)
+    assert late.closed
     assert clock.pending == 0
     assert len(asyncio.all_tasks()) == 1
 

@@ -126,6 +126,14 @@ async def test_cancelled_after_its_turn_with_a_timer_that_is_late_it_has_spent(c
     await clock.advance(0)
     assert task.cancelled()
     assert not limiter.try_acquire().allowed
+    assert clock.pending == 0
+    task = asyncio.create_task(pipe.call(now, clock))
+    await clock.advance(0)
+    clock.tick(1)
+    assert not limiter.try_acquire().allowed
+    task.cancel()
+    await clock.advance(0)
+    assert limiter.try_acquire().allowed  # in the very moment of its turn it has spent nothing yet
     assert len(limiter.store.open(limiter.quota, "", None).line) == clock.pending == 0
 
 

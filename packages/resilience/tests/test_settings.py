@@ -70,6 +70,7 @@ def test_a_reload_of_the_same_keeps_state():
         ({"single_flight": {"key": "isbn"}}, "key"),
         ({"stale": {"fresh": 1, "stale": 1, "key": "isbn"}}, "key"),
         ({"stale": {"fresh": 1, "stale": 1, "store": "redis"}}, "store"),
+        ({"stale": {"fresh": 1, "stale": 1, "store": []}}, "store"),
         ({"stale": {"fresh": 1, "stale": 1, "classify": "http"}}, "classify"),
         ({"stale": {"fresh": 1, "stale": 1, "revalidate": "no"}}, "revalidate"),
         ({"hedge": {"after": 1, "budget": 0.2}}, "budget"),

@@ -65,8 +65,8 @@ class Line:
     def _leave(self, key: str, line: deque[Waiter], waiter: Waiter) -> None:
         """Undo this place and those behind it, the latest that the meter knows; reserve those anew."""
         waiter.timer.cancel()
-        if self.clock.now() >= waiter.due - SLACK:
-            # Its turn has come, though its timer is late. Others may have been charged since, and the meter
+        if self.clock.now() > waiter.due + SLACK:
+            # Its turn is past, though its timer is late. Others may have been charged since, and the meter
             # would take theirs for it: what is spent is spent.
             self._remove(key, waiter)
             return

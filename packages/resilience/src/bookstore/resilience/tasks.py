@@ -34,7 +34,8 @@ async def finish(tasks: Collection["Task[Any]"]) -> None:
 async def reap(tasks: Collection["Task[Any]"]) -> None:
     """Cancel tasks, wait for their end, and close what they brought nevertheless."""
     for task in tasks:
-        task.cancel()
+        if not task.cancelling():  # a second time would cut its cleaning up short
+            task.cancel()
     try:
         await finish(tasks)
     except GeneratorExit:
