@@ -15,11 +15,20 @@ def granted(units, left=50, due=0.0, whole=2.0):
     return Grant(units, Decision(units > 0, left, due, whole), 7)
 
 
+async def stand(pool, cost):
+    turn = pool.queue(cost)
+    try:
+        return await turn
+    except asyncio.CancelledError:
+        pool.leave(cost, turn)
+        raise
+
+
 @pytest.fixture
 async def line():
     """A pool that holds nothing, and three who wait for 1, 3 and 2."""
     pool = Pool()
-    tasks = [asyncio.create_task(pool.stand(cost)) for cost in (1, 3, 2)]
+    tasks = [asyncio.create_task(stand(pool, cost)) for cost in (1, 3, 2)]
     await asyncio.sleep(0)
     assert (pool.waiting, pool.next_cost) == (6, 1)
     yield pool, tasks
