@@ -9,8 +9,10 @@ called with
 and grants `want` units, or as many as there are but at least `cost`, now or reserved for at most `wait` from
 now, or none. A negative cost gives back what was granted for the instant `at`. The answer: units granted,
 units left, microseconds until the grant is due (or would be), microseconds until the quota is whole again,
-and the instant that the grant is for, in microseconds. Question and answer are one string each, of JSON and of
-numbers between spaces: clients take longer over each further argument than Redis takes to read it.
+and the instant that the grant is for, in microseconds.
+
+Question and answer are one string each, JSON and numbers between spaces: a client takes longer over each
+further argument than Redis takes to read it.
 
 A key lives as long as it matters, and at least a millisecond: `PX 0` would be an error, and `EXPIRE 0` would
 delete the key and with it the limit.
