@@ -245,6 +245,7 @@ class Counted(Redis):
     pipelines = 0
 
     def pipeline(self, **how):
+        assert how == {"transaction": False}  # others may be served in between
         self.pipelines += 1
         return super().pipeline(**how)
 
