@@ -93,7 +93,7 @@ else
 end
 local reset = 0
 if used > 0 then
-  reset = math.max(0, at(-1) + per - now)
+  reset = at(-1) + per - now
   redis.call('PEXPIRE', key, string.format('%.0f', math.ceil(reset / 1000) + 1))
 end
 return answer(take, math.max(0, limit - used), math.ceil(delay), math.ceil(reset), now + delay)
