@@ -116,9 +116,9 @@ async def test_how_long_somebody_may_wait_is_remembered(redis, algorithm, answer
 
 
 async def test_fractions_of_a_microsecond_add_up(redis):
-    counter = Counter(redis, "gcra", Quota(3, per=1000.0))  # one comes back in 333,333,333.3 microseconds
+    counter = Counter(redis, "gcra", Quota(3, per=1000.0))  # a third of a microsecond: floats tell quarters
     await counter.ask(1, 1, 0)
-    assert float(await redis.get(counter.key)) % 1 == pytest.approx(1 / 3, abs=0.125)  # as finely as a float can
+    assert float(await redis.get(counter.key)) % 1 == pytest.approx(1 / 3, abs=0.125)
 
 
 @pytest.mark.parametrize("algorithm", ["gcra", "sliding_log"])
