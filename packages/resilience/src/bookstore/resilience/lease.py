@@ -113,8 +113,7 @@ class Pool:
         if held >= cost:
             self._held = held = held - cost
             reset_at = self._reset_at
-            answer = True, held + self._elsewhere, 0.0, reset_at - now if reset_at > now else 0.0
-            return tuple.__new__(Decision, answer)  # as `Decision(*answer)`, which takes twice as long
+            return Decision(True, held + self._elsewhere, 0.0, reset_at - now if reset_at > now else 0.0)
         if cost >= self._refused and now < self._refused_until - SLACK:
             after = round(self._refused_until - now, 9)
             return Decision(False, held, after, max(0.0, round(self._reset_at - now, 9)))
