@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Read the settings, build the app, serve it; say on standard error what stands in the way.
 
-    It takes no words but `--help`: whoever thinks it does (`books --port 8001`) is told so, and nothing starts.
+    It takes no words but `--help`: who says more (`books --port 80`) is told so, and nothing starts.
     """
     _parser(name, kind).parse_args()
     try:
