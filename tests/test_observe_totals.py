@@ -47,7 +47,7 @@ CASES = [
     Case("books", "PROPFIND", "/made/up/{n}", UNMATCHED, 404),
     Case("orders", "POST", "/v1/orders", "/v1/orders", 201, json=ORDER),
     Case("orders", "POST", "/v1/orders", "/v1/orders", 503, json=ORDER, headers=NO_TIME),
-    Case("orders", "POST", "/v1/orders", "/v1/orders", 422, json={"book_id": "one"}),
+    Case("orders", "POST", "/v1/orders", "/v1/orders", 400, json={"book_id": "one"}),
     Case("orders", "GET", "/v2/orders", "/v2/orders", 200),
     Case("orders", "GET", "/v1/orders/99999999", "/v1/orders/{order_id}", 404),
     Case("orders", "GET", "/made/up/{n}", UNMATCHED, 404),
@@ -136,7 +136,7 @@ def handler_of(key):
 def test_so_many_were_asked(asked):
     *_, mine, passed_on = asked
     assert mine.total() == REQUESTS
-    assert {status for *_, status in mine} >= {200, 201, 401, 404, 405, 422, 429, 503}
+    assert {status for *_, status in mine} >= {200, 201, 400, 401, 404, 405, 429, 503}
     assert passed_on
 
 

@@ -10,35 +10,10 @@ import pytest
 
 from bookstore.service.testing.otlp import tree
 
-PASSWORD = "correct horse battery"
-SERVICES = ["accounts", "books", "gateway", "orders", "orders-worker", "supplier"]
+from .visitor import LIFE, PASSWORD, SERVICES, edges, visit
+
 TOLD_BY = [*(f"{name}-1" for name in (*SERVICES, "monitor", "playground", "desk")), "supervisor"]
 OPS = "ops@bookstore.local"
-
-LIFE = """
-gateway SERVER POST /v1/orders
-    gateway CLIENT POST /v1/orders
-        orders SERVER POST /v1/orders
-            orders CLIENT POST /inventory/reservations
-                books SERVER POST /inventory/reservations
-                    books CLIENT INSERT reservations reservation_lines books
-            orders CLIENT INSERT orders order_lines order_events reservations ledger
-            orders PRODUCER create bookstore:validations
-                orders-worker CLIENT send bookstore:validations
-                orders-worker CONSUMER process bookstore:validations
-                    orders-worker CLIENT POST /validate
-                        supplier SERVER POST /validate
-                orders-worker CLIENT send bookstore:settlements
-                orders-worker CONSUMER process bookstore:settlements
-                    orders-worker CLIENT POST /inventory/reservations/{id}/commit
-                        books SERVER POST /inventory/reservations/{reservation_id}/commit
-                            books CLIENT UPDATE books
-gateway SERVER GET /v1/customers
-    gateway CLIENT GET /v1/customers
-        accounts SERVER GET /v1/customers/{customer_id}
-            accounts CLIENT SELECT customers
-"""
-"""Each span, below its parent. There may be more: keys that are fetched, what a cache is told."""
 
 SWITCHED = """
 monitor SERVER POST /v2/monitor/circuits
@@ -50,46 +25,17 @@ monitor SERVER POST /v2/monitor/faults
 """What a person switches, down to the process that has it. The desk logs, and makes no spans."""
 
 
-def edges(picture):
-    """The lines of a picture, each with the line that it stands under."""
-    above, found = {}, set()
-    for line in filter(None, picture.splitlines()):
-        depth = (len(line) - len(line.lstrip())) // 4
-        above[depth] = line.strip()
-        found.add((above.get(depth - 1, "") if depth else "", line.strip()))
-    return found
-
-
 def told(span):
     return f"{span.service} {span.kind} {span.name}"
 
 
 @pytest.fixture(scope="module")
 def life(bookstore, receiver):
-    """A customer who orders a book, all of it in one trace; gives what came of it."""
-    trace_id, caller = secrets.token_hex(16), secrets.token_hex(8)
-    email = f"ana-{secrets.token_hex(4)}@example.com"
-    rows = bookstore.services()
-    with httpx.Client(timeout=20, trust_env=False) as client:
-        new = {"title": "Traces", "author": "A. Visitor", "price": "9.99", "stock": 5}
-        book = client.post(f"{rows['books-1']['url']}/v2/books", json=new).raise_for_status().json()
-        somebody = {"email": email, "password": PASSWORD}
-        client.headers["traceparent"] = f"00-{trace_id}-{caller}-01"
-        client.headers["baggage"] = f"session.id=s1,user={email}"
-        accounts, gateway = rows["accounts-1"]["url"], rows["gateway-1"]["url"]
-        client.post(f"{accounts}/auth/register", json={**somebody, "name": "Ana"}).raise_for_status()
-        token = client.post(f"{accounts}/auth/login", json=somebody).json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        me = client.get(f"{accounts}/auth/me").json()["customer_id"]
-        client.get(f"{gateway}/v1/customers/{me}?e={email}").raise_for_status()
-        order = client.post(f"{gateway}/v1/orders", json={"book_id": book["id"], "quantity": 1})
-        assert order.status_code == 201, order.text
-        assert order.headers["x-trace-id"] == trace_id
-        refused = client.post(f"{gateway}/v1/orders", json={"book_id": 10**12, "quantity": 1})
-        assert refused.json()["trace_id"] == trace_id
+    """What came of a visit."""
+    trace_id, caller, rows = secrets.token_hex(16), secrets.token_hex(8), bookstore.services()
+    secret = visit(rows, trace_id, caller)
     wanted = {child for _, child in edges(LIFE)}
     spans = receiver.wait_for(lambda spans: wanted <= {told(span) for span in spans}, trace_id)
-    secret = [email, email.replace("@", "%40"), PASSWORD, token, token.rpartition(".")[2]]
     return {"trace_id": trace_id, "caller": caller, "spans": spans, "secrets": secret, "rows": rows}
 
 

@@ -41,7 +41,7 @@ _ADDRESS: Final = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
 
 
 class Log:
-    """The supervisor's own log, in JSON lines as the apps write theirs. No address of a person stands in it."""
+    """The supervisor's own log, in JSON lines as the apps write theirs, without anybody's address."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
