@@ -12,6 +12,7 @@ from bookstore.contracts import lab
 from bookstore.contracts.problems import NAMESPACE
 from bookstore.lab.desk import reports
 from bookstore.lab.desk.catalogue import catalogue
+from bookstore.lab.desk.log import asked
 from bookstore.lab.desk.logs import lines_of
 from bookstore.lab.desk.refused import RefusedError
 from bookstore.lab.serving import Reply, Request, problem, reply
@@ -46,6 +47,10 @@ class Desk:
         shown = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(shown, self._expected):
             return problem(401, f"{NAMESPACE}unauthenticated", instance=request.path)
+        with asked(request.headers):
+            return await self._answered(request)
+
+    async def _answered(self, request: Request) -> Reply:
         try:
             return await self._about(request)
         except RefusedError as error:

@@ -93,7 +93,7 @@ class Faults:
             self._on[identity] = Switched(fault, hold, time.monotonic() + wish.seconds)
             self._write()
             await hold.hold()
-        self._log(f"{wish.kind} {wish.mode} of {wish.service} for {wish.seconds:g} s, by {wish.by or '?'}")
+        self._log(f"{wish.kind} {wish.mode} of {wish.service} for {wish.seconds:g} s")
         return fault
 
     async def end(self, identity: str) -> None:

@@ -19,7 +19,7 @@ from bookstore.lab.system.ports import Claims, choose_ports
 from bookstore.lab.system.prerequisites import libfaketime
 from bookstore.lab.system.probe import ELSEWHERE, probe
 from bookstore.lab.system.record import Row
-from bookstore.lab.system.tools import Surroundings, tool_of, traces_to
+from bookstore.lab.system.tools import Surroundings, tool_of, traces_to, untraced
 from bookstore.lab.system.topology import ACCOUNTS
 from bookstore.lab.system.ways import led, only_here, wiring
 from bookstore.stores.account import unprivileged
@@ -143,15 +143,16 @@ def make_plan(
     ]
     plan.members_made = frozenset(credentials.accounts_made)
     addresses[names.SERVICES] = secret[names.SERVICES]
+    caller = {**traces_to(ports), **caller}
     addresses |= {
         "desk_secret": secret[names.DESK],
         "state": str(folder.path.absolute()),
         "ways": wiring(topology, ports),
         "libfaketime": libfaketime() or "",
         "jaeger": f"http://127.0.0.1:{ports['jaeger']}" if "jaeger" in ports else "",
+        "untraced": untraced(addresses.get("monitor", ""), caller),
     }
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
-    caller = {**traces_to(ports), **caller}
     for service in topology.services:
         if service.name in outside:
             plan.elsewhere.append(_row_elsewhere(service, outside[service.name]))
