@@ -3,8 +3,10 @@
 import asyncio
 import secrets
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from time import monotonic, sleep
 
 import httpx
@@ -32,6 +34,8 @@ from bookstore.stores.redis_sentinel import WatchedRedis
 from bookstore.stores.server import Server
 from bookstore.supplier.app import create_app as create_supplier
 from bookstore.supplier.settings import SupplierSettings
+
+sys.path.append(str(Path(__file__).parent))  # modules here, which tests import
 
 PATIENCE = 60.0
 PROMISE = 2.0

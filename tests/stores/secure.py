@@ -111,8 +111,8 @@ class SecureRedis(Redis):
         return replace(program, argv=argv)
 
     def answers(self, timeout=1.0):
-        """Whether it answers now."""
-        return redis_answers(self.url, timeout)
+        """Whether it answers now, whoever it says it is."""
+        return redis_answers(f"{self.url}&ssl_cert_reqs=none", timeout)
 
 
 def _tls_of_redis(port):
@@ -151,8 +151,8 @@ class SecurePostgres:
         make_private_folder(self.folder, self.account)
         write_private(self.folder / "password", self.password, self.account)
         command = [
-            postgres_programs() / "initdb", "--pgdata=data", f"--username={ADMINISTRATOR}", "--no-sync",
-            "--auth=scram-sha-256", "--pwfile=password", "--encoding=UTF8", "--locale=C.UTF-8",
+            postgres_programs() / "initdb", f"--pgdata={self._data}", f"--username={ADMINISTRATOR}",
+            "--auth=scram-sha-256", "--pwfile=password", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
         ]  # fmt: skip
         who = {"user": self.account.uid, "group": self.account.gid} if self.account else {}
         subprocess.run(command, cwd=self.folder, check=True, capture_output=True, env=ENVIRONMENT, **who)
@@ -168,9 +168,8 @@ class SecurePostgres:
 
     def program(self):
         """The server's process."""
-        home = folder_argument(self.folder, self.account)
         return Program(
-            argv=[str(postgres_programs() / "postgres"), "-D", f"{home}/data"],
+            argv=[str(postgres_programs() / "postgres"), "-D", self._data],
             folder=self.folder,
             environment=ENVIRONMENT,
             account=self.account,
@@ -179,3 +178,7 @@ class SecurePostgres:
     def answers(self, timeout=1.0):
         """Whether it takes connections now."""
         return postgres_answers(LOOPBACK, self.port, timeout)
+
+    @property
+    def _data(self):
+        return f"{folder_argument(self.folder, self.account)}/data"

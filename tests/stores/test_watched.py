@@ -19,6 +19,7 @@ def watched(whole, eventually):
     """How the monitor sees it now; without passwords, but those of Sentinels that want none."""
     for each in whole.watchers:
         assert redis_command(each.url, "ACL", "SETUSER", "default", "nopass") == "+OK"
+    whole.url = whole.url.partition("?")[0]
     settings = MonitorSettings(
         targets=f"redis={redis_place.read(whole.url).address}",
         probe_interval=0.2, probe_slow=2.0, probe_patience=4.0, access_log=False,
@@ -34,7 +35,7 @@ def watched(whole, eventually):
 
 
 def test_a_master_that_is_gone_is_seen_until_all_is_well_again(whole, watched, eventually):
-    gone = whole.server_of(KEYS)
+    gone = eventually(lambda: whole.server_of(KEYS))
     gone.kill()
     word = "the master" if whole.watchers else "nobody takes the connection"
     eventually(lambda: watched()[0] in ("DEGRADED", "UNHEALTHY") and word in watched()[1])
@@ -47,7 +48,8 @@ def test_whoever_is_frozen_or_gone_is_named(whole, watched, eventually):
     """One is a degraded store, all are one that is down."""
     asked = whole.watchers or whole.servers
     asked[0].freeze()
-    eventually(lambda: watched() == ("DEGRADED", f"127.0.0.1:{asked[0].port}: does not answer"))
+    name = f"127.0.0.1:{asked[0].port}"
+    eventually(lambda: watched() == ("DEGRADED", f"{name}: takes the connection, and does not answer"))
     asked[0].resume()
     eventually(lambda: watched() == ("HEALTHY", ""))
     for each in asked:

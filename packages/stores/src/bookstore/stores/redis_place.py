@@ -92,7 +92,8 @@ class RedisPlace:
         if len(self.seeds) == 1:
             return _said(judge, self.seeds[0], timeout)
         with ThreadPoolExecutor(len(self.seeds)) as pool:
-            found = list(pool.map(lambda seed: _said(judge, seed, timeout), self.seeds))
+            asked = [pool.submit(_said, judge, seed, timeout) for seed in self.seeds]
+        found = [each.result() for each in asked]
         return None if None in found else found[0]
 
     @contextmanager

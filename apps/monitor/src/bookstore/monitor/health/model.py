@@ -72,7 +72,8 @@ def judge_group(found: Sequence[tuple[str, Judgement]]) -> Judgement:
     detail = "; ".join(f"{name}: {each.detail}" for name, each in ill)
     if len(ill) < len(found):
         return Judgement("DEGRADED", detail)
-    return Judgement(min((each.status for _, each in ill), key=STATES.index), detail)
+    best = min((each for _, each in ill), key=lambda each: STATES.index(each.status))
+    return best._replace(detail=detail)
 
 
 def in_time(judgement: Judgement, seconds: float, slow: float) -> Judgement:
