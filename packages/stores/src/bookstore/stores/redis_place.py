@@ -177,6 +177,8 @@ def read(url: str) -> RedisPlace:
     ):
         raise ValueError(_NONE)
     options = dict(parse_qsl(parts["query"] or ""))
+    if not parts["scheme"].startswith("rediss") and any(name.startswith("ssl_") for name in options):
+        raise ValueError(_NONE)  # it was to have TLS, and would have none
     name, _, password = (parts["login"] or "").partition(":")
     return RedisPlace(
         scheme=parts["scheme"],
