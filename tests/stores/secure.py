@@ -128,7 +128,10 @@ def _tls_of_redis(port):
 
 @dataclass(frozen=True, kw_only=True)
 class SecurePostgres:
-    """A distribution's PostgreSQL with an empty database, which refuses whoever comes without TLS."""
+    """A distribution's PostgreSQL with an empty database, which refuses whoever comes without TLS.
+
+    Its account must reach its folder by its path: up to 15, `initdb` can't be told of it in any other way.
+    """
 
     folder: Path
     port: int
@@ -151,8 +154,9 @@ class SecurePostgres:
         make_private_folder(self.folder, self.account)
         write_private(self.folder / "password", self.password, self.account)
         command = [
-            postgres_programs() / "initdb", f"--pgdata={self._data}", f"--username={ADMINISTRATOR}",
-            "--auth=scram-sha-256", "--pwfile=password", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
+            postgres_programs() / "initdb", f"--pgdata={self.folder}/data", f"--username={ADMINISTRATOR}",
+            f"--pwfile={self.folder}/password", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8",
+            "--no-sync",
         ]  # fmt: skip
         who = {"user": self.account.uid, "group": self.account.gid} if self.account else {}
         subprocess.run(command, cwd=self.folder, check=True, capture_output=True, env=ENVIRONMENT, **who)
@@ -169,7 +173,7 @@ class SecurePostgres:
     def program(self):
         """The server's process."""
         return Program(
-            argv=[str(postgres_programs() / "postgres"), "-D", self._data],
+            argv=[str(postgres_programs() / "postgres"), "-D", f"{self.folder}/data"],
             folder=self.folder,
             environment=ENVIRONMENT,
             account=self.account,
@@ -178,7 +182,3 @@ class SecurePostgres:
     def answers(self, timeout=1.0):
         """Whether it takes connections now."""
         return postgres_answers(LOOPBACK, self.port, timeout)
-
-    @property
-    def _data(self):
-        return f"{folder_argument(self.folder, self.account)}/data"

@@ -1,7 +1,10 @@
 """Redis and PostgreSQL that speak TLS alone: told by their URLs, and used only if they are who they say."""
 
 import secrets
+import shutil
+import tempfile
 from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -34,7 +37,18 @@ def authority(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def started(authority, store_folder, store_guardian):
+def home(store_guardian):
+    """A folder that others may walk through."""
+    folder = Path(tempfile.mkdtemp(prefix="bookstore-tests-"))
+    store_guardian.watch_folder(folder)
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+    store_guardian.forget_folder(folder)
+
+
+@pytest.fixture(scope="module")
+def started(authority, home, store_guardian):
     """Starts a store whose certificate is for this host."""
     with ExitStack() as stack:
 
@@ -42,7 +56,7 @@ def started(authority, store_folder, store_guardian):
             name = f"secure-{secrets.token_hex(4)}"
             key, certificate = authority.certify(name, host)
             store = kind(
-                folder=store_folder / name, port=any_free(), password=secrets.token_urlsafe(12),
+                folder=home / name, port=any_free(), password=secrets.token_urlsafe(12),
                 account=unprivileged(), key=key, certificate=certificate, authority=authority.path,
             )  # fmt: skip
             return stack.enter_context(Server(store, store_guardian))
