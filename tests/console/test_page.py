@@ -114,7 +114,7 @@ def test_what_one_types_stays_while_news_come(puppet, visit, expect):
         expect(rate).to_have_text(str(100 + step))
     expect(field).to_be_focused()
     expect(field).to_have_value("7")
-    page.get_by_role("button", name="Make it slow for 60 s").click()
+    page.get_by_role("button", name="Switch on for 60 s: supplier: slow").click()
     expect(page.locator(".note")).to_contain_text("switched on for 1 min")
     [(method, path, body)] = puppet.asked
     assert (method, path) == ("POST", "faults")
@@ -136,7 +136,7 @@ def test_what_destroys_asks_first(puppet, visit, expect):
     page.get_by_role("button", name="Force open: orders-1 to books").click()
     page.get_by_role("button", name="Force it open").click()
     page.goto(at(puppet, "faults"))
-    page.get_by_role("button", name="Make it kill for 60 s").click()
+    page.get_by_role("button", name="Switch on for 60 s: books: kill").click()
     page.get_by_role("button", name="books: kill for 1 min").click()
     page.wait_for_function("document.querySelectorAll('.note').length > 1")
     assert [(method, path) for method, path, _ in puppet.asked] == [

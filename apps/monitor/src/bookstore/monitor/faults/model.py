@@ -5,8 +5,7 @@ from typing import Any, Final, get_args
 import msgspec
 from msgspec import inspect
 
-from bookstore.contracts.faults import Fault, NewFault
-from bookstore.contracts.lab import Parameter, PossibleFault
+from bookstore.contracts.faults import Fault, NewFault, Parameter, PossibleFault
 from bookstore.contracts.supplier import CurrentMode, FailureMode, Normal
 from bookstore.service.problem import Problem, invalid
 

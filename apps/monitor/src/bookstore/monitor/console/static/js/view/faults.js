@@ -6,6 +6,7 @@
 import { h } from "../lib/dom.js";
 import { clock, seconds, time, words } from "../lib/format.js";
 import { ask } from "../net/api.js";
+import { audit } from "./audit.js";
 import { badge, button, confirm, empty, needsSignIn, panel } from "./parts.js";
 
 const EVERY = 5000;
@@ -17,10 +18,11 @@ export function faultsPage(app, route) {
     let trouble = "";
     /** What somebody has typed, by fault and parameter. @type {Map<string, string>} */
     const typed = new Map();
+    const done = audit(app);
 
     async function look() {
         try {
-            faults = await ask("faults");
+            [faults] = await Promise.all([ask("faults"), done.look()]);
             trouble = "";
         } catch (error) {
             trouble = /** @type {Error} */ (error).message;
@@ -83,6 +85,7 @@ export function faultsPage(app, route) {
                     ),
                 ),
                 faults && groups.length === 0 && empty("Nothing here can be made to fail."),
+                done.view(),
             );
         },
     };
@@ -127,7 +130,7 @@ function form(fault, typed, may, begin, update) {
             Object.entries(fault.parameters).map(([name, parameter]) => field(`${id}/${name}`, words(name), parameter, typed, update)),
             field(`${id}/seconds`, "for", { default: 60, least: 1, most: 600, unit: "s", choices: [] }, typed, update),
         ),
-        h("button", { type: "submit", class: "button danger", disabled: !may, title: may ? null : "Sign in first" }, `Make it ${words(fault.mode)} for ${lasts} s`),
+        h("button", { type: "submit", class: "button danger", disabled: !may, title: may ? null : "Sign in first", "aria-label": `Switch on for ${lasts} s: ${heading(fault)}` }, `Switch on for ${lasts} s`),
     );
 }
 
