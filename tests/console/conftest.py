@@ -53,7 +53,7 @@ class Watched:
 
 @pytest.fixture
 def visit(chromium):
-    """Opens the page, for somebody new or in a tab `beside` another; in the end, nobody may have complained."""
+    """Opens the page, alone or in a tab `beside` another; in the end, nobody may have complained."""
     opened = []
 
     def make(url, *, beside=None, width=1440, height=900, **settings):

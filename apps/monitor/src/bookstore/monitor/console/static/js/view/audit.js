@@ -3,7 +3,6 @@
 /** @import {App} from "../app.js" */
 /** @import {AuditEntry} from "../../../types" */
 
-import { h } from "../lib/dom.js";
 import { seconds, short, time, words } from "../lib/format.js";
 import { ask } from "../net/api.js";
 import { badge, empty, panel, table } from "./parts.js";

@@ -10,11 +10,13 @@ let loading = null;
 
 function library() {
     loading ??= new Promise((resolve, reject) => {
+        const sheet = document.createElement("link");
+        [sheet.rel, sheet.href] = ["stylesheet", "vendor/uPlot.min.css"];
         const script = document.createElement("script");
         script.src = "vendor/uPlot.iife.min.js";
         script.addEventListener("load", () => resolve(/** @type {any} */ (globalThis).uPlot));
         script.addEventListener("error", () => reject(new Error("uPlot is missing")));
-        document.head.append(script);
+        document.head.append(sheet, script);
     });
     return loading;
 }
