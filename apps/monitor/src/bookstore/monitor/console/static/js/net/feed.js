@@ -32,6 +32,8 @@ export class Feed {
         /** What a tab that comes later is told at once. @type {{event?: Told, line?: Line}} */
         this.newest = {};
         this.heardAt = 0;
+        /** Not all tabs lose patience at once. */
+        this.patience = SILENCE + 1000 * Math.random();
     }
 
     start() {
@@ -58,7 +60,7 @@ export class Feed {
     /** Ask for the lock, and listen until it is ours. @param {LockOptions} how */
     #join(how) {
         const seen = (this.seen = new AbortController());
-        this.heardAt = performance.now() + 1000 * Math.random();
+        this.heardAt = performance.now();
         this.newest = { event: this.newest.event };
         this.show({ state: "opening", text: "connecting", until: 0 });
         this.#say({ wish: "news" });
@@ -90,7 +92,7 @@ export class Feed {
     /** Others hear that who reads is alive; and take its place if it isn't. */
     #beat() {
         if (this.reads) this.#say({ line: this.newest.line });
-        else if (this.others && this.seen && performance.now() - this.heardAt > SILENCE) {
+        else if (this.others && this.seen && performance.now() - this.heardAt > this.patience) {
             this.#leave();
             this.#join({ steal: true });
         }

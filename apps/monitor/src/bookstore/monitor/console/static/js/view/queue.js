@@ -156,6 +156,7 @@ function dead(queue, may, redrive, purge, look) {
                           { head: "Given up", number: true, cell: (job) => time(job.finished_at) },
                           {
                               head: "Switch",
+                              number: true,
                               cell: (job) =>
                                   h(
                                       "div",

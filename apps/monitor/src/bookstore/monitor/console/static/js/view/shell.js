@@ -5,7 +5,7 @@
 /** @import {Tree} from "../../../types" */
 
 import { h } from "../lib/dom.js";
-import { count, percent, rate, millis, seconds } from "../lib/format.js";
+import { count, percent, perSecond, millis, seconds } from "../lib/format.js";
 import { isBroken } from "../model/circuits.js";
 import { badge, button, shape, spark } from "./parts.js";
 
@@ -195,8 +195,8 @@ function figures(app) {
     return h(
         "dl",
         { class: "figures" },
-        figure(app, "Requests", rate(gateway?.requests_per_second), "a second, at the front door", "requests"),
-        figure(app, "Orders", rate(topology?.orders_per_second), "accepted a second", "orders"),
+        figure(app, "Requests", perSecond(gateway?.requests_per_second), "at the front door", "requests"),
+        figure(app, "Orders", perSecond(topology?.orders_per_second), "accepted", "orders"),
         figure(app, "Errors", percent(errors), "of the requests at the front door", "errors", errors && errors > 0.02 ? "bad" : "well"),
         figure(app, "p95", millis(gateway?.p95_ms), "95 of 100 requests are answered within", "p95"),
         figure(app, "Waiting", count(owed?.unfinished), owed ? `orders; the oldest for ${seconds(owed.oldest_age_seconds)}` : "orders", "waiting", owed?.parked ? "watch" : "well"),
