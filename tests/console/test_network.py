@@ -14,10 +14,10 @@ ORDER = {"items": [{"book_id": 1, "quantity": 1}]}
 
 def test_the_network_is_made_late_cut_and_well_again(private_bookstore, enter, client, expect):
     private_bookstore.up("--proxied")
-    page = enter(private_bookstore, "faults")
+    page = enter(private_bookstore, "faults?service=orders")
     orders = f"{private_bookstore.url('orders-1')}/v2/orders"
     assert client.post(orders, json=ORDER).status_code == 201
-    group = page.get_by_role("region", name="Break orders")
+    group = page.get_by_role("region", name="Break something")
     late = group.locator(".fault", has=page.get_by_role("heading", name="latency", exact=True))
     late.get_by_label("to", exact=True).select_option("books")
     late.get_by_label("latency").fill("400")
@@ -30,7 +30,7 @@ def test_the_network_is_made_late_cut_and_well_again(private_bookstore, enter, c
     assert answer.status_code == 201
     page.locator("nav a", has_text="Map").click()
     expect(page.locator('[data-way="orders>books"] title')).to_have_text(LATE, timeout=PATIENCE)
-    page.locator("nav a", has_text="Faults").click()
+    page.go_back()
     page.get_by_role("button", name="End it now: orders: latency").click()
     cut = group.locator(".fault", has=page.get_by_role("heading", name="cut", exact=True))
     cut.get_by_label("to", exact=True).select_option("books")

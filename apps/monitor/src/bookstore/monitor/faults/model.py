@@ -26,7 +26,7 @@ def _possible(mode: type[msgspec.Struct]) -> PossibleFault:
         kind="supplier",
         mode=str(mode.__struct_config__.tag),
         parameters={each.name: _parameter(each) for each in told.fields if each.name not in _APART},
-        says=(mode.__doc__ or "").strip(),
+        says=(mode.__doc__ or "").strip().replace("`", ""),
     )
 
 

@@ -44,7 +44,7 @@ let said = "";
 function draw() {
     waiting = false;
     render(root, shell(app, page?.view()));
-    if (turned) document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    if (turned) document.querySelector(".top [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     turned = false;
     say();
 }

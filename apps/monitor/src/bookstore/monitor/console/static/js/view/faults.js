@@ -61,9 +61,9 @@ export function faultsPage(app, route) {
         },
         view() {
             const active = app.picture?.topology.faults ?? faults?.data ?? [];
-            const wanted = route.query.get("service") ?? "";
             const possible = faults?.possible ?? [];
-            const groups = [...new Set(possible.map((each) => each.service))].sort((one, other) => Number(other === wanted) - Number(one === wanted));
+            const services = [...new Set(possible.map((each) => each.service))];
+            const wanted = services.find((each) => each === route.query.get("service")) ?? services[0];
             const may = app.session.may_switch && app.session.faults_allowed;
             return h(
                 "div",
@@ -78,13 +78,13 @@ export function faultsPage(app, route) {
                     h("ul", { class: "cards" }, active.map((fault) => card(app, fault, may, end))),
                     active.length > 1 && button("End all faults now", () => void endAll(), { disabled: !may }),
                 ),
-                groups.map((service) =>
-                    panel(
-                        `Break ${service}`,
-                        h("div", { class: "faults" }, possible.filter((each) => each.service === service).map((each) => form(each, typed, may, begin, () => app.update()))),
-                    ),
-                ),
-                faults && groups.length === 0 && empty("Nothing here can be made to fail."),
+                wanted
+                    ? panel(
+                          "Break something",
+                          h("nav", { class: "row", "aria-label": "What to break" }, services.map((each) => h("a", { key: each, class: "chip", href: `#/faults?service=${encodeURIComponent(each)}`, "aria-current": each === wanted ? "true" : null }, each))),
+                          h("div", { class: "faults", key: wanted }, possible.filter((each) => each.service === wanted).map((each) => form(each, typed, may, begin, () => app.update()))),
+                      )
+                    : faults && empty("Nothing here can be made to fail."),
                 done.view(),
             );
         },

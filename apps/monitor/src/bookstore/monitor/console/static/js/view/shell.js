@@ -200,7 +200,7 @@ function figures(app) {
         figure(app, "Errors", percent(errors), "of the requests at the front door", "errors", errors && errors > 0.02 ? "bad" : "well"),
         figure(app, "p95", millis(gateway?.p95_ms), "95 of 100 requests are answered within", "p95"),
         figure(app, "Waiting", count(owed?.unfinished), owed ? `orders; the oldest for ${seconds(owed.oldest_age_seconds)}` : "orders", "waiting", owed?.parked ? "watch" : "well"),
-        figure(app, "Promise left", percent(left === null ? null : Math.max(left, -9.99)), promise ? `${promise.says || promise.name}: what may still go wrong` : "of what may go wrong", "", left !== null && left < 0 ? "bad" : left !== null && left < 0.25 ? "watch" : "well"),
+        figure(app, "Promise left", left !== null && left < 0 ? "used up" : percent(left), promise ? `${promise.says || promise.name}: what may still go wrong` : "of what may go wrong", "", left !== null && left < 0 ? "bad" : left !== null && left < 0.25 ? "watch" : "well"),
         figure(app, "Faults", count(topology?.faults.length), "switched on, on purpose", "", topology?.faults.length ? "watch" : "well"),
     );
 }
