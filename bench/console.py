@@ -28,7 +28,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from books_read import GENERATORS, cpu_seconds
+from generators import GENERATORS
+from parts import cpu_seconds
 
 from bookstore.monitor.survey.survey import KEPT_UP, PACE
 
