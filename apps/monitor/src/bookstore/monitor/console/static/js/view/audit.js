@@ -3,8 +3,9 @@
 /** @import {App} from "../app.js" */
 /** @import {AuditEntry} from "../../../types" */
 
+import { h } from "../lib/dom.js";
 import { seconds, short, time, words } from "../lib/format.js";
-import { ask } from "../net/api.js";
+import { Asked } from "../net/api.js";
 import { badge, empty, panel, table } from "./parts.js";
 
 const SHOWN = 20;
@@ -34,16 +35,22 @@ export const sentence = (entry) => short(Object.hasOwn(SENTENCES, entry.action) 
 
 /** @param {App} app */
 export function audit(app) {
-    /** @type {AuditEntry[]} */
-    let entries = [];
+    /** @type {Asked<{data: AuditEntry[]}>} */
+    const asked = new Asked(`audit?limit=${SHOWN}`, () => app.update());
     return {
         /** Only those who may switch may know who did. */
-        async look() {
-            if (!app.session.may_switch) return;
-            const told = await ask(`audit?limit=${SHOWN}`).catch(() => null);
-            if (told) entries = told.data;
+        look: async () => (app.session.may_switch ? asked.look() : undefined),
+        view() {
+            if (!app.session.may_switch) return null;
+            if (!asked.told && !asked.trouble && !asked.asking) void asked.look();
+            const entries = asked.told?.data;
+            return panel(
+                "Who switched what",
+                asked.trouble && h("p", { class: "hint tone-bad", role: "alert" }, asked.trouble),
+                entries?.length === 0 && empty("Nobody has switched anything since the monitor began."),
+                entries?.length && table("What was switched, the newest first", COLUMNS, entries, (entry) => `${entry.at} ${entry.action}`),
+            );
         },
-        view: () => app.session.may_switch && panel("Who switched what", entries.length ? table("What was switched, the newest first", COLUMNS, entries, (entry) => `${entry.at} ${entry.action}`) : empty("Nobody has switched anything since the monitor began.")),
     };
 }
 

@@ -5,7 +5,7 @@
 
 import { h } from "../lib/dom.js";
 import { clock, seconds, time, words } from "../lib/format.js";
-import { ask } from "../net/api.js";
+import { Asked } from "../net/api.js";
 import { audit } from "./audit.js";
 import { badge, button, confirm, empty, needsSignIn, panel } from "./parts.js";
 
@@ -13,22 +13,12 @@ const EVERY = 5000;
 
 /** @param {App} app @param {{query: URLSearchParams}} route */
 export function faultsPage(app, route) {
-    /** @type {Faults | null} */
-    let faults = null;
-    let trouble = "";
+    /** @type {Asked<Faults>} */
+    const asked = new Asked("faults", () => app.update());
     /** What somebody has typed, by fault and parameter. @type {Map<string, string>} */
     const typed = new Map();
     const done = audit(app);
-
-    async function look() {
-        try {
-            [faults] = await Promise.all([ask("faults"), done.look()]);
-            trouble = "";
-        } catch (error) {
-            trouble = /** @type {Error} */ (error).message;
-        }
-        app.update();
-    }
+    const look = () => Promise.all([asked.look(), done.look()]);
 
     /** @param {PossibleFault} fault */
     async function begin(fault) {
@@ -55,11 +45,12 @@ export function faultsPage(app, route) {
 
     return {
         enter() {
-            const timer = setInterval(() => document.hidden || void look(), EVERY);
+            const timer = setInterval(() => void look(), EVERY);
             void look();
             return () => clearInterval(timer);
         },
         view() {
+            const { told: faults, trouble } = asked;
             const active = app.picture?.topology.faults ?? faults?.data ?? [];
             const possible = faults?.possible ?? [];
             const services = [...new Set(possible.map((each) => each.service))];
