@@ -120,7 +120,7 @@ def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, cl
     lags = {}
     page.goto(page.url.partition("#")[0] + "#/faults")
     form = page.locator(".fault", has=page.get_by_role("heading", name="down", exact=True)).first
-    form.get_by_label("for").fill("300")
+    form.get_by_role("spinbutton", name="for").fill("300")
     form.get_by_role("button", name="Switch on for 300 s").click()
     page.goto(page.url.partition("#")[0] + "#/map")
     lags["fault"] = watch.seen(".headline", "“down” is switched on", lambda told: told["faults"])
@@ -163,7 +163,7 @@ def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, cl
 def test_a_fault_ends_by_itself(bookstore, console, client, expect):
     page = console("faults")
     form = page.locator(".fault", has=page.get_by_role("heading", name="slow", exact=True)).first
-    form.get_by_label("for").fill("5")
+    form.get_by_role("spinbutton", name="for").fill("5")
     form.get_by_role("button", name="Switch on for 5 s").click()
     expect(page.locator(".card .badge", has_text="ends by itself in 0:0")).to_be_visible()
     expect(page.locator("main")).to_contain_text("Nothing fails on purpose.", timeout=PATIENCE)

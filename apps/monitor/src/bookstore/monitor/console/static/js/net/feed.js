@@ -66,10 +66,11 @@ export class Feed {
         this.#say({ wish: "news" });
         if (!this.others) return void this.#read(seen.signal);
         const asked = navigator.locks.request(this.name, how.steal ? how : { signal: seen.signal }, () => this.#read(seen.signal));
-        asked.catch(() => {
-            // Another tab has taken the lock, because nothing was heard from here.
+        asked.catch((error) => {
             if (this.seen !== seen) return;
             this.#leave();
+            // Another tab has taken the lock, because nothing was heard from here. Else there are no locks to be had.
+            if (error.name !== "AbortError") this.others = null;
             this.#look();
         });
     }
