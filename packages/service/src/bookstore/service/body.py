@@ -45,7 +45,7 @@ def decode(body: bytes, kind: Any, path: str) -> Any:
         if _depth_over(body, MAX_DEPTH):
             raise invalid(path, f"the body is nested deeper than {MAX_DEPTH} levels")
         value = _decoder(kind).decode(body)
-        plain = json.loads(body, object_pairs_hook=_unique)
+        plain = _plain(body.decode())
     except msgspec.ValidationError as error:
         found = _WHERE.match(str(error))
         what, where = (found["what"], found["where"]) if found else (str(error), None)
@@ -70,6 +70,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         counted = Counter(key for key, _ in pairs)
         raise _DuplicateKeyError(next(key for key, count in counted.items() if count > 1))
     return found
+
+
+_plain = json.JSONDecoder(object_pairs_hook=_unique).decode
 
 
 def _holds_nul(value: Any) -> bool:
