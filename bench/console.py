@@ -27,7 +27,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from books_read import GENERATORS, cpu_seconds
+from generators import GENERATORS
+from parts import cpu_seconds
 
 PAGES = (0, 1, 50)
 PATH = "/v2/books/%d"

@@ -23,10 +23,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import books_read
 import jwt
-from books_read import Result, by_wrk
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from generators import Result, by_wrk
 from jwt.algorithms import OKPAlgorithm
 
 from bookstore.stores.account import unprivileged
@@ -167,9 +166,6 @@ def main() -> int:
     parser.add_argument("--without", choices=["nginx", "fastapi"], action="append", default=[])
     options = parser.parse_args()
     keys, token = identity()
-    # Braces are doubled, as the script of books_read is a format.
-    headers = f'{{{{["Authorization"] = "Bearer {token}"}}}}'
-    books_read.WRK_SCRIPT = f'request = function() return wrk.format("GET", "{{path}}", {headers}) end'
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bookstore-bench-")))
         guardian = Guardian()
@@ -204,7 +200,9 @@ def main() -> int:
         for _ in range(options.rounds + 1):  # the first warms up
             for name, (port, pid) in peers.items():
                 before = cpu_seconds(pid)
-                result = by_wrk(port, "/v1/books/7", options.connections, options.seconds)
+                result = by_wrk(
+                    port, "/v1/books/7", options.connections, options.seconds, Authorization=f"Bearer {token}"
+                )
                 spent = (cpu_seconds(pid) - before) / max(1.0, result.rate * options.seconds)
                 results[name].append((result, spent * 1e6))
     return show(results, options.connections)

@@ -24,7 +24,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
-from books_read import BOOKS, PATIENCE, UNITS, Result, cpu_seconds, stores, wait_for
+from generators import Result, wrk
+from parts import BOOKS, PATIENCE, cpu_seconds, stores, wait_for
 
 from bookstore.stores.ports import any_free
 from bookstore.stores.provision import Database, provision
@@ -47,23 +48,7 @@ RAW = "INSERT INTO raw (number) VALUES (1);"
 
 
 def orders_made(port: int, seconds: int, *, keys: bool, books: int = BOOKS) -> Result:
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(WRK_SCRIPT.format(keys=str(keys).lower(), books=books))
-        script.flush()
-        command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
-        command += ["--latency", "--timeout", "5s", "--script", script.name, f"http://127.0.0.1:{port}"]
-        told = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=seconds + PATIENCE
-        ).stdout
-
-    def latency(percent: str) -> float:
-        number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s|m)\b", told).groups()
-        return float(number) * UNITS[unit]
-
-    errors = sum(int(count) for count in re.findall(r"(?:connect|read|write|timeout) (\d+)", told))
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
-    return Result(rate, latency("50"), latency("99"), errors + (int(refused[1]) if refused else 0))
+    return wrk(port, WRK_SCRIPT.format(keys=str(keys).lower(), books=books), CONNECTIONS, seconds)
 
 
 def of_ended(url: str) -> float:

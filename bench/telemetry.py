@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import books_read
 import gateway
-from books_read import GENERATORS, Result, cpu_seconds
+from generators import GENERATORS, Result
+from parts import books, cpu_seconds, stores
 
 from bookstore.stores.account import unprivileged
 from bookstore.stores.guardian import Guardian
@@ -77,24 +77,20 @@ def all_books(variables: dict[str, dict[str, str]]) -> Iterator[dict[str, tuple[
     """A process of books for each, over the same stores; their ports and ids."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="bookstore-bench-"))
-        administrator, redis = stack.enter_context(books_read.stores(folder))
+        administrator, redis = stack.enter_context(stores(folder))
         database = Database("books_db", "books_user", "bench-only")
         provision(administrator, [database])
         found = {}
         for name, own in variables.items():
             with environment(own):
-                running = books_read.books(database.url(administrator), redis, access_log=True)
+                running = books(database.url(administrator), redis, access_log=True)
                 found[name] = stack.enter_context(running)
         yield found
 
 
 @contextmanager
-def all_gateways(variables: dict[str, dict[str, str]]) -> Iterator[dict[str, tuple[int, int]]]:
+def all_gateways(variables: dict[str, dict[str, str]], keys: str) -> Iterator[dict[str, tuple[int, int]]]:
     """A gateway for each, before the same service; their ports and ids."""
-    keys, token = gateway.identity()
-    headers = f'{{{{["Authorization"] = "Bearer {token}"}}}}'
-    script = books_read.WRK_SCRIPT
-    books_read.WRK_SCRIPT = f'request = function() return wrk.format("GET", "{{path}}", {headers}) end'
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bookstore-bench-")))
         folder.chmod(0o755)
@@ -116,10 +112,7 @@ def all_gateways(variables: dict[str, dict[str, str]]) -> Iterator[dict[str, tup
             }
             command = [sys.executable, "-m", "bookstore.gateway"]
             found[name] = port, stack.enter_context(gateway.running(port, *command, **settings, **own))
-        try:
-            yield found
-        finally:
-            books_read.WRK_SCRIPT = script
+        yield found
 
 
 @contextmanager
@@ -134,7 +127,7 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 def measured(
-    processes: dict[str, tuple[int, int]], path: str, options: argparse.Namespace
+    processes: dict[str, tuple[int, int]], path: str, options: argparse.Namespace, **headers: str
 ) -> dict[str, list[Result]]:
     generate = GENERATORS[options.generator]
     results: dict[str, list[Result]] = {name: [] for name in processes}
@@ -143,7 +136,7 @@ def measured(
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             port, pid = processes[name]
             before = cpu_seconds(pid)
-            result = generate(port, path, options.connections, options.seconds)
+            result = generate(port, path, options.connections, options.seconds, **headers)
             result.cpu = (cpu_seconds(pid) - before) / max(1.0, result.rate * options.seconds) * 1e6
             results[name].append(result)
     return {name: runs[1:] for name, runs in results.items()}
@@ -271,10 +264,10 @@ def main() -> int:
             with all_books(variables) as processes:
                 held = show("a book from PostgreSQL", measured(processes, "/v1/books/%d", options)) and held
         if options.only in (None, "gateway") and options.generator == "wrk":
-            with all_gateways(variables) as processes:
-                held = (
-                    show("a book through the gateway", measured(processes, "/v1/books/7", options)) and held
-                )
+            keys, token = gateway.identity()
+            with all_gateways(variables, keys) as processes:
+                results = measured(processes, "/v1/books/7", options, Authorization=f"Bearer {token}")
+                held = show("a book through the gateway", results) and held
     if options.only in (None, "span"):
         spans()
     return 0 if held else 1

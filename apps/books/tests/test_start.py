@@ -2,13 +2,9 @@
 
 import asyncio
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import zlib
-from contextlib import contextmanager
 from time import monotonic, sleep
 
 import httpx
@@ -20,41 +16,9 @@ from bookstore.contracts.books import NewBookV2
 from bookstore.contracts.values import decoder
 from bookstore.service.database import Database
 from bookstore.service.schema import head
+from bookstore.service.testing.process import environment, started
 
 PATIENCE = 60.0
-
-
-def _environment(**settings):
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**kept, "DRAIN_ANNOUNCE": "0", **settings}
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def _started(tmp_path, **settings):
-    """A process of the command; gives its URL, and ends it in order."""
-    port = _free_port()
-    log = tmp_path / f"{port}.log"
-    with log.open("wb") as output:  # a pipe that nobody reads would stop the process once it is full
-        process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "bookstore.books"],
-            env=_environment(PORT=str(port), **settings),
-            cwd=tmp_path,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE)
-    assert process.returncode == 0, log.read_text()
-    assert json.loads(log.read_text().splitlines()[-1])["message"] == "stopped"
 
 
 def _ready(url):
@@ -72,8 +36,8 @@ def _ready(url):
 def test_two_that_start_together_migrate_once_and_seed_once(postgres_database, tmp_path):
     settings = {"SEED_CATALOGUE": "true", "DEFAULT_STOCK": "7", "ACCESS_LOG": "false"}
     with (
-        _started(tmp_path, DATABASE_URL=postgres_database, **settings) as first,
-        _started(tmp_path, BOOKS_DB_DSN=postgres_database, **settings) as second,
+        started("bookstore.books", tmp_path, DATABASE_URL=postgres_database, **settings) as first,
+        started("bookstore.books", tmp_path, BOOKS_DB_DSN=postgres_database, **settings) as second,
     ):
         for url in (first, second):
             _ready(url)
@@ -153,7 +117,7 @@ def test_all_bad_settings_are_named_at_once_and_nothing_starts(tmp_path):
     }
     done = subprocess.run(
         [sys.executable, "-m", "bookstore.books"],
-        env=_environment(**settings),
+        env=environment(**settings),
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -15,7 +15,10 @@ import redis as redis_client
 
 from bookstore.orders.life import Change, change
 from bookstore.orders.queue.app import STREAMS, create_app
+from bookstore.orders.queue.doorbell import Doorbell, StreamLost
+from bookstore.orders.queue.ledger import Ledger
 from bookstore.orders.queue.settings import WorkerSettings
+from bookstore.service.database import Database
 from bookstore.service.testing import Peer, reset, serving
 
 PATIENCE = 90.0
@@ -344,3 +347,19 @@ def pending(redis):
         return lengths, sum(group["pending"] for group in groups)
 
     return count
+
+
+@pytest.fixture
+async def ledger(book):
+    async with Database(book.url) as database:
+        yield Ledger(database)
+
+
+@pytest.fixture
+async def bell(redis_url):
+    """A doorbell on a stream that is there."""
+    bell = Doorbell(redis_url, STREAMS["validate"], "me")
+    with pytest.raises(StreamLost):
+        await bell.ring([1])
+    yield bell
+    await bell.aclose()

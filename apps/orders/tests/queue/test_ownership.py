@@ -6,7 +6,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bookstore.orders.queue.app import STREAMS
-from bookstore.orders.queue.doorbell import Doorbell, StreamLost
 from bookstore.orders.queue.lane import Lane
 from bookstore.orders.queue.ledger import Ledger
 from bookstore.orders.queue.metrics import WorkerMetrics
@@ -14,21 +13,6 @@ from bookstore.service.database import Database
 
 STREAM = STREAMS["validate"]
 LEASE = 0.001
-
-
-@pytest.fixture
-async def ledger(book):
-    async with Database(book.url) as database:
-        yield Ledger(database)
-
-
-@pytest.fixture
-async def bell(redis_url):
-    bell = Doorbell(redis_url, STREAM, "me")
-    with pytest.raises(StreamLost):
-        await bell.ring([1])
-    yield bell
-    await bell.aclose()
 
 
 @pytest.fixture

@@ -14,28 +14,11 @@ from bookstore.orders.queue import relay as relay_room
 from bookstore.orders.queue.app import STREAMS
 from bookstore.orders.queue.doorbell import Doorbell, StreamLost
 from bookstore.orders.queue.lane import Lane
-from bookstore.orders.queue.ledger import Ledger
 from bookstore.orders.queue.metrics import WorkerMetrics
 from bookstore.orders.queue.relay import Relay
-from bookstore.service.database import Database
 
 STREAM = STREAMS["validate"]
 LONG = {"ledger_republish": 3600.0, "worker_lease": 3600.0}
-
-
-@pytest.fixture
-async def bell(redis_url):
-    bell = Doorbell(redis_url, STREAM, "me")
-    with pytest.raises(StreamLost):
-        await bell.ring([1])
-    yield bell
-    await bell.aclose()
-
-
-@pytest.fixture
-async def ledger(book):
-    async with Database(book.url) as database:
-        yield Ledger(database)
 
 
 @pytest.fixture
