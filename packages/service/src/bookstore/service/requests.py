@@ -4,7 +4,6 @@ Each request is counted once, by its route, method and status; all three familie
 """
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from time import time
@@ -90,13 +89,11 @@ class RequestMetrics(Collector):
         """All of it."""
         requests, durations, convention = families = self._families()
         totals = dict(self._expected)
-        by_handler: defaultdict[str, _Times] = defaultdict(_Times)
-        for handler, _, _ in self._expected:
-            by_handler[handler]  # it exists from the start
+        by_handler = {handler: _Times() for handler, _, _ in self._expected}
         for (handler, method, status), times in self._times.items():
             status_class = handler, method, f"{status // 100}xx"
             totals[status_class] = totals.get(status_class, 0) + sum(times.counts)
-            by_handler[handler].add(times)
+            by_handler.setdefault(handler, _Times()).add(times)
             route = "" if handler == UNMATCHED else handler
             convention.add_metric((route, method, str(status)), _cumulative(times), times.seconds)
         for labels, count in totals.items():
@@ -123,7 +120,7 @@ class RequestMetrics(Collector):
 
     def _with_exemplars(
         self, handler: str, times: _Times
-    ) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    ) -> list[tuple[str, int] | tuple[str, int, Exemplar]]:
         kept = self._exemplars
         return [
             (*bucket, kept[handler, edge]) if (handler, edge) in kept else bucket
@@ -131,6 +128,6 @@ class RequestMetrics(Collector):
         ]
 
 
-def _cumulative(times: _Times) -> list[tuple[str, float]]:
+def _cumulative(times: _Times) -> list[tuple[str, int]]:
     """How many took no longer than each edge."""
     return list(zip(_EDGES, accumulate(times.counts), strict=True))
