@@ -161,6 +161,7 @@ def test_a_connection_that_was_closed_while_idle_costs_nothing(export, receiver,
     assert told(caplog) == []
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("manner", ["frozen", "away"])
 async def test_a_service_answers_and_ends_as_if_there_were_no_traces(make_service, connect, receiver, manner):
     if manner == "away":

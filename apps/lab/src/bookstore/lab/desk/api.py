@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bookstore.contracts import lab
+from bookstore.contracts import faults, lab
 from bookstore.contracts.problems import NAMESPACE
 from bookstore.lab.desk import reports
 from bookstore.lab.desk.catalogue import catalogue
@@ -108,11 +108,11 @@ class Desk:
     async def _about_faults(self, request: Request, rest: list[str]) -> Reply:
         match [request.method, *rest]:
             case ["GET"]:
-                return reply(200, lab.ActiveFaults(data=self._faults.on))
+                return reply(200, faults.ActiveFaults(data=self._faults.on))
             case ["GET", "possible"]:
-                return reply(200, lab.PossibleFaults(data=self._faults.possible()))
+                return reply(200, faults.PossibleFaults(data=self._faults.possible()))
             case ["POST"]:
-                wish = msgspec.json.decode(request.body, type=lab.NewDeskFault)
+                wish = msgspec.json.decode(request.body, type=faults.NewDeskFault)
                 return reply(201, await self._faults.switch_on(wish))
             case ["DELETE"]:
                 await self._faults.end_all()
