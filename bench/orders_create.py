@@ -173,7 +173,7 @@ def main() -> int:
             )
         )
         orders_made(orders, 2, keys=options.keys)  # connections are open, statements prepared
-        raw_commits(urls["raw"], 1)
+        raw_commits(urls["raw"], 2)
         made, raw = [], []
         spent = Spent(orders=orders_pid, books=books_pid)
         for _ in range(options.rounds):

@@ -14,6 +14,7 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
     port: Port = 8000
     admin_port: Port = 0
     """Where it serves instead, if it is told."""
+    own_server: bool = False
     refuses: str = ""
     """What it finds wrong with its settings only when it opens."""
 
@@ -32,7 +33,15 @@ def create_app(settings):
         yield
 
     setting = "ADMIN_PORT" if settings.admin_port else "PORT"
-    return Service("probe", "1.2.3", settings, handlers=[slow], lifespan=[opening], port_setting=setting)
+    return Service(
+        "probe",
+        "1.2.3",
+        settings,
+        handlers=[slow],
+        lifespan=[opening],
+        port_setting=setting,
+        own_server=settings.own_server,
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from time import monotonic
 import httpx
 import pytest
 
+both_servers = pytest.mark.parametrize("own_server", ["false", "true"], ids=["Granian", "our own"])
+
 PROGRAM = Path(__file__).with_name("program.py")
 
 
@@ -67,8 +69,9 @@ def start(tmp_path):
         process.popen.communicate()
 
 
-async def test_a_drain_announces_itself_finishes_what_runs_and_refuses_what_is_new(start):
-    process = start()
+@both_servers
+async def test_a_drain_announces_itself_finishes_what_runs_and_refuses_what_is_new(start, own_server):
+    process = start(OWN_SERVER=own_server)
     await process.ready()
     async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
         slow = asyncio.create_task(client.get("/slow?seconds=3"))
@@ -107,8 +110,9 @@ async def test_both_signals_end_it_in_order(start, number):
     assert lines[-1]["message"] == "stopped"
 
 
-async def test_a_request_that_never_ends_is_left_behind(start):
-    process = start(DRAIN_ANNOUNCE="0", DRAIN_FINISH="0.5")
+@both_servers
+async def test_a_request_that_never_ends_is_left_behind(start, own_server):
+    process = start(DRAIN_ANNOUNCE="0", DRAIN_FINISH="0.5", OWN_SERVER=own_server)
     await process.ready()
     async with httpx.AsyncClient(base_url=process.url, timeout=30) as client:
         endless = asyncio.create_task(client.get("/slow?seconds=60"))
@@ -155,7 +159,7 @@ async def test_settings_that_are_wrong_are_named_before_anything_starts(start):
         (
             "probe: PROBE_COLOUR: unknown setting in the environment; known are ACCESS_LOG, ADMIN_PORT,"
             " DRAIN_ANNOUNCE, DRAIN_FINISH, HOST, INSTANCE, LOG_LEVEL, MAX_BODY, METRICS_ENABLED,"
-            " OTEL_SDK_DISABLED, PORT, REFUSES"
+            " OTEL_SDK_DISABLED, OWN_SERVER, PORT, REFUSES"
         ),
         "probe: PORT: expected `int`, got `str`",
     ]
@@ -188,8 +192,9 @@ async def test_an_app_with_several_ports_says_which_one_is_taken(start):
     assert "set ADMIN_PORT to a free one" in err
 
 
-async def test_a_head_has_no_body_on_the_wire(start):
-    process = start()
+@both_servers
+async def test_a_head_has_no_body_on_the_wire(start, own_server):
+    process = start(OWN_SERVER=own_server)
     await process.ready()
     reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
     writer.write(b"HEAD /whoami HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -83,6 +83,8 @@ def create_app(settings: BooksSettings) -> Service:
         access=access_with(settings, keys),
         front=front_of(cache),
         circuits=lambda: calls.breakers,
+        own_server=True,
+        shortcuts=stock_api.shortcuts,
     )
     service.metrics.registry.register(numbers)
     service.metrics.registry.register(CacheMetrics(cache.tally))

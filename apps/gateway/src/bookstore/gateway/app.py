@@ -50,7 +50,7 @@ def create_app(settings: GatewaySettings) -> Service:
         own_server=True,
     )
     service.metrics.registry.register(GatewayCollector(gateway))
-    service.metrics.expect(_series(config))
+    service.metrics.requests.expect(_series(config))
     return service
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _WATCH_AFTER = 0.1
 """Seconds after which the client is watched for going away: most requests are over sooner and need none."""
-_TICK = 0.001
-"""Seconds by which a timer may ring early."""
+_ROUND = 0.05
+"""Seconds from one look at who is to be watched to the next: a timer for each request would cost more."""
 _SLOWEST = 500
 """Bytes a second that a body must bring, after a first grace: who sends less keeps a place for nothing."""
 
@@ -23,7 +23,7 @@ class ClientGone(Exception):
 
 
 class Watch:
-    """Looks after those whose requests take longer than most: a list, as a timer for each would cost more."""
+    """Looks after those whose requests take longer than most, in rounds."""
 
     def __init__(self) -> None:
         self._soon: deque[tuple[float, Client]] = deque()
@@ -33,15 +33,14 @@ class Watch:
         loop = asyncio.get_running_loop()
         self._soon.append((loop.time() + _WATCH_AFTER, client))
         if len(self._soon) == 1:
-            loop.call_later(_WATCH_AFTER, self._look)
+            loop.call_later(_WATCH_AFTER, self._look, loop)
 
-    def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time() + _TICK
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
         while self._soon and self._soon[0][0] <= now:
             self._soon.popleft()[1].watch()
         if self._soon:
-            loop.call_later(self._soon[0][0] - now, self._look)
+            loop.call_later(_ROUND, self._look, loop)
 
 
 class Client:

@@ -222,3 +222,6 @@ handlers = [
     add_v1, list_v1, read_v1,
     add_v2, list_v2, read_v2, read_history, cancel,
 ]  # fmt: skip
+
+shortcuts = [add_v1, add_v2]
+"""Those that are called most."""

@@ -98,6 +98,8 @@ def create_app(settings: OrdersSettings) -> Service:
         front=promising(ANSWER),
         queue=backlog.health,
         circuits=lambda: calls.breakers,
+        own_server=True,
+        shortcuts=api.shortcuts,
     )
     service.metrics.registry.register(numbers)
     watched = Gauge("bookstore_watched_orders", "Event streams open.", registry=service.metrics.registry)

@@ -6,7 +6,8 @@ the request's body is the caller's, and an answer that has begun, as an event st
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from bookstore.orders.pipelines import OutOfTime
 from bookstore.service.problem import send_problem
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+_TICK: Final = 0.001
+"""Seconds by which a timer may ring early."""
 
 
 def promising(seconds: float) -> "Callable[[ASGIApp], ASGIApp]":
@@ -27,10 +31,10 @@ def promising(seconds: float) -> "Callable[[ASGIApp], ASGIApp]":
                 return
             request = _Request(seconds, receive, send)
             try:
-                async with request.limit:
+                with request:
                     await app(scope, request.receive, request.send)
             except TimeoutError:
-                if request.begun or not request.limit.expired():
+                if request.begun or not request.over:
                     raise
                 await send_problem(scope, send, OutOfTime())
 
@@ -40,31 +44,63 @@ def promising(seconds: float) -> "Callable[[ASGIApp], ASGIApp]":
 
 
 class _Request:
-    """One request under its limit."""
+    """One request under its limit, which raises TimeoutError as `asyncio.timeout` does.
+
+    It has one timer, however often it is held up: one that rings before the time is over is set again.
+    """
 
     def __init__(self, seconds: float, receive: "Receive", send: "Send") -> None:
-        self.limit = asyncio.timeout(seconds)
         self.begun = False
         """Whether the answer has begun."""
+        self.over = False
+        """Whether its time was over before that."""
         self._receive = receive
         self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._cancelled_before = self._task.cancelling()
+        self._due = self._loop.time() + seconds
+        self._timer: asyncio.TimerHandle | None = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._due == inf:
+            return  # the time of the caller's: the timer is set again when it is ours
+        if self._due - self._loop.time() > _TICK:
+            self._timer = self._loop.call_at(self._due, self._ring)
+        else:
+            self.over = True
+            self._task.cancel()
 
     async def receive(self) -> Any:
-        until = self.limit.when()
-        if self.begun or until is None or self.limit.expired():
+        if self.begun or self.over:
             return await self._receive()
-        loop = asyncio.get_running_loop()
-        left = until - loop.time()
-        self.limit.reschedule(None)
+        left, self._due = self._due - self._loop.time(), inf
         try:
             return await self._receive()
         finally:
-            self.limit.reschedule(loop.time() + left)
+            if not self.begun:
+                self._due = self._loop.time() + left
+                if self._timer is None:
+                    self._timer = self._loop.call_at(self._due, self._ring)
 
     async def send(self, message: "Message") -> None:
         if not self.begun:
-            if self.limit.expired():
+            if self.over:
                 await asyncio.sleep(0)  # too late: here it is cut off
-            self.limit.reschedule(None)
+            self._end()
             self.begun = True
         await self._send(message)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._end()
+        ours = self.over and self._task.uncancel() <= self._cancelled_before
+        if ours and kind is asyncio.CancelledError:
+            raise TimeoutError from error

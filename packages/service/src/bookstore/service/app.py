@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
 
 from bookstore.contracts.health import QueueHealth, WhoAmI
 from bookstore.service import docs, health
@@ -22,6 +23,7 @@ from bookstore.service.problem import handlers as problem_handlers
 from bookstore.service.provide import constant
 from bookstore.service.pulse import pulse
 from bookstore.service.settings import Settings
+from bookstore.service.shortcut import Shortcut
 from bookstore.service.telemetry import Telemetry
 from bookstore.service.tokens import Access
 from bookstore.service.tracing import Tracer
@@ -57,6 +59,7 @@ class Service:
         port_setting: The setting with the port to serve on, for an app that has several.
         circuits: What it calls others through, by whom; shown at `/v2/circuits`, and switched there by ops.
         own_server: Whether our own server reads its requests (`door`), instead of Granian.
+        shortcuts: Those of the handlers that are called past the router, as they are called most.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Service:
         port_setting: str = "PORT",
         circuits: Callable[[], Mapping[str, Breaker]] | None = None,
         own_server: bool = False,
+        shortcuts: Sequence[HTTPRouteHandler] = (),
     ) -> None:
         self.own_server = own_server
         self.header_timeout = header_timeout
@@ -128,7 +132,7 @@ class Service:
             logging_config=None,
             debug=False,
         )
-        self.metrics.expect(
+        self.metrics.requests.expect(
             (route.path_format, method)
             for route in router.routes
             for method in getattr(route, "methods", ())
@@ -136,7 +140,7 @@ class Service:
         )
         self.router = router
         router.state["access"] = access
-        routes = _head_as_get(router)
+        routes = _head_as_get(Shortcut(router, shortcuts, objects) if shortcuts else router)
         self._access_log = AccessLog(name, self.instance) if settings.access_log else None
         self.asgi: ASGIApp = Telemetry(
             closing_unread(front(routes) if front else routes),

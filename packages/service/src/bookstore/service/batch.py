@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import chain
 from typing import Generic, TypeVar
 
 from bookstore.service.context import RequestContext, current
@@ -41,7 +42,8 @@ class Batch(Generic[K, V]):
         self._width = width
         self._most = most
         self._linger = linger
-        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
+        """Each reader by itself: one that gives up doesn't take the answer away from the others."""
         self._asking: list[RequestContext] = []
         self._running: set[asyncio.Task[None]] = set()
 
@@ -51,16 +53,18 @@ class Batch(Generic[K, V]):
         Raises:
             TimeoutError: after `patience` seconds, those spent waiting for the queries before included.
         """
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            self._waiting[key] = [future]
             if len(self._running) < self._width:
                 self._start()
+        else:
+            waiting.append(future)
         if request := current.get():
             self._asking.append(request)
-        # One reader that gives up must not take the answer away from the others.
         async with asyncio.timeout(self._patience):
-            return await asyncio.shield(future)
+            return await future
 
     def _start(self, linger: float = 0.0) -> None:
         task = asyncio.get_running_loop().create_task(self._run(linger))
@@ -85,9 +89,11 @@ class Batch(Generic[K, V]):
         try:
             found = await self._fetch(keys)
         except Exception as error:  # noqa: BLE001 - handed on to each reader
-            for future in futures.values():
-                future.set_exception(error)
-                future.exception()
+            for future in chain.from_iterable(futures.values()):
+                if not future.done():
+                    future.set_exception(error)
         else:
-            for key, future in futures.items():
-                future.set_result(found.get(key))
+            for key, waiting in futures.items():
+                for future in waiting:
+                    if not future.done():
+                        future.set_result(found.get(key))

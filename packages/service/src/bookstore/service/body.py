@@ -25,6 +25,11 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?$", re.DOTALL)
 
 
+def client_gone() -> Problem:
+    """What becomes of a request whose client leaves amid its body: an answer that nobody reads."""
+    return Problem(499, "client-gone", "the client left before the end of its body")
+
+
 class StrictRequest(Request[Any, Any, Any]):
     """Litestar's request, but for how it reads a body."""
 
@@ -40,7 +45,7 @@ class StrictRequest(Request[Any, Any, Any]):
         except InternalServerException as error:
             if not self.is_connected:
                 raise
-            raise Problem(499, "client-gone", "the client left before the end of its body") from error
+            raise client_gone() from error
 
     async def json(self) -> Any:
         """Decode the body into the type of the handler's `data`.
@@ -61,7 +66,7 @@ def decode(body: bytes, kind: Any, path: str) -> Any:
         if _depth_over(body, MAX_DEPTH):
             raise invalid(path, f"the body is nested deeper than {MAX_DEPTH} levels")
         value = _decoder(kind).decode(body)
-        plain = json.loads(body, object_pairs_hook=_unique)
+        plain = _plain(body.decode())
     except msgspec.ValidationError as error:
         found = _WHERE.match(str(error))
         what, where = (found["what"], found["where"]) if found else (str(error), None)
@@ -86,6 +91,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         counted = Counter(key for key, _ in pairs)
         raise _DuplicateKeyError(next(key for key, count in counted.items() if count > 1))
     return found
+
+
+_plain = json.JSONDecoder(object_pairs_hook=_unique).decode
 
 
 def _holds_nul(value: Any) -> bool:

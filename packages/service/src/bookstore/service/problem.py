@@ -162,3 +162,8 @@ handlers: dict[int | type[Exception], Callable[[Asked, Any], Response[bytes]]] =
     UndefinedColumn: _on_missing_schema,
     Exception: _on_anything,
 }
+
+
+def answer_to(request: Asked, error: Exception) -> Response[bytes]:
+    """What is answered where the router isn't asked: as it does, by the nearest kind of error."""
+    return next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)(request, error)

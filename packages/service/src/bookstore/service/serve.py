@@ -23,6 +23,10 @@ from bookstore.service.port import family_of, unavailable
 
 logger = logging.getLogger(__name__)
 
+_YOUNG = 10_000
+"""How many objects more than at the last look make the collector look again. What a request leaves goes by
+itself: by Python's own 700 the collector would look at little but what is under way, again and again.
+"""
 _ECHO = 0.5
 """Seconds within which a second signal is taken for the echo of the first."""
 
@@ -76,6 +80,7 @@ async def serve(service: Service) -> None:
         server = server_of(service)
         serving = asyncio.create_task(server.serve())
         gc.freeze()
+        gc.set_threshold(_YOUNG)
         logger.info(
             "serving", extra={"host": settings.host, "port": service.port, "version": service.version}
         )

@@ -5,11 +5,12 @@ scope after the app has run. Health and metrics routes are answered, but not cou
 """
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from bookstore.service import context
 from bookstore.service.access import AccessLog
-from bookstore.service.metrics import UNMATCHED, Metrics
+from bookstore.service.metrics import Metrics
+from bookstore.service.requests import UNMATCHED
 from bookstore.service.tracing import Span, Tracer
 from bookstore.service.tracing.http import safe_path, served, serving
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+_Header: TypeAlias = tuple[bytes, bytes]
 
 _SERVER_ERROR = 500
 _CLIENT_GONE = 499
@@ -61,10 +64,9 @@ class Telemetry:
             nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if any(name == b"content-type" and _ENDLESS in value for name, value in message["headers"]):
+                endless, message["headers"] = _told(message["headers"], own_headers)
+                if endless:
                     ended = perf_counter()  # how long somebody watches says nothing about us
-                kept = [header for header in message["headers"] if header[0] not in _OWN_HEADERS]
-                message["headers"] = [*kept, *own_headers]
             await send(message)
 
         token = context.current.set(request)
@@ -99,7 +101,7 @@ class Telemetry:
         handler = route or UNMATCHED
         if self._metrics:
             self._metrics.active -= 1
-            self._metrics.observe(handler, method, status, seconds, span and span.exemplar)
+            self._metrics.requests.observe(handler, method, status, seconds, span and span.exemplar)
         if self._access_log:
             self._access_log.write(
                 request,
@@ -109,6 +111,17 @@ class Telemetry:
                 status=status,
                 seconds=seconds,
             )
+
+
+def _told(headers: "Iterable[_Header]", own: "list[_Header]") -> "tuple[bool, list[_Header]]":
+    """Whether an answer has no end of its own, and its headers with ours in the place of the app's."""
+    endless, told = False, [*own]
+    for header in headers:
+        if header[0] not in _OWN_HEADERS:
+            told.append(header)
+            if header[0] == b"content-type":
+                endless = _ENDLESS in header[1]
+    return endless, told
 
 
 def _begin(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context.RequestContext:

@@ -296,3 +296,6 @@ handlers = [
     inventory_health, read_stock, change_stock,
     reserve, reserve_together, commit, release, read_reservation, list_reservations,
 ]  # fmt: skip
+
+shortcuts = [reserve_together]
+"""What orders asks for all the time."""

@@ -61,12 +61,12 @@ async def ops_logged_in(request: Asked) -> None:
 
 async def _identify(request: Asked, *, required: bool) -> None:
     access: Access = request.app.state["access"]
-    request.state["caller"] = await access.caller(request.scope["headers"], required=required)
+    request.scope["state"]["caller"] = await access.caller(request.scope["headers"], required=required)
 
 
 def caller(request: Asked) -> Caller:
     """Who asks, as one of the hooks has found."""
-    found: Caller = request.state["caller"]
+    found: Caller = request.scope["state"]["caller"]
     return found
 
 
