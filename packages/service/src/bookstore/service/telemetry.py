@@ -48,11 +48,12 @@ class Telemetry:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
+        method = scope["method"]  # as it was asked: the router serves a HEAD as a GET
         tracer = self._tracer
         request = _begin(scope["headers"], traced=tracer is not None)
         quiet = _is_quiet(scope["path"])
         if tracer and not quiet:
-            serving(tracer, request, scope["method"])
+            serving(tracer, request, method)
         own_headers = [(b"x-request-id", request.request_id.encode())]
         if request.trace_id:
             own_headers.append((b"x-trace-id", request.trace_id.encode()))
@@ -76,11 +77,14 @@ class Telemetry:
             status = status or _CLIENT_GONE  # an app that answers nothing has nobody to answer
         finally:
             if not quiet:
-                self._tell(scope, request, status or _SERVER_ERROR, (ended or perf_counter()) - started)
+                seconds = (ended or perf_counter()) - started
+                self._tell(scope, method, request, status or _SERVER_ERROR, seconds)
             context.current.reset(token)
 
-    def _tell(self, scope: "HTTPScope", request: context.RequestContext, status: int, seconds: float) -> None:
-        method, path = scope["method"], scope["path"]
+    def _tell(
+        self, scope: "HTTPScope", method: str, request: context.RequestContext, status: int, seconds: float
+    ) -> None:
+        path = scope["path"]
         route = cast("dict[str, Any]", scope).get("path_template") or ""
         span = cast("Span | None", request.span)
         if span:

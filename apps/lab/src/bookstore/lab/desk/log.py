@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
@@ -25,7 +25,7 @@ _ids: Final[ContextVar[Mapping[str, str]]] = ContextVar("ids")
 
 
 @contextmanager
-def asked(headers: Mapping[str, str]) -> Iterator[None]:
+def asked(headers: Mapping[str, str]) -> Generator[None]:
     """What is logged in this block belongs to the request with these headers, as far as they are sane."""
     ids: dict[str, str] = {}
     if _REQUEST_ID.fullmatch(request_id := headers.get("x-request-id", "")):
