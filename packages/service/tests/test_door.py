@@ -252,7 +252,8 @@ async def test_a_client_that_resets_ends_its_exchange():
         assert (await news.get())["type"] == "http.disconnect"
 
 
-async def test_who_listens_beside_an_answer_stops_at_its_end():
+@pytest.mark.parametrize(("asked", "end"), [(GET, b"0\r\n\r\n"), (b"HEAD" + GET[3:], b"\r\n\r\n")])
+async def test_who_listens_beside_an_answer_stops_at_its_end(asked, end):
     """As streams do: they watch for a client that leaves, and the next request waits for their end."""
     heard: asyncio.Queue[str] = asyncio.Queue()
 
@@ -266,11 +267,11 @@ async def test_who_listens_beside_an_answer_stops_at_its_end():
             group.create_task(listens())
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"a", "more_body": True})
-            await asyncio.sleep(0)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            if asked == GET:  # else it has no end of its own
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async with served(streams) as door, connected(door) as client, asyncio.timeout(20):
         for _ in range(2):
-            await client.send(GET)
-            assert (await client.reader.readuntil(b"0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            await client.send(asked)
+            assert (await client.reader.readuntil(end)).startswith(b"HTTP/1.1 200 ")
             assert await heard.get() == "http.disconnect"

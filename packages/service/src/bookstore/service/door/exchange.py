@@ -70,6 +70,7 @@ class Exchange:
         self._head: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._remaining: int | None = None
         self._chunked = False
+        self._bodiless = False
 
     # -- from the connection
 
@@ -133,6 +134,7 @@ class Exchange:
             status, headers = self._head
             head = self._begin(status, headers, None if more else len(body))
             self._head = None
+            more = more and not self._bodiless  # an app that streams to nobody hears that it is over
         if self._remaining is not None:
             body = body[: self._remaining]
             self._remaining -= len(body)
@@ -171,6 +173,7 @@ class Exchange:
         """Decide how the client finds the answer's end, and say what the app did not."""
         if self.scope["answer_without_body"] or status in _BODILESS:
             self._remaining = 0
+            self._bodiless = True
         elif length is not None:
             self._remaining = length
         elif whole is not None:
