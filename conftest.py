@@ -1,8 +1,19 @@
 """A run of everything is spread over processes; a run of what was named isn't, so that it can be debugged."""
 
+import fcntl
+import gc
 import os
+import sys
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+# Many images set this. Here hundreds of processes start, and each would compile all that it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -16,8 +27,90 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
+SHARE_THE_SYSTEM = {
+    "tests/orders/test_guides.py",
+    "tests/test_contracts.py",
+    "tests/test_door.py",
+    "tests/test_hostile.py",
+    "tests/test_lifecycle.py",
+    "tests/test_observe.py",
+    "tests/test_people.py",
+    "tests/test_traces.py",
+}
+"""Files that ask for the fixture `bookstore`: each process that has one of them starts a system."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The scheduler of `--dist loadfile`, to which the files above are one."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - a member alone is tested without it
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "the running system" if file in SHARE_THE_SYSTEM else file
+
+    return ByFile(config, log) if config.option.dist == "loadfile" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, the files of the whole system: else one process is left with them."""
-    if hasattr(config, "workerinput"):
-        whole = config.rootpath / "tests"
-        items.sort(key=lambda item: (item.path != whole / "test_docs.py", item.path.parent != whole))
+    """Begin with files that want quiet, while nothing is under way that would have to be waited for.
+
+    The packages' short tests come next, then what takes longest, the files of the whole system: else one
+    process is left with those.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    root = config.rootpath
+    quiet = {item.path for item in items if _wants_quiet(item)}
+    items.sort(
+        key=lambda item: (
+            item.path not in quiet,
+            not _wants_quiet(item),
+            not item.path.is_relative_to(root / "packages"),
+            item.path != root / "tests" / "test_docs.py",
+            item.path.parent != root / "tests",
+        )
+    )
+
+
+def pytest_collection_finish() -> None:
+    """What is collected stays: a look through it for garbage holds a test up by a quarter of a second."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run what is marked `quiet` with nothing beside it, all else beside each other.
+
+    Its promises hold on a machine with room for it, and the other processes of this very run take that room.
+    Waiting doesn't count for the test's timeout. Who dies holds nothing any more.
+    """
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    # Whoever waits at the door keeps those out who come later, so that the room gets empty.
+    door, room = item.config.rootpath / "conftest.py", item.config.rootpath / "pyproject.toml"
+    with ExitStack() as stack:
+        if _wants_quiet(item):
+            stack.enter_context(_locked(door, fcntl.LOCK_EX))
+            stack.enter_context(_locked(room, fcntl.LOCK_EX))
+        else:
+            with _locked(door, fcntl.LOCK_SH):
+                stack.enter_context(_locked(room, fcntl.LOCK_SH))
+        return (yield)
+
+
+def _wants_quiet(item: pytest.Item) -> bool:
+    return item.get_closest_marker("quiet") is not None
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Generator[None]:
+    with path.open() as file:
+        fcntl.flock(file, how)
+        try:
+            yield
+        finally:
+            # By word: a child may hold a copy of the open file.
+            fcntl.flock(file, fcntl.LOCK_UN)

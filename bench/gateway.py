@@ -143,7 +143,7 @@ def identity() -> tuple[str, str]:
     """A key set, and a token that one of its keys has signed."""
     key, now = Ed25519PrivateKey.generate(), int(time.time())
     keys = {"keys": [{**json.loads(OKPAlgorithm.to_jwk(key.public_key())), "kid": "one", "use": "sig"}]}
-    claims = {"iss": "bookstore-accounts", "aud": "bookstore", "sub": "7", "jti": "j", "iat": now}
+    claims = {"iss": "bookstore", "aud": "bookstore", "sub": "7", "jti": "j", "iat": now}
     claims |= {"exp": now + 3600, "roles": ["customer"]}
     return json.dumps(keys), jwt.encode(claims, key, "EdDSA", headers={"kid": "one"})
 

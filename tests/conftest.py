@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from bookstore.lab.system.folder import StateFolder
+from bookstore.lab.system.status import take_status
 from bookstore.service.testing.otlp import Receiver
 from bookstore.stores.process import ProcessId
 
@@ -83,7 +85,11 @@ class Bookstore:
         assert result.returncode == 0, result.stdout + result.stderr
 
     def status(self):
-        """What `status --json` says."""
+        """What `status --json` says, without a process for each look."""
+        return msgspec.to_builtins(take_status(StateFolder(self.state)).status)
+
+    def printed_status(self):
+        """What `status --json` prints."""
         return json.loads(self.run("status", "--json").stdout)
 
     def services(self):
@@ -97,11 +103,11 @@ class Bookstore:
 
 @pytest.fixture(scope="session")
 def eventually():
-    """Wait for a condition; the test's own timeout ends a wait in vain."""
+    """Wait for a condition; the test's own timeout ends a wait in vain. A look may ask every service."""
 
     def wait(condition):
         while not (value := condition()):
-            time.sleep(0.02)
+            time.sleep(0.1)
         return value
 
     return wait
@@ -131,6 +137,14 @@ def bookstore(tmp_path_factory, receiver, store_guardian):
 def private_bookstore(tmp_path, store_guardian):
     """A system for this test alone, not started yet."""
     made = Bookstore(tmp_path / "state", store_guardian)
+    yield made
+    made.run("down")
+
+
+@pytest.fixture(scope="module")
+def stopped_bookstore(tmp_path_factory, store_guardian):
+    """A system for one file of tests, each of which leaves it stopped: its databases are made once."""
+    made = Bookstore(tmp_path_factory.mktemp("stopped") / "state", store_guardian)
     yield made
     made.run("down")
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -97,8 +98,13 @@ def blocks(document):
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
+@cache
 def commands(script):
     """The commands of a script, each with all its lines."""
+    return list(_commands(script))
+
+
+def _commands(script):
     command = ""
     for line in script.splitlines():
         command += line + "\n"
@@ -130,6 +136,7 @@ class Reader:
             "UV_NO_SYNC": "1",
         }
         self.said = ""
+        self._urls = {}
 
     def types(self, command):
         result = self.bookstore.finish(
@@ -137,24 +144,40 @@ class Reader:
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
         self.said = result.stdout
+        if "bookstore" in command:  # which may have started the system, or ended it
+            self._urls = {}
 
     def here(self, command):
         """The command with the ports that the services have got."""
         if "localhost:" not in command:
             return command
-        if self.bookstore.status()["state"] != "running":
-            self.bookstore.up()
-        urls = {row["name"]: row["url"] for row in self.bookstore.status()["services"]}
+        self._urls = self._urls or self.running()
         for one in PORTS:
-            if urls[one.name].startswith("http"):
-                command = command.replace(f"http://localhost:{one.port}", urls[one.name])
+            if self._urls[one.name].startswith("http"):
+                command = command.replace(f"http://localhost:{one.port}", self._urls[one.name])
         assert "localhost:" not in command, f"nobody is there: {command}"
         return command
 
+    def running(self):
+        """Where all are, in a system that runs."""
+        if self.bookstore.status()["state"] != "running":
+            self.bookstore.up()
+        return {row["name"]: row["url"] for row in self.bookstore.status()["services"]}
+
+
+ENDS = re.compile(r"^uv run bookstore (down|reset|demo)\b", re.MULTILINE)
+"""A document that ends the system has one of its own; all others find the same one."""
+
 
 @pytest.fixture
-def reader(private_bookstore, tmp_path):
-    return Reader(private_bookstore, tmp_path)
+def reader(request, document, tmp_path):
+    ends = any(ENDS.search(text) for _, text in blocks(document))
+    reader = Reader(request.getfixturevalue("private_bookstore" if ends else "plain_bookstore"), tmp_path)
+    yield reader
+    if not ends:
+        # The next one finds the supplier as it usually is.
+        control = reader.running()["supplier-control"]
+        httpx.post(f"{control}/set_failure_mode", json={"mode": "normal"}).raise_for_status()
 
 
 @pytest.mark.parametrize(

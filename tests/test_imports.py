@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -85,9 +86,13 @@ def imports(file):
             yield node.module
 
 
+installed = cache(packages_distributions)
+"""It reads what every distribution here has."""
+
+
 def owners(module):
     """Distributions that a top-level module comes with."""
-    return {canonicalize_name(name) for name in packages_distributions().get(module, [module])}
+    return {canonicalize_name(name) for name in installed().get(module, [module])}
 
 
 def brought(lines):

@@ -41,7 +41,7 @@ def healthy(bookstore):
 
 
 def test_status_tells_of_every_process(bookstore):
-    status = bookstore.status()
+    status = bookstore.printed_status()
     assert set(status) == {"state", "state_folder", "credentials_file", "services"}
     assert {row["instance"] for row in status["services"]} == {*PROCESSES, *DOORS}
     rows = {row["instance"]: row for row in status["services"]}
@@ -61,7 +61,7 @@ def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eve
     victim = ProcessId.of(before[instance]["pid"])
     victim.send(signal.SIGKILL)
     eventually(lambda: not victim.alive)
-    after = bookstore.services()[instance]
+    after = next(row for row in bookstore.printed_status()["services"] if row["instance"] == instance)
     assert after["pid"] != victim.pid
     if after["pid"] is None:
         assert (after["health"], after["pids"]) == ("down", [])
@@ -101,39 +101,39 @@ def test_the_whole_system_is_small(bookstore):
 
 
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv isn't here")
-def test_a_killed_uv_takes_the_system_with_it(private_bookstore, eventually):
+def test_a_killed_uv_takes_the_system_with_it(stopped_bookstore, eventually):
     project = Path(__file__).parents[1]
-    with private_bookstore.begin(
-        ["uv", "run", "--no-sync", "--project", project, *private_bookstore.command("up")],
+    with stopped_bookstore.begin(
+        ["uv", "run", "--no-sync", "--project", project, *stopped_bookstore.command("up")],
         stdout=subprocess.DEVNULL,
     ) as uv:
-        eventually(lambda: uv.poll() is not None or private_bookstore.status()["state"] == "running")
+        eventually(lambda: uv.poll() is not None or stopped_bookstore.status()["state"] == "running")
         assert uv.poll() is None
-        everything = family(private_bookstore)
+        everything = family(stopped_bookstore)
         parent = psutil.Process(everything[0].pid).parent()
         assert parent.name() == "uv"
         parent.kill()
         uv.wait()
         eventually(lambda: not any(member.alive for member in everything))
-    assert private_bookstore.status()["state"] == "stopped"
+    assert stopped_bookstore.status()["state"] == "stopped"
 
 
-def test_a_terminated_up_ends_in_order(private_bookstore):
-    with private_bookstore.begin(private_bookstore.command("up"), stdout=subprocess.PIPE) as up:
+def test_a_terminated_up_ends_in_order(stopped_bookstore):
+    with stopped_bookstore.begin(stopped_bookstore.command("up"), stdout=subprocess.PIPE) as up:
         assert any("ready after" in line for line in up.stdout)
-        everything = family(private_bookstore)
+        everything = family(stopped_bookstore)
         up.terminate()
         assert up.wait() == 0
     assert not any(member.alive for member in everything)
-    log = (private_bookstore.state / "logs" / "postgres.log").read_text()
+    log = (stopped_bookstore.state / "logs" / "postgres.log").read_text()
     assert "database system is shut down" in log
 
 
-def test_the_demo_holds_and_cleans_up(private_bookstore):
-    result = private_bookstore.run("demo", "--yes")
+def test_the_demo_holds_and_cleans_up(stopped_bookstore):
+    result = stopped_bookstore.run("demo", "--yes")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Every step held" in result.stdout
-    assert private_bookstore.status()["state"] == "stopped"
+    assert stopped_bookstore.status()["state"] == "stopped"
 
 
 def test_the_demo_uses_a_system_that_runs_and_leaves_it_running(bookstore):
@@ -143,12 +143,12 @@ def test_the_demo_uses_a_system_that_runs_and_leaves_it_running(bookstore):
     assert healthy(bookstore)
 
 
-def test_an_app_that_refuses_its_settings_is_shown(private_bookstore, monkeypatch):
+def test_an_app_that_refuses_its_settings_is_shown(stopped_bookstore, monkeypatch):
     monkeypatch.setenv("LOG_LEVEL", "loud")
-    result = private_bookstore.run("up", "--detach")
+    result = stopped_bookstore.run("up", "--detach")
     assert result.returncode == 14
     assert "LOG_LEVEL" in result.stderr
-    assert private_bookstore.status()["state"] == "stopped"
+    assert stopped_bookstore.status()["state"] == "stopped"
 
 
 def test_the_command_is_installed():

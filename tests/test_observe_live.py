@@ -2,6 +2,7 @@
 
 import math
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -13,12 +14,17 @@ from bookstore.lab.observe.boards import BOARDS
 from bookstore.lab.system.topology import INSTRUMENTS
 from bookstore.stores.process import ProcessId
 
+from .visitor import LIFE, SERVICES, edges, visit
+
 ROOT = Path(__file__).parent.parent
 PROMETHEUS = ROOT / "otel" / "prometheus"
 PATIENCE = 240
 needs_prometheus = pytest.mark.skipif(
     shutil.which("promtool") is None or shutil.which("prometheus") is None,
     reason="prometheus isn't installed here: `apt install prometheus`, or `.ci/run observe` as root",
+)
+needs_jaeger = pytest.mark.skipif(
+    shutil.which("jaeger") is None, reason="Jaeger 2 isn't installed here: jaegertracing.io/download"
 )
 pytestmark = [pytest.mark.long, needs_prometheus, pytest.mark.timeout(PATIENCE)]
 
@@ -140,3 +146,35 @@ def test_who_is_away_is_asked_about(observed_bookstore, ask, eventually):
     finally:
         frozen.send(signal.SIGCONT)
     eventually(lambda: ask(down) == [])
+
+
+@pytest.fixture(scope="module")
+def visited(observed_bookstore):
+    """The trace of a visit."""
+    trace_id = secrets.token_hex(16)
+    visit(observed_bookstore.services(), trace_id, secrets.token_hex(8))
+    return trace_id
+
+
+@needs_jaeger
+def test_jaeger_has_the_whole_life_of_an_order(observed_bookstore, visited, client, eventually):
+    def spans():
+        answer = client.get(f"{observed_bookstore.url('jaeger')}/api/traces/{visited}")
+        if answer.status_code == 404:
+            return set()
+        [trace] = answer.json()["data"]
+        by = {key: each["serviceName"] for key, each in trace["processes"].items()}
+        kinds = [{tag["key"]: tag["value"] for tag in span["tags"]}["span.kind"] for span in trace["spans"]]
+        return {
+            f"{by[span['processID']]} {kind.upper()} {span['operationName']}"
+            for span, kind in zip(trace["spans"], kinds, strict=True)
+        }
+
+    eventually(lambda: {child for _, child in edges(LIFE)} <= spans())
+
+
+@needs_jaeger
+@pytest.mark.usefixtures("visited")
+def test_jaeger_counts_every_span_for_prometheus(ask, eventually):
+    counted = 'count by (service_name) (traces_span_metrics_calls_total{service_name=~"%s"})'
+    eventually(lambda: len(ask(counted % "|".join(SERVICES))) == len(SERVICES))

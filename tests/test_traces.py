@@ -10,43 +10,19 @@ import pytest
 
 from bookstore.service.testing.otlp import tree
 
-PASSWORD = "correct horse battery"
-SERVICES = ["accounts", "books", "gateway", "orders", "orders-worker", "supplier"]
+from .visitor import LIFE, PASSWORD, SERVICES, edges, visit
 
-LIFE = """
-gateway SERVER POST /v1/orders
-    gateway CLIENT POST /v1/orders
-        orders SERVER POST /v1/orders
-            orders CLIENT POST /inventory/reservations
-                books SERVER POST /inventory/reservations
-                    books CLIENT INSERT reservations reservation_lines books
-            orders CLIENT INSERT orders order_lines order_events reservations ledger
-            orders PRODUCER create bookstore:validations
-                orders-worker CLIENT send bookstore:validations
-                orders-worker CONSUMER process bookstore:validations
-                    orders-worker CLIENT POST /validate
-                        supplier SERVER POST /validate
-                orders-worker CLIENT send bookstore:settlements
-                orders-worker CONSUMER process bookstore:settlements
-                    orders-worker CLIENT POST /inventory/reservations/{id}/commit
-                        books SERVER POST /inventory/reservations/{reservation_id}/commit
-                            books CLIENT UPDATE books
-gateway SERVER GET /v1/customers
-    gateway CLIENT GET /v1/customers
-        accounts SERVER GET /v1/customers/{customer_id}
-            accounts CLIENT SELECT customers
+TOLD_BY = [*(f"{name}-1" for name in (*SERVICES, "monitor", "playground", "desk")), "supervisor"]
+OPS = "ops@bookstore.local"
+
+SWITCHED = """
+monitor SERVER POST /v2/monitor/circuits
+    monitor CLIENT POST /v2/circuits/books
+        orders SERVER POST /v2/circuits/{dependency}
+monitor SERVER POST /v2/monitor/faults
+    monitor CLIENT POST /faults
 """
-"""Each span, below its parent. There may be more: keys that are fetched, what a cache is told."""
-
-
-def edges(picture):
-    """The lines of a picture, each with the line that it stands under."""
-    above, found = {}, set()
-    for line in filter(None, picture.splitlines()):
-        depth = (len(line) - len(line.lstrip())) // 4
-        above[depth] = line.strip()
-        found.add((above.get(depth - 1, "") if depth else "", line.strip()))
-    return found
+"""What a person switches, down to the process that has it. The desk logs, and makes no spans."""
 
 
 def told(span):
@@ -55,42 +31,65 @@ def told(span):
 
 @pytest.fixture(scope="module")
 def life(bookstore, receiver):
-    """A customer who orders a book, all of it in one trace; gives what came of it."""
-    trace_id, caller = secrets.token_hex(16), secrets.token_hex(8)
-    email = f"ana-{secrets.token_hex(4)}@example.com"
-    rows = bookstore.services()
-    with httpx.Client(timeout=20, trust_env=False) as client:
-        new = {"title": "Traces", "author": "A. Visitor", "price": "9.99", "stock": 5}
-        book = client.post(f"{rows['books-1']['url']}/v2/books", json=new).raise_for_status().json()
-        somebody = {"email": email, "password": PASSWORD}
-        client.headers["traceparent"] = f"00-{trace_id}-{caller}-01"
-        client.headers["baggage"] = f"session.id=s1,user={email}"
-        accounts, gateway = rows["accounts-1"]["url"], rows["gateway-1"]["url"]
-        client.post(f"{accounts}/auth/register", json={**somebody, "name": "Ana"}).raise_for_status()
-        token = client.post(f"{accounts}/auth/login", json=somebody).json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        me = client.get(f"{accounts}/auth/me").json()["customer_id"]
-        client.get(f"{gateway}/v1/customers/{me}?e={email}").raise_for_status()
-        order = client.post(f"{gateway}/v1/orders", json={"book_id": book["id"], "quantity": 1})
-        assert order.status_code == 201, order.text
-        assert order.headers["x-trace-id"] == trace_id
-        refused = client.post(f"{gateway}/v1/orders", json={"book_id": 10**12, "quantity": 1})
-        assert refused.json()["trace_id"] == trace_id
+    """What came of a visit."""
+    trace_id, caller, rows = secrets.token_hex(16), secrets.token_hex(8), bookstore.services()
+    secret = visit(rows, trace_id, caller)
     wanted = {child for _, child in edges(LIFE)}
     spans = receiver.wait_for(lambda spans: wanted <= {told(span) for span in spans}, trace_id)
-    secret = [email, email.replace("@", "%40"), PASSWORD, token, token.rpartition(".")[2]]
     return {"trace_id": trace_id, "caller": caller, "spans": spans, "secrets": secret, "rows": rows}
 
 
+@pytest.fixture(scope="module")
+def switched(bookstore, receiver):
+    """An operator at the console, by every way in, all of it in one trace; gives what came of it."""
+    rows, trace_id = bookstore.services(), secrets.token_hex(16)
+    password = json.loads((bookstore.state / "credentials.json").read_text())["accounts"][OPS]
+    somebody = {"email": OPS, "password": password}
+    accounts, monitor = rows["accounts-1"]["url"], rows["monitor-1"]["url"]
+    url = f"{monitor}/v2/monitor"
+    with httpx.Client(timeout=20, trust_env=False) as client:
+        client.headers["traceparent"] = f"00-{trace_id}-{secrets.token_hex(8)}-01"
+        tokens = client.post(f"{accounts}/auth/login", json=somebody).raise_for_status().json()
+        refresh = {"refresh_token": tokens["refresh_token"]}
+        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+        told_once = client.post(f"{url}/tickets", json=refresh, headers=bearer).raise_for_status().json()
+        ticket = {"ticket": told_once["ticket"]}
+        assert client.post(f"{url}/session", json={**somebody, "password": PASSWORD}).status_code == 401
+        signed_in = [client.post(f"{url}/session", json=how).raise_for_status() for how in (somebody, ticket)]
+        cookies = [cookie for answer in signed_in for cookie in answer.cookies.values()]
+        assert len(cookies) == 2
+        circuit = {"service": "orders", "dependency": "books", "action": "reset"}
+        client.post(f"{url}/circuits", json=circuit).raise_for_status()
+        fault = {"service": "playground", "kind": "process", "mode": "freeze", "seconds": 600}
+        on = client.post(f"{url}/faults", json=fault).raise_for_status().json()
+        client.delete(f"{url}/faults/{on['id']}").raise_for_status()
+        assert client.post(f"{url}/try", json={"what": "buy"}).raise_for_status().json()
+        with client.stream("GET", f"{url}/events") as events:
+            next(events.iter_lines())
+    wanted = {child for _, child in edges(SWITCHED)}
+    spans = receiver.wait_for(lambda spans: wanted <= {told(span) for span in spans}, trace_id)
+    secret = [OPS, *somebody.values(), tokens["access_token"], tokens["refresh_token"], *ticket.values()]
+    return {"trace_id": trace_id, "spans": spans, "secrets": [*secret, *cookies]}
+
+
+def parentage(spans):
+    """Each of them as a line, with the line that it stands under."""
+    known = {span.span_id: span for span in spans}
+    return {(told(known[span.parent_id]) if span.parent_id in known else "", told(span)) for span in spans}
+
+
 def test_an_order_is_one_trace(life):
-    spans = {span.span_id: span for span in life["spans"]}
-    found = {
-        (told(spans[span.parent_id]) if span.parent_id in spans else "", told(span))
-        for span in spans.values()
-    }
-    assert edges(LIFE) <= found, tree(life["spans"])
+    assert edges(LIFE) <= parentage(life["spans"]), tree(life["spans"])
     # Whatever has no parent here was asked for by the caller.
-    assert {span.parent_id for span in spans.values() if span.parent_id not in spans} == {life["caller"]}
+    known = {span.span_id for span in life["spans"]}
+    assert {span.parent_id for span in life["spans"] if span.parent_id not in known} == {life["caller"]}
+
+
+def test_what_is_switched_is_one_trace_and_stands_in_the_log_of_the_desk(bookstore, switched):
+    assert edges(SWITCHED) <= parentage(switched["spans"]), tree(switched["spans"])
+    lines = [json.loads(line) for line in log_of(bookstore, "desk-1") if line.startswith("{")]
+    mine = [line["message"] for line in lines if line.get("trace_id") == switched["trace_id"]]
+    assert mine == ["process freeze of playground for 600 s", "process freeze of playground is over"]
 
 
 def test_what_was_refused_is_told_where_it_was_refused(life):
@@ -139,20 +138,20 @@ def log_of(bookstore, instance):
     return (bookstore.state / "logs" / f"{instance}.log").read_text(errors="replace").splitlines()
 
 
-def test_no_secret_is_told(bookstore, receiver, life):
+def test_no_secret_is_told(bookstore, receiver, life, switched):
     credentials = json.loads((bookstore.state / "credentials.json").read_text())
-    words = [*life["secrets"], *passwords(credentials)]
-    assert len(words) > len(life["secrets"])
+    words = [*life["secrets"], *switched["secrets"], *passwords(credentials)]
+    assert credentials["passwords"]["desk"] in words
     sent = "\n".join(repr((span, span.resource)) for span in receiver.spans)
     logged = "\n".join(path.read_text(errors="replace") for path in (bookstore.state / "logs").iterdir())
     for word in words:
         assert word not in sent
         assert word not in logged
-    told_by_services = "\n".join(line for service in SERVICES for line in log_of(bookstore, f"{service}-1"))
+    told_by_services = "\n".join(line for name in TOLD_BY for line in log_of(bookstore, name))
     for everything in (sent, told_by_services):
         assert not re.search(r"Bearer (?!\[hidden\])|eyJ[A-Za-z0-9_-]{8}|argon2", everything)
         assert not re.search(r"(?i)\b(VALUES\s*\(|WHERE\s+\S+\s*=|SET\s+\w+\s*=\s*')", everything)
-    assert not re.search(r"[\w.+-]+@[\w-]+\.\w+", sent)
+        assert not re.search(r"[\w.+-]+@[\w-]+\.\w+", everything)
 
 
 def passwords(value):

@@ -1,6 +1,7 @@
 """A real Chromium that looks at the page, and holds what it does to what it may do."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,16 +32,15 @@ def chromium():
 
 
 class Watched:
-    """A page, and what it did that it should not: errors, and requests to somebody else."""
+    """A visitor's tabs, and what they did that they should not: errors, and requests to somebody else."""
 
-    def __init__(self, page, origin):
-        self.page = page
+    def __init__(self, context, origin):
         self.errors = []
         self.foreign = []
         self._origin = urlsplit(origin).netloc
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", self._asked)
+        context.on("console", self._said)
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.on("request", self._asked)
 
     def _said(self, message):
         if message.type in ("error", "warning") and not message.text.startswith(LOST):
@@ -53,22 +53,42 @@ class Watched:
 
 @pytest.fixture
 def visit(chromium):
-    """Opens the page; in the end, nobody may have complained."""
+    """Opens the page, alone or in a tab `beside` another; in the end, nobody may have complained."""
     opened = []
 
-    def make(url, *, width=1440, height=900, **settings):
-        context = chromium.new_context(viewport={"width": width, "height": height}, **settings)
-        context.set_default_timeout(PATIENCE)
-        watched = Watched(context.new_page(), url)
-        opened.append((context, watched))
-        watched.page.goto(url)
-        return watched.page
+    def make(url, *, beside=None, width=1440, height=900, **settings):
+        if beside:
+            context = beside.context
+        else:
+            context = chromium.new_context(viewport={"width": width, "height": height}, **settings)
+            context.set_default_timeout(PATIENCE)
+            opened.append((context, Watched(context, url)))
+        page = context.new_page()
+        page.goto(url)
+        return page
 
     yield make
     for context, watched in opened:
         context.close()
         assert watched.errors == []
         assert watched.foreign == []
+
+
+@pytest.fixture
+def enter(visit):
+    """Opens the page of a whole system with a link of its own, and is signed in."""
+
+    def at(bookstore, page="map", **settings):
+        link = bookstore.run("console")
+        found = re.search(r"http://\S+/console/#ticket=\S+", link.stdout)
+        assert found, link.stdout + link.stderr
+        opened = visit(found[0], **settings)
+        opened.locator(".who").wait_for()
+        opened.goto(f"{found[0].partition('#')[0]}#/{page}")
+        opened.evaluate("window.mine = 'not loaded again'")
+        return opened
+
+    return at
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import copy
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -136,6 +137,21 @@ def summary(name="POST /v2/orders", trace_id=TRACE):
     }
 
 
+def step(title, **rest):
+    return {"at": now(-5), "title": title, "expected": "", "seen": "", "verdict": "running"} | rest
+
+
+def run(*steps, **rest):
+    """What the lab is doing."""
+    told = {"id": "r1", "kind": "experiment", "name": "worker-killed", "state": "running", "phase": "method"}
+    return told | {"started_at": now(-20), "ended_at": None, "steps": [*steps], "report": None} | rest
+
+
+def switched(**rest):
+    entry = {"at": now(-5), "who": "ops@bookstore.local", "action": "fault", "target": "supplier"}
+    return entry | {"parameters": {"mode": "slow", "seconds": 60, "delay": 5.0}, "outcome": "done"} | rest
+
+
 def possible(service="supplier", mode="down", kind="supplier", says="Refuses connections.", **parameters):
     return {"service": service, "kind": kind, "mode": mode, "parameters": parameters, "says": says}
 
@@ -224,6 +240,7 @@ def answers():
                 possible("books", "kill", "process", "Kills the process."),
             ],
         },
+        "audit": {"data": [switched()]},
         "lab/catalogue": {
             "data": [
                 {"kind": "scenario", "name": "003", "title": "Orders that survive", "says": "A guide."}
@@ -260,6 +277,8 @@ class Puppet:
         self.refuses = None
         """The status with which streams are refused, if they are."""
         self.streams = 0
+        self.opened = []
+        """When each of them was opened, by the clock that never jumps."""
         self.silent = threading.Event()
         self._over = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -278,6 +297,7 @@ class Puppet:
     def stream(self, write):
         """One reader: a picture each half second, until it is over."""
         self.streams += 1
+        self.opened.append(time.monotonic())
         told = 0
         try:
             while not self._over.is_set():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import PAGES, PATIENCE
-from .puppet import NOBODY, TRACE, circuit, edge, instance, job, node, now, span, summary
+from .puppet import NOBODY, TRACE, circuit, edge, instance, job, node, now, run, span, step, summary, switched
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
@@ -58,10 +58,12 @@ def test_every_page_is_for_everybody(name, scheme, puppet, visit, expect):
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_cut_off_on_a_phone(name, puppet, visit, expect):
     break_supplier(puppet)
+    puppet.picture["run"] = run(step("A worker is killed with SIGKILL"))
     page = visit(at(puppet, name, f"/{TRACE}" if name == "requests" else ""), width=360, height=740)
     expect(page.locator(".headline")).to_contain_text("Supplier")
     page.wait_for_function("document.querySelector('main').children.length > 1")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    expect(page.locator(".top [aria-current]")).to_be_in_viewport(ratio=0.9)
 
 
 def test_what_fails_and_why_stands_first(puppet, visit, expect):
@@ -109,12 +111,12 @@ def test_what_one_types_stays_while_news_come(puppet, visit, expect):
     field = page.locator(".fault", has_text="slow").get_by_label("delay")
     field.fill("7")
     rate = page.locator(".figure .value").first
-    for step in range(3):
-        puppet.picture["topology"]["services"][0]["requests_per_second"] = 100.0 + step
-        expect(rate).to_have_text(str(100 + step))
+    for more in range(3):
+        puppet.picture["topology"]["services"][0]["requests_per_second"] = 100.0 + more
+        expect(rate).to_have_text(str(100 + more))
     expect(field).to_be_focused()
     expect(field).to_have_value("7")
-    page.get_by_role("button", name="Make it slow for 60 s").click()
+    page.get_by_role("button", name="Switch on for 60 s: supplier: slow").click()
     expect(page.locator(".note")).to_contain_text("switched on for 1 min")
     [(method, path, body)] = puppet.asked
     assert (method, path) == ("POST", "faults")
@@ -136,7 +138,8 @@ def test_what_destroys_asks_first(puppet, visit, expect):
     page.get_by_role("button", name="Force open: orders-1 to books").click()
     page.get_by_role("button", name="Force it open").click()
     page.goto(at(puppet, "faults"))
-    page.get_by_role("button", name="Make it kill for 60 s").click()
+    page.get_by_role("link", name="books").click()
+    page.get_by_role("button", name="Switch on for 60 s: books: kill").click()
     page.get_by_role("button", name="books: kill for 1 min").click()
     page.wait_for_function("document.querySelectorAll('.note').length > 1")
     assert [(method, path) for method, path, _ in puppet.asked] == [
@@ -243,6 +246,20 @@ def test_who_may_not_switch_has_no_switches(puppet, visit, expect):
     expect(page.get_by_role("button", name="Force open").first).to_be_disabled()
 
 
+def test_who_switched_what_is_told_to_those_who_may(puppet, visit, expect):
+    puppet.answers["audit"]["data"] += [
+        switched(action="circuit", target="orders-1/books", parameters={"action": "force_open"}),
+        switched(action="redrive", target="queue", parameters={"job_id": None}, outcome="orders-unavailable"),
+    ]
+    page = visit(at(puppet, "faults"))
+    rows = page.get_by_role("region", name="Who switched what").locator("tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(0)).to_contain_text("switched on “slow” of supplier for 1 min")
+    expect(rows.nth(1)).to_contain_text("forced open the circuit of orders-1 to books")
+    expect(rows.nth(2)).to_contain_text("redrove all dead letters")
+    expect(rows.nth(2).locator(".badge")).to_have_text("orders unavailable")
+
+
 def test_nothing_moves_for_who_wants_calm(puppet, visit, expect):
     page = visit(puppet.url, reduced_motion="reduce")
     expect(page.locator(".map")).to_be_visible()
@@ -268,11 +285,10 @@ def hostile(puppet):
         {"id": MARKUP, "service": "books", "kind": "supplier", "mode": MARKUP, "parameters": {MARKUP: MARKUP}}
         | {"since": "yesterday", "ends_at": "never", "by": MARKUP}
     ]
-    picture["run"] = {
-        "id": MARKUP, "kind": "scenario", "name": MARKUP, "state": MARKUP, "phase": MARKUP, "started_at": "x",
-        "ended_at": None, "report": "../../evil",
-        "steps": [{"at": "x", "title": MARKUP, "expected": MARKUP, "seen": MARKUP, "verdict": MARKUP}],
-    }  # fmt: skip
+    words = {"name": MARKUP, "state": MARKUP, "phase": MARKUP, "started_at": "x", "report": "../../evil"}
+    picture["run"] = run(
+        step(MARKUP, at="x", expected=MARKUP, seen=MARKUP, verdict=MARKUP), id=MARKUP, **words
+    )
     long = {"name": MARKUP, "offset_ms": -5, "attributes": {MARKUP: "x" * 10_000_000}}
     spans = [
         span(1, name=MARKUP, service=MARKUP, attributes={MARKUP: MARKUP, "__proto__": "x"}, links=[MARKUP]),
@@ -298,6 +314,9 @@ def hostile(puppet):
             "summary": {"requests": 2, "by_status": {MARKUP: 1}, "p50_ms": 1, "p95_ms": 1},
         },
     }
+    words = {"who": MARKUP, "target": MARKUP, "outcome": MARKUP, "parameters": {MARKUP: MARKUP}}
+    actions = (MARKUP, "__proto__", "constructor", "fault", "circuit", "redrive")
+    puppet.answers["audit"] = {"data": [switched(action=action, **words) for action in actions]}
     puppet.answers["queue"]["dead"]["data"] = [job(1, MARKUP + "z" * 100_000)]
     puppet.answers["session"] |= {"who": MARKUP, "jaeger_url": "javascript:alert(1)"}
     puppet.events += [

@@ -5,6 +5,7 @@ import re
 import signal
 import threading
 import time
+from functools import partial
 
 import httpx
 import pytest
@@ -16,6 +17,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 SOON = 2.0
 """Seconds within which the page shows what the system says."""
 ORDER = {"items": [{"book_id": 1, "quantity": 1}]}
+LONG = 180_000
+"""Milliseconds for what starts a system of its own."""
 WELL = re.compile("^Everything is well")
 
 
@@ -42,20 +45,9 @@ def calm(bookstore, client, eventually):
 
 
 @pytest.fixture
-def console(bookstore, calm, visit):  # noqa: ARG001 - all is well before a page is opened
-    """The page, opened with a link of its own, and signed in."""
-
-    def open_at(page="map", **settings):
-        link = bookstore.run("console")
-        found = re.search(r"http://\S+/console/#ticket=\S+", link.stdout)
-        assert found, link.stdout + link.stderr
-        opened = visit(found[0], **settings)
-        opened.locator(".who").wait_for(timeout=PATIENCE)
-        opened.goto(f"{found[0].partition('#')[0]}#/{page}")
-        opened.evaluate("window.mine = 'not loaded again'")
-        return opened
-
-    return open_at
+def console(bookstore, calm, enter):  # noqa: ARG001 - all is well before a page is opened
+    """The page of this system."""
+    return partial(enter, bookstore)
 
 
 def buy(bookstore, client, count=1):
@@ -128,8 +120,8 @@ def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, cl
     lags = {}
     page.goto(page.url.partition("#")[0] + "#/faults")
     form = page.locator(".fault", has=page.get_by_role("heading", name="down", exact=True)).first
-    form.get_by_label("for").fill("300")
-    form.get_by_role("button", name="Make it down for 300 s").click()
+    form.get_by_role("spinbutton", name="for").fill("300")
+    form.get_by_role("button", name="Switch on for 300 s").click()
     page.goto(page.url.partition("#")[0] + "#/map")
     lags["fault"] = watch.seen(".headline", "“down” is switched on", lambda told: told["faults"])
     last = buy(bookstore, client, 8)
@@ -171,8 +163,8 @@ def test_the_story_of_a_supplier_that_goes_and_comes_back(bookstore, console, cl
 def test_a_fault_ends_by_itself(bookstore, console, client, expect):
     page = console("faults")
     form = page.locator(".fault", has=page.get_by_role("heading", name="slow", exact=True)).first
-    form.get_by_label("for").fill("5")
-    form.get_by_role("button", name="Make it slow for 5 s").click()
+    form.get_by_role("spinbutton", name="for").fill("5")
+    form.get_by_role("button", name="Switch on for 5 s").click()
     expect(page.locator(".card .badge", has_text="ends by itself in 0:0")).to_be_visible()
     expect(page.locator("main")).to_contain_text("Nothing fails on purpose.", timeout=PATIENCE)
     mode = client.get(f"{bookstore.url('supplier-control-1')}/get_failure_mode").json()
@@ -242,3 +234,53 @@ def test_it_is_small(bookstore, visit):
     page = visit(f"{bookstore.url('monitor-1')}/console/")
     page.locator(".plot canvas").first.wait_for(timeout=PATIENCE)
     assert 50_000 < page.evaluate(TRANSFERRED) < 150_000
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("name", "verdict"), [("004", "passed"), ("worker-killed", "valid")])
+def test_a_guide_and_an_experiment_are_run_by_a_button(name, verdict, console, expect):
+    """Steps are seen while it runs, then the verdict, and then the report."""
+    page = console("scenarios")
+    run = page.get_by_role("button", name=f"Run {name}", exact=True)
+    run.first.click()
+    page.get_by_role("dialog").get_by_role("button", name=f"Run {name}").click()
+    running = page.get_by_role("region", name="Running now")
+    running.locator(".steps li").first.wait_for(timeout=LONG)
+    expect(run.first).to_be_disabled()
+    last = page.get_by_role("region", name="Ran last")
+    expect(last.locator(".row .badge")).to_have_text(verdict, timeout=LONG)
+    verdicts = last.locator(".steps .badge").all_inner_texts()
+    assert len(verdicts) > 3
+    assert set(verdicts) == {"ok"}
+    with page.context.expect_page() as opened:
+        last.get_by_role("link", name="Read its report").click()
+    expect(opened.value.locator("h1")).to_be_visible()
+    page.locator("nav a", has_text="Reports").click()
+    row = page.locator("tbody tr").first
+    expect(row).to_contain_text(name)
+    expect(row.locator(".badge")).to_have_text(verdict)
+    assert page.evaluate("window.mine") == "not loaded again"
+
+
+@pytest.mark.timeout(300)
+def test_what_runs_is_stopped_by_a_button(console, expect):
+    page = console("scenarios")
+    page.get_by_role("button", name="Run worker-killed", exact=True).first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Run worker-killed").click()
+    page.locator(".steps li").first.wait_for(timeout=LONG)
+    page.get_by_role("button", name="Stop worker-killed").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop worker-killed").click()
+    last = page.get_by_role("region", name="Ran last")
+    expect(last.locator(".row .badge")).to_have_text("interrupted", timeout=LONG)
+
+
+def test_who_switched_what_is_written_down(console, expect):
+    page = console("faults")
+    form = page.locator(".fault", has=page.get_by_role("heading", name="slow", exact=True)).first
+    form.get_by_role("button", name="Switch on for 60 s").click()
+    page.get_by_role("button", name="End it now: supplier: slow").click()
+    table = page.get_by_role("region", name="Who switched what")
+    for number, sentence in enumerate(("ended the fault", "switched on “slow” of supplier for 1 min")):
+        row = table.locator("tbody tr").nth(number)
+        expect(row).to_contain_text(sentence)
+        expect(row).to_contain_text("ops@")

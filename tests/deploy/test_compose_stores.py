@@ -26,7 +26,7 @@ def psql(url, **environment):
     """The file, as PostgreSQL's image runs it."""
     return subprocess.run(
         [binaries.postgres_installation() / "bin" / "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", url],
-        input=(DEPLOY / "databases.sql").read_text(),
+        input=(DEPLOY / "k8s/stores/databases.sql").read_text(),
         env={"PATH": os.defpath, **environment},
         capture_output=True,
         text=True,

@@ -158,7 +158,7 @@ def running(image, postgres_server, redis_server):
             "--quiet",
             postgres_server.url,
         ],
-        input=(DEPLOY / "databases.sql").read_text(),
+        input=(DEPLOY / "k8s/stores/databases.sql").read_text(),
         env={f"{name}_PASSWORD": LONG for name in ("ACCOUNTS", "BOOKS", "ORDERS")},
         text=True,
         check=True,

@@ -3,8 +3,10 @@
 import asyncio
 import secrets
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from time import monotonic, sleep
 
 import httpx
@@ -32,6 +34,8 @@ from bookstore.stores.redis_sentinel import WatchedRedis
 from bookstore.stores.server import Server
 from bookstore.supplier.app import create_app as create_supplier
 from bookstore.supplier.settings import SupplierSettings
+
+sys.path.append(str(Path(__file__).parent))  # modules here, which tests import
 
 PATIENCE = 60.0
 PROMISE = 2.0
@@ -215,9 +219,11 @@ class Shop:
         new = {"title": "Emma", "author": "Jane Austen", "price": "9.49", "stock": stock}
         return self.http.post(f"{self.books}/v2/books", json=new).raise_for_status().json()["id"]
 
-    def order(self, book):
+    def order(self, book, token=None):
         """Order a copy, under one key until it is taken; gives the order's number."""
         key = {"Idempotency-Key": secrets.token_hex(8)}
+        if token:
+            key["Authorization"] = f"Bearer {token}"
         until = monotonic() + PATIENCE
         while True:
             wish = {"book_id": book, "quantity": 1}
@@ -280,8 +286,11 @@ class Shop:
 
 
 @contextmanager
-def _running(redis_url, books_database, orders_database, *, effects="", direct=None, **worker):
-    """A shop; `direct` maps a pooler's URLs to those past it, `worker` are settings of the worker."""
+def _running(redis_url, books_database, orders_database, *, effects="", direct=None, accounts=None, **worker):
+    """A shop; `direct` maps a pooler's URLs to those past it, `worker` are settings of the worker.
+
+    `accounts` is where tokens come from; without it, whoever orders is nobody.
+    """
     door = free_port()
     shared = {"port": 0, "access_log": False}
     direct = direct or {}
@@ -298,6 +307,8 @@ def _running(redis_url, books_database, orders_database, *, effects="", direct=N
         known = {"redis_url": redis_url}
         books = run(create_books, BooksSettings(**database(books_database), **known))
         known["books_service_url"] = books
+        if accounts:
+            known["accounts_service_url"] = accounts
         orders = run(create_orders, OrdersSettings(**database(orders_database), **known))
         known["supplier_service_url"] = f"http://127.0.0.1:{door}"
         working = run(create_worker, WorkerSettings(**database(orders_database), **known, **worker))
@@ -311,3 +322,42 @@ def _running(redis_url, books_database, orders_database, *, effects="", direct=N
 @pytest.fixture(scope="session")
 def running():
     return _running
+
+
+@pytest.fixture
+def whole_system(private_bookstore, client, eventually):
+    """Starts everything with `bookstore up` on stores of ours; gives it when somebody has bought."""
+
+    def start(**urls):
+        private_bookstore.settings |= urls
+        examined = private_bookstore.run("doctor")
+        assert examined.returncode == 0, examined.stdout
+        for variable, url in urls.items():
+            assert f"{variable}: {url.partition('://')[0]}://" in examined.stdout
+            assert url not in examined.stdout
+        private_bookstore.up()
+        door = private_bookstore.url("gateway-1")
+        somebody = {"email": "ana@example.com", "password": "a long enough secret"}
+        client.post(f"{door}/auth/register", json={**somebody, "name": "Ana"}).raise_for_status()
+        token = client.post(f"{door}/auth/login", json=somebody).json()["access_token"]
+        wish = {"json": {"book_id": 1, "quantity": 1}, "headers": {"Authorization": f"Bearer {token}"}}
+        order = client.post(f"{door}/v1/orders", **wish).raise_for_status().json()["id"]
+        place = f"{door}/v1/orders/{order}"
+        eventually(lambda: client.get(place, headers=wish["headers"]).json()["status"] == "Validated")
+        eventually(lambda: {*_seen(private_bookstore, client).values()} == {"HEALTHY"})
+        rows = private_bookstore.services()
+        assert all(row["health"] == "healthy" for row in rows.values())
+        for store in ("postgres", "redis"):
+            outside = {"postgres": "DATABASE_URL", "redis": "REDIS_URL"}[store] in urls
+            assert (rows[store]["pid"] is None) == outside
+        return private_bookstore
+
+    return start
+
+
+def _seen(bookstore, client):
+    """What the monitor thinks of each; nothing as long as it hasn't seen all."""
+    told = (
+        client.get(f"{bookstore.url('monitor-1')}/health_status").json().get("services", {"": {"status": ""}})
+    )
+    return {name: each["status"] for name, each in told.items()}

@@ -91,7 +91,8 @@ def test_a_token_ends(run_accounts, database_url, person, check_problem, eventua
 
 async def test_processes_that_start_together_make_one_key(database_url):
     async with AsyncExitStack() as stack:
-        stores = [KeyStore(await stack.enter_async_context(Database(database_url))) for _ in range(4)]
+        databases = [Database(database_url, patience=20.0, acquire=20.0) for _ in range(4)]
+        stores = [KeyStore(await stack.enter_async_context(database)) for database in databases]
         for store in stores:
             await store.all()  # connected: none is late for the race
         await asyncio.gather(*(store.ensure("EdDSA", Safe("")) for store in stores))

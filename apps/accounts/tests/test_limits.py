@@ -182,6 +182,7 @@ def test_nobody_learns_whether_an_address_has_an_account(ana, typed):
     assert [status for status, _, _ in known] == [401] * 5 + [429]
 
 
+@pytest.mark.quiet
 @pytest.mark.timeout(60)
 def test_nobody_learns_it_from_the_time_either(run_accounts, database_url, person, client_at):
     """The hash of a stranger's password costs what a real one costs: medians, a cost that stands out."""

@@ -38,7 +38,7 @@ def test_the_walk_through(shared, email, claims_of):
     said = claims_of(tokens["access_token"])
     assert said["exp"] - said["iat"] == 600
     assert {name: said[name] for name in ("iss", "aud", "sub", "scope", "roles", "customer_id")} == {
-        "iss": "bookstore-accounts",
+        "iss": "bookstore",
         "aud": "bookstore",
         "sub": str(me["id"]),
         "scope": "customer",

@@ -125,6 +125,7 @@ def test_the_cache_is_used_again_when_all_reach_it(database_url, redis_url, run_
         _until_cached(first)
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("method", ["freeze", "kill"])
 def test_without_redis_postgresql_answers_nearly_as_soon(
     database_url, redis_server, run_books, method, monkeypatch

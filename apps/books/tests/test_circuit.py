@@ -31,6 +31,7 @@ def _timed(client):
     return answer, monotonic() - started
 
 
+@pytest.mark.quiet
 def test_five_slow_503_then_at_once_that_the_circuit_is_open(alone, check_problem):
     for _ in range(5):
         answer, took = _timed(alone)
@@ -47,6 +48,7 @@ def test_five_slow_503_then_at_once_that_the_circuit_is_open(alone, check_proble
     assert alone.get("/health").json()["services"] == {"database": "healthy"}
 
 
+@pytest.mark.quiet
 def test_callers_at_once_open_it_together(alone, check_problem):
     with ThreadPoolExecutor(12) as pool:
         for answer, took in pool.map(lambda _: _timed(alone), range(12)):

@@ -90,6 +90,7 @@ def _fill_the_pool(url, client):
         other.rollback()
 
 
+@pytest.mark.quiet
 def test_a_frozen_database_is_answered_for_in_time_whoever_waits(
     postgres_server, fragile, books, check_problem
 ):
@@ -110,6 +111,7 @@ def test_a_frozen_database_is_answered_for_in_time_whoever_waits(
     assert listed.get(3, {"price": "2.00"})["price"] in {"1.00", "2.00"}
 
 
+@pytest.mark.quiet
 def test_a_killed_database_is_answered_for_at_once_and_met_again(postgres_server, books, check_problem):
     postgres_server.kill()
     _all_refused_in_time(books, check_problem, CALLS, AT_ONCE)
@@ -139,6 +141,7 @@ def test_reads_do_not_notice_that_their_connections_were_cut(postgres_server, bo
     assert answers == [200] * 4
 
 
+@pytest.mark.quiet
 def test_a_lock_that_somebody_holds_is_not_waited_for_long(fragile, books, check_problem):
     with psycopg.connect(fragile) as other:
         other.execute("SELECT FROM books WHERE id = 1 FOR UPDATE")

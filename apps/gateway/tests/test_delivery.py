@@ -100,6 +100,7 @@ async def test_a_timeout_is_not_repeated_unless_told(gateway):
         assert (await first_tries_the_first(front)).status == 200
 
 
+@pytest.mark.quiet
 async def test_the_total_bounds_all_tries_and_travels(gateway):
     how = {"retry": {"attempts": 5, "on": ["timeout"]}, "timeout": {"attempt": 0.5, "total": 0.8}}
     async with gateway([hangs, hangs, hangs], **how) as front:

@@ -30,7 +30,7 @@ class Issuer:
     def token(self, *, kid=None, key=None, drop=(), header=None, **changed):
         now = int(time.time())
         claims = {
-            "iss": "bookstore-accounts",
+            "iss": "bookstore",
             "aud": "bookstore",
             "exp": now + 300,
             "iat": now,

@@ -60,6 +60,7 @@ async def test_a_body_that_comes_by_the_byte_is_not_waited_for(gateway, idle, pa
     assert idle * 0.9 < lasted < idle + 10
 
 
+@pytest.mark.quiet
 async def test_an_event_passes_at_once(gateway):
     """In less than 100 ms, each of them."""
     events: asyncio.Queue[float] = asyncio.Queue()
@@ -84,6 +85,7 @@ async def test_an_event_passes_at_once(gateway):
     assert sorted(took)[10] < 0.1
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("total", [1.5, 2.0])
 async def test_no_answer_in_time_is_told_in_time(gateway, total):
     """504 between 1.5 and 1.9 s: by the total, or by the one try that a total of 2 s allows."""

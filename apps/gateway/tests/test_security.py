@@ -48,6 +48,7 @@ async def test_ids_that_are_none_are_replaced(gateway, header, seen):
         assert b"\r\ntraceparent: 00-" in front.books.heads[0]
 
 
+@pytest.mark.quiet
 async def test_idle_connections_keep_nobody_from_being_served(gateway):
     async with gateway() as front:
         idle = await asyncio.gather(*(front.connect() for _ in range(500)))

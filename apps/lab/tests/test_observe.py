@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bookstore.lab.system.folder import StateFolder
+from bookstore.lab.system.plan import make_plan
+from bookstore.lab.system.ports import Claims
 from bookstore.lab.system.tools import TOOLS
+from bookstore.lab.system.topology import SYSTEM
 
 NAMES = [tool.service.name for tool in TOOLS]
 DOORS = ["jaeger-otlp", "jaeger-spans"]
@@ -102,3 +106,19 @@ def test_a_tool_stands_where_a_package_puts_it(monkeypatch, tmp_path):
     program = tmp_path / "sbin" / "grafana-server"
     shutil.copy("/bin/true", program)
     assert TOOLS[2].program() == str(program)
+
+
+@pytest.mark.parametrize(
+    ("caller", "untraced"),
+    [
+        ({}, "true"),  # it takes everybody's spans
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://elsewhere:4318"}, "false"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://elsewhere:4318", "OTEL_SDK_DISABLED": "true"}, "true"),
+    ],
+)
+def test_the_monitor_is_traced_where_others_take_the_spans(tmp_path, caller, untraced):
+    folder = StateFolder(tmp_path / "state")
+    folder.open()
+    plan = make_plan(SYSTEM, folder, Claims(), caller=caller)
+    [monitor] = [part for part in plan.parts if part.row.name == "monitor"]
+    assert monitor.app.environment["OTEL_SDK_DISABLED"] == untraced

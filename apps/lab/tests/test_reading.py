@@ -94,3 +94,14 @@ def test_the_doctor_looks_at_everything(folder):
         "nothing runs",
     ):
         assert word in text
+
+
+def test_the_doctor_asks_stores_of_ones_own(folder, redis_server):
+    """In the place of those that come along, whose programs and ports nobody needs then."""
+    caller = {"REDIS_URL": redis_server.url, "DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/x"}
+    topology = Topology(services=SYSTEM.services[:2], databases={})
+    found = {finding.text: finding.verdict for finding in examine(folder, topology, caller)}
+    assert found[f"REDIS_URL: redis://127.0.0.1:{redis_server.port} answers, and is used"] == "ok"
+    assert found["Nobody answers as DATABASE_URL says, at postgresql://127.0.0.1:1."] == "bad"
+    text = "\n".join(found)
+    assert not any(word in text for word in ("hidden", redis_server.store.password, "runs as", "busy"))

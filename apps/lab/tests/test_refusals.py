@@ -122,7 +122,15 @@ def test_two_starts_at_once_take_different_ports():
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])
 @pytest.mark.parametrize(
-    "url", ["nonsense", "http://127.0.0.1/secret", "redis://:99999/", "postgresql://h:x/secret"]
+    "url",
+    [
+        "nonsense",
+        "http://127.0.0.1/secret",
+        "redis://:99999/",
+        "redis+sentinel://:secret@h:1",
+        "redis+cluster://:secret@h:x",
+        "postgresql://h:x/secret",
+    ],
 )
 def test_a_url_that_is_none(folder, variable, url):
     with pytest.raises(LabError, match=f"{variable} isn't a URL like") as caught:

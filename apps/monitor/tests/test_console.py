@@ -62,6 +62,14 @@ def test_every_file_is_served_and_guarded(shared):
         assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
+def test_the_styles_come_as_one(shared):
+    sheet = shared.get("/console/style.css").text
+    styles = [text for path, text in OWN.items() if path.endswith(".css")]
+    assert len(styles) > 3
+    assert sorted(sheet.splitlines()) == sorted("\n".join(styles).splitlines())
+    assert re.findall(r'stylesheet" href="([^"]+)"', OWN["index.html"]) == ["style.css"]
+
+
 def test_what_a_browser_has_is_not_sent_again(shared):
     first = shared.get("/console/js/main.js")
     again = shared.get("/console/js/main.js", headers={"If-None-Match": first.headers["ETag"]})
@@ -114,7 +122,9 @@ def test_nobody_else_is_asked_for_anything():
 
 
 def test_modules_lead_to_modules_and_all_are_fetched_at_once():
-    loaded = set(re.findall(r'modulepreload" href="([^"]+)"', OWN["index.html"])) | {"js/main.js"}
+    loaded = set(re.findall(r'modulepreload" fetchpriority="low" href="([^"]+)"', OWN["index.html"])) | {
+        "js/main.js"
+    }
     assert loaded == set(MODULES)
     for path, text in MODULES.items():
         for target in re.findall(

@@ -44,6 +44,7 @@ def _served(client, body=ONE):
     return answer
 
 
+@pytest.mark.quiet
 def test_however_books_fails_nothing_is_ordered_and_it_is_said_in_time(
     orders, books, database_url, check_problem, ways_to_fail
 ):
@@ -59,6 +60,7 @@ def test_however_books_fails_nothing_is_ordered_and_it_is_said_in_time(
     assert _kept(database_url) == [good, good, good]
 
 
+@pytest.mark.quiet
 def test_while_books_refuses_orders_are_read_and_refused_and_health_says_which(orders, books, check_problem):
     made = orders.post("/v1/orders", json=ONE)
     books.refuse()
@@ -74,6 +76,7 @@ def test_while_books_refuses_orders_are_read_and_refused_and_health_says_which(o
     assert orders.get("/health").json()["status"] == "healthy"
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("mode", ["hang", "error"])
 def test_health_is_asked_in_time_too(orders, books, mode):
     books.mode = mode
@@ -153,6 +156,7 @@ def test_orders_that_arrive_together_share_a_call_and_not_its_refusals(orders, b
     assert len(books.held()) == 1 + 8
 
 
+@pytest.mark.quiet
 def test_nobody_waits_longer_than_it_wants_for_those_that_it_shares_a_call_with(orders, books):
     books.mode = "hang"
     with ThreadPoolExecutor(8) as pool:

@@ -26,6 +26,7 @@ def _is(client, state):
     return _metric(client, "bookstore_breaker_state", dependency="books", state=state) == 1
 
 
+@pytest.mark.quiet
 def test_after_five_failures_books_is_not_called_and_the_answer_comes_at_once(
     patient, books, query, check_problem
 ):

@@ -64,6 +64,7 @@ def _watched(client):
     return float(line.split()[1])
 
 
+@pytest.mark.quiet
 def test_first_the_state_of_now_then_each_change_then_the_end(orders, order, finish, database_url):
     with _watch(orders) as watch:
         assert watch.answer.status_code == 200
@@ -135,6 +136,7 @@ def test_all_who_watch_are_served_by_one_connection(orders, query, finish, datab
     assert _watched(orders) == 0
 
 
+@pytest.mark.quiet
 @pytest.mark.usefixtures("order")
 def test_a_watcher_who_leaves_makes_room_within_a_second(
     database_url, books, run_orders, check_problem, eventually

@@ -78,6 +78,7 @@ def _whole(url):
     return len(rows)
 
 
+@pytest.mark.quiet
 def test_a_frozen_database_is_answered_for_in_time(postgres_server, fragile, fragile_orders, check_problem):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: fragile_orders.get("/v2/orders"), range(32)))
@@ -95,6 +96,7 @@ def test_a_frozen_database_is_answered_for_in_time(postgres_server, fragile, fra
     assert _whole(fragile) >= 1
 
 
+@pytest.mark.quiet
 def test_slow_books_and_a_frozen_database_together_keep_the_promise(
     postgres_server, books, fragile_orders, check_problem
 ):
@@ -113,6 +115,7 @@ def test_slow_books_and_a_frozen_database_together_keep_the_promise(
     _recovers(fragile_orders)
 
 
+@pytest.mark.quiet
 def test_a_killed_database_is_answered_for_and_met_again(
     postgres_server, fragile, fragile_orders, check_problem
 ):
@@ -186,6 +189,7 @@ def _proxied(url):
     proxy.close()
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize(("cut", "kept"), [("before", 0), ("after", 1)])
 def test_a_connection_lost_in_mid_commit_is_answered_503_and_the_order_is_whole_or_not_there(  # noqa: PLR0917
     database_url, books, run_orders, check_problem, cut, kept
@@ -202,6 +206,7 @@ def test_a_connection_lost_in_mid_commit_is_answered_503_and_the_order_is_whole_
         assert _whole(database_url) == kept + 1
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("mark", [b"INSERT INTO idempotency_keys", b"INSERT INTO orders", b"COMMIT"])
 @pytest.mark.parametrize("cut", ["before", "after"])
 def test_the_same_key_finds_an_order_whose_commit_lost_its_answer(  # noqa: PLR0917

@@ -142,6 +142,7 @@ def _timed(client, route):
         return answer.status_code, answer.headers, monotonic() - started
 
 
+@pytest.mark.quiet
 def test_each_route_answers_in_time_while_postgresql_is_frozen(frozen_at_will):
     server, _, client = frozen_at_will
     server.freeze()

@@ -30,6 +30,7 @@ def test_what_is_ordered_is_held_under_the_name_that_the_order_keeps(orders, boo
     assert query("SELECT id, order_id FROM reservations") == [(name, 1)]
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize(("path", "body"), [("/v1/orders", ONE), ("/v2/orders", BASKET)])
 def test_too_few_copies_are_a_409_that_names_the_book(  # noqa: PLR0917
     orders, books, query, check_problem, path, body
@@ -40,9 +41,7 @@ def test_too_few_copies_are_a_409_that_names_the_book(  # noqa: PLR0917
     assert query("SELECT count(*) FROM orders") == query("SELECT count(*) FROM ledger") == [(0,)]
     assert books.reservations == {}
     books.stock[1] = 3
-    while (answer := orders.post(path, json=body)).status_code == 503:
-        pass  # a busy machine
-    assert answer.status_code == 201
+    assert orders.post(path, json=body).status_code == 201
 
 
 def test_a_book_that_is_not_on_sale_is_a_404_that_names_it(orders, books, query, check_problem):
@@ -52,6 +51,7 @@ def test_a_book_that_is_not_on_sale_is_a_404_that_names_it(orders, books, query,
     assert books.reservations == {}
 
 
+@pytest.mark.quiet
 def test_of_many_at_once_as_many_are_served_as_there_are_copies(orders, books, query, check_problem):
     books.stock[1] = 50
     with ThreadPoolExecutor(16) as pool:
@@ -72,6 +72,7 @@ def test_an_answer_that_is_lost_on_the_way_is_asked_for_again_and_holds_once(ord
     assert len(books.asked_for("/inventory/reservations")) == 2
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize(
     "way", ["hang", "trickle", "error", "unavailable", "forbidden", "moved", "throttled"]
 )
@@ -106,6 +107,7 @@ def test_a_caller_without_any_time_left_is_refused_before_anybody_is_asked(
     assert books.asked == []
 
 
+@pytest.mark.quiet
 def test_no_longer_is_worked_than_the_caller_waits(orders, books, query, check_problem, eventually):
     books.mode = "hang"
     started = monotonic()

@@ -54,6 +54,7 @@ def test_seed_003_what_is_not_there_is_404(shared, check_problem):
     check_problem(shared.get("/v1/orders/999999"), 404, "not-found")
 
 
+@pytest.mark.quiet
 def test_seed_003_without_books_orders_fail_gracefully_and_health_shows_it(
     orders, books, check_problem, eventually
 ):

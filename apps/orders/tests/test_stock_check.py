@@ -7,6 +7,9 @@ import redis
 
 from bookstore.orders.stock.memory import KEPT
 
+# Redis has 150 ms for an answer.
+pytestmark = pytest.mark.quiet
+
 PATH = "/v1/orders/check-inventory"
 
 

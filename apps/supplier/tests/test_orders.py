@@ -110,6 +110,20 @@ def test_a_key_that_is_none_is_refused(supplier, order, key):
     assert supplier.count(order) == (0, 0)
 
 
+def test_without_a_key_an_order_that_says_something_else_is_judged_anew(supplier, order):
+    asked = [line(1), line(1001), line(1001), line(2), line(1002)]
+    replies = [supplier.ask(body=json.dumps({"order_id": order, **what})) for what in asked]
+    assert [reply.json["status"] for reply in replies] == [
+        "validated",
+        "rejected",
+        "rejected",
+        "validated",
+        "rejected",
+    ]
+    assert ["idempotent-replay" in reply.headers for reply in replies] == [False, False, True, True, False]
+    assert supplier.count(order) == (3, 5)
+
+
 def test_the_same_key_gets_the_same_verdict_whatever_else_it_says(supplier, order):
     first = supplier.ask(order, "Idempotency-Key: k1", body=json.dumps({"order_id": order, **line(1)}))
     again = supplier.ask(order, "Idempotency-Key: k1", body=json.dumps({"order_id": order, **line(5000)}))

@@ -1,10 +1,16 @@
 """A Redis whose answers are given, slow or none, and a limit that asks it."""
 
 import asyncio
+import json
 
 from bookstore.resilience.quota import Quota
 from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.redis import RedisLimits
+
+
+def reply(*numbers):
+    """As a script answers."""
+    return " ".join(map(str, numbers)).encode()
 
 
 class Redis:
@@ -19,7 +25,8 @@ class Redis:
         self.known = True
         self.due = 0
 
-    async def evalsha(self, _sha, _count, key, *args):
+    async def evalsha(self, _sha, _count, key, question):
+        args = tuple(json.loads(question))
         self.asked.append((key, args))
         await self.clock.sleep(self.delay)
         if not self.known:
@@ -29,7 +36,7 @@ class Redis:
         cost, want = args[2], args[3]
         granted = want if want <= self.units else cost if cost <= self.units else 0
         self.units -= granted
-        return [granted, self.units, self.due if granted else 500_000, 1_000_000, len(self.asked)]
+        return reply(granted, self.units, self.due if granted else 500_000, 1_000_000, len(self.asked))
 
     async def eval(self, text, *args):
         assert "redis.call" in text

@@ -314,7 +314,12 @@ def test_wrong_rules_name_the_field(field, settings):
 
 @pytest.mark.parametrize(
     ("field", "targets", "settings"),
-    [("targets", [], {}), ("targets", ["a", "a"], {}), ("pick", ["a"], {"pick": "best"})],
+    [
+        ("targets", [], {}),
+        ("targets", ["a", "a"], {}),
+        ("pick", ["a"], {"pick": "best"}),
+        ("eject", ["a"], {"eject": 5}),
+    ],
 )
 def test_wrong_balancers_name_the_field(field, targets, settings):
     with pytest.raises(ValueError, match=field):

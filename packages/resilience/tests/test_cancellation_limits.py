@@ -1,6 +1,7 @@
 """Limits, hedges, flights, stale answers and chaos, cancelled at each of their awaits, alone and together."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -26,6 +27,8 @@ from bookstore.resilience import (
 from bookstore.resilience.redis import RedisLimits
 from bookstore.resilience.testing import cancel_everywhere, permits_at_rest
 
+from .far import reply
+
 
 async def work(clock):
     await clock.sleep(0.1)
@@ -47,9 +50,9 @@ class Redis:
     def __init__(self, clock):
         self.clock = clock
 
-    async def evalsha(self, _sha, _count, _key, *args):
+    async def evalsha(self, _sha, _count, _key, question):
         await self.clock.sleep(0.01)
-        return [args[3], 0, 100_000, 0]
+        return reply(json.loads(question)[3], 0, 100_000, 0, 7)
 
 
 def together(_):

@@ -71,6 +71,32 @@ async def test_latency_comes_first(clock, latency):
     assert task.result() == "done"
 
 
+class Particular(Exception):
+    """Made of other arguments than it keeps, as httpx's errors and many of one's own are."""
+
+    def __init__(self, code, *, why):
+        super().__init__(f"{code}: {why}")
+        self.code = code
+
+
+class Wordy(Exception):
+    def __init__(self, what):
+        super().__init__(f"it was {what}")
+
+
+@pytest.mark.parametrize("fault", [Particular(503, why="down"), Wordy("down"), OSError(111, "refused")])
+async def test_any_error_will_do(clock, fault):
+    pipe = Pipeline("p", Chaos(1.0, fault=fault), clock=clock)
+    depths = []
+    for _ in range(3):
+        with pytest.raises(type(fault)) as caught:
+            await pipe.call(work)
+        assert str(caught.value) == str(fault)
+        assert vars(caught.value) == vars(fault)
+        depths.append(len(caught.traceback))
+    assert len(set(depths)) == 1
+
+
 async def test_a_switch(clock):
     switch = []
     pipe = Pipeline("p", Chaos(1.0, fault=OSError, enabled=lambda: bool(switch)), clock=clock)

@@ -53,6 +53,16 @@ async def test_what_it_answers_with(how, use, kwargs, expected):
     assert await answer(how, Fallback(use=use), error=ValueError(), args=("isbn",), kwargs=kwargs) == expected
 
 
+@pytest.mark.parametrize("chain", [False, True])
+def test_an_async_answer_is_none_for_a_plain_function(chain):
+    async def other(_error):
+        return "other"
+
+    pipeline = Pipeline("books", Fallback(use=[lambda: 1, other] if chain else other))
+    with pytest.raises(TypeError, match="async"):
+        pipeline(lambda: "value")
+
+
 async def test_an_async_answer_is_awaited():
     async def other(error):
         await asyncio.sleep(0)

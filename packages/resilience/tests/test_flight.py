@@ -5,9 +5,9 @@ import traceback
 
 import pytest
 
-from bookstore.resilience import Pipeline
+from bookstore.resilience import Pipeline, tasks
 from bookstore.resilience.deadline import Deadline, current_deadline
-from bookstore.resilience.errors import CircuitOpen
+from bookstore.resilience.errors import CircuitOpen, Rejected
 from bookstore.resilience.flight import SingleFlight
 from bookstore.resilience.testing import FakeClock
 
@@ -180,6 +180,36 @@ async def test_refusals_are_fresh_for_each(clock):
     assert {(type(error), error.policy, error.retry_after) for error in errors} == {
         (CircuitOpen, "breaker", 3.0)
     }
+
+
+async def test_a_refusal_that_cant_be_copied_reaches_all(clock):
+    class Closed(Rejected):
+        def __init__(self, shop, *, until):
+            super().__init__(shop)
+            self.until = until
+
+    tasks = start(Pipeline("p", SingleFlight(), clock=clock), Work(clock, Closed("books", until=9)), times=3)
+    await clock.advance(1)
+    assert [(type(task.exception()), task.exception().until) for task in tasks] == [(Closed, 9)] * 3
+
+
+async def test_closed_unfinished_the_flight_ends_with_the_last_who_waits(clock):
+    """As a loop that ends, or a collector of garbage, does with a coroutine: it can't await any more."""
+    flight = SingleFlight()
+    pipe, work = Pipeline("p", flight, clock=clock), Work(clock)
+    first, second = pipe.call(work), pipe.call(work)
+    first.send(None)
+    second.send(None)
+    await clock.advance(0.5)
+    first.close()
+    await clock.advance(0.1)
+    assert (flight.in_flight, work.running) == (1, 1)
+    second.close()
+    assert flight.in_flight == 0
+    await clock.advance(0)
+    assert (work.running, work.cancelled, clock.pending) == (0, 1, 0)
+    assert not tasks._reapers
+    assert len(asyncio.all_tasks()) == 1
 
 
 async def test_a_run_that_cancels_itself(clock):

@@ -1,6 +1,7 @@
 """Races: who starts when, who wins, and what becomes of the others."""
 
 import asyncio
+from dataclasses import dataclass
 from math import inf
 
 import pytest
@@ -53,6 +54,17 @@ class Script:
         return end
 
 
+def driven(coroutine):
+    """A coroutine that has begun, and what takes it on to where it waits next, if it can go on."""
+    waits_for = [coroutine.send(None)]
+
+    def step():
+        if waits_for[0].done():
+            waits_for[0] = coroutine.send(None)
+
+    return coroutine, step
+
+
 @pytest.fixture
 def clock():
     return FakeClock()
@@ -89,6 +101,43 @@ async def test_the_first_good_answer_wins(clock, events):
     assert script.cancelled == 2
     hedges = [(e.policy, e.attempt, e.elapsed) for e in events if e.kind == "hedge"]
     assert hedges == [("hedge", 2, pytest.approx(0.01)), ("hedge", 3, pytest.approx(0.02))]
+
+
+@pytest.mark.parametrize(
+    ("steps", "attempts"),
+    [
+        ([(0.1, "a"), (0.1, "b"), (0.03, "c")], [(3, 0.03, "ok"), (1, 0.05, "ignore"), (2, 0.04, "ignore")]),
+        ([(0.03, "a"), (9, "b")], [(1, 0.03, "ok"), (2, 0.02, "ignore"), (3, 0.01, "ignore")]),
+        ([(0, OSError("x")), (0.005, "b")], [(1, 0, "fail"), (2, 0.005, "ok")]),
+        ([(0, CircuitOpen("breaker"))], [(1, 0, "ignore")]),
+        ([(0, asyncio.CancelledError())], [(1, 0, "ignore")]),
+    ],
+)
+async def test_each_try_is_told_with_its_end(clock, events, steps, attempts):
+    await race(clock, Hedge(after=0.01, max=2), Script(clock, *steps), events)
+    told = [(e.attempt, round(e.elapsed, 6), e.verdict) for e in events if e.kind == "attempt"]
+    assert told == attempts
+    assert {e.policy for e in events if e.kind == "attempt"} == {"hedge"}
+    assert events[-1].kind == "call"
+
+
+async def test_a_value_that_fails_is_told_as_a_failure(clock, events):
+    hedge = Hedge(after=1.0, classify=lambda outcome: "fail" if outcome.value == "bad" else "ok")
+    await race(clock, hedge, Script(clock, (0, "bad"), (0, "good")), events)
+    assert [e.verdict for e in events if e.kind == "attempt"] == ["fail", "ok"]
+
+
+async def test_tries_of_a_cancelled_call_are_told(clock, events):
+    pipe = Pipeline("p", Hedge(after=0.01), clock=clock, sinks=[events.append])
+    task = asyncio.create_task(pipe.call(Script(clock, (1, "a"))))
+    await clock.advance(0.02)
+    task.cancel()
+    await clock.advance(0)
+    assert [(e.kind, e.attempt, e.verdict) for e in events if e.kind != "hedge"] == [
+        ("attempt", 1, "ignore"),
+        ("attempt", 2, "ignore"),
+        ("call", 1, "ignore"),
+    ]
 
 
 async def test_the_primary_may_win_late(clock):
@@ -143,6 +192,16 @@ async def test_one_error_object_gets_no_note_of_itself(clock):
     task, _ = await race(clock, Hedge(after=0.1), Script(clock, (1, error)))
     assert task.exception() is error
     assert not hasattr(error, "__notes__")
+
+
+async def test_an_error_that_takes_no_notes_is_raised_as_itself(clock):
+    @dataclass(frozen=True)
+    class Frozen(Exception):
+        code: int
+
+    first, last = Frozen(1), Frozen(2)
+    task, _ = await race(clock, Hedge(after=0.1), Script(clock, (0, first), (0, last)))
+    assert task.exception() is last
 
 
 async def test_an_error_that_is_not_listed_is_the_answer(clock):
@@ -232,7 +291,7 @@ async def test_an_empty_budget_leaves_the_primary(clock, events):
     script = Script(clock, (0.5, "a"))
     task, took = await race(clock, hedge, script, events)
     assert (task.result(), took, len(script.started)) == ("a", 0.5, 1)
-    assert [e.kind for e in events] == ["budget_exhausted", "call"]
+    assert [e.kind for e in events] == ["budget_exhausted", "attempt", "call"]
 
 
 async def test_hedges_are_a_share_of_calls(clock):
@@ -269,6 +328,87 @@ async def test_cancelled_at_any_time_nothing_is_left(clock, when):
     await clock.advance(0)
     assert task.cancelled()
     assert script.running == clock.pending == 0
+    assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("when", [0.0, 0.05, 0.15])
+async def test_closed_unfinished_nothing_is_left(clock, events, when):
+    """As a loop that ends, or a collector of garbage, does with a coroutine: it can't await any more."""
+    script = Script(clock, (1, "a"), (1, "b"))
+    pipe = Pipeline("p", Hedge(after=0.1, max=2), clock=clock, sinks=[events.append])
+    work, step = driven(pipe.call(script))
+    while clock.now() < 1000 + when:
+        await clock.advance(0.05)
+        step()
+    work.close()
+    await clock.advance(0)
+    assert script.running == clock.pending == 0
+    assert len(asyncio.all_tasks()) == 1
+    assert [e.verdict for e in events if e.kind in ("attempt", "call")] == ["ignore"] * len(
+        script.started
+    ) + ["ignore"]
+
+
+async def test_closed_while_the_losers_end_the_winners_value_is_closed(clock):
+    answer = Answer("a")
+    started = []
+
+    async def work():
+        started.append(1)
+        if len(started) == 1:
+            try:
+                await clock.sleep(100)
+            finally:
+                await clock.sleep(1)
+        return answer
+
+    call, step = driven(Pipeline("p", Hedge(after=0.1), clock=clock).call(work))
+    await clock.advance(0.1)
+    step()
+    await clock.advance(0)
+    step()
+    call.close()
+    await clock.advance(2)
+    assert answer.closed
+    assert clock.pending == 0
+    assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("how", ["cancelled", "closed"])
+@pytest.mark.parametrize("won", [True, False])
+async def test_what_losers_bring_while_they_are_awaited_is_closed(clock, how, won):
+    late, started = Answer("late"), []
+
+    async def stubborn():
+        started.append(1)
+        if won and len(started) == 2:
+            return "good"
+        try:
+            await clock.sleep(100)
+        except asyncio.CancelledError:
+            await clock.sleep(1)
+        return late
+
+    call, step = driven(Pipeline("p", Hedge(after=0.1), clock=clock).call(stubborn))
+    await clock.advance(0.1)
+    step()
+    await clock.advance(0)
+    if won:
+        step()
+    else:
+        call.throw(asyncio.CancelledError())
+    if how == "closed":
+        call.close()
+        await clock.advance(2)
+    else:
+        await clock.advance(0.5)
+        second = call.throw(asyncio.CancelledError())
+        await clock.advance(2)
+        assert second.done()
+        with pytest.raises(asyncio.CancelledError):
+            call.send(None)
+    assert late.closed
+    assert clock.pending == 0
     assert len(asyncio.all_tasks()) == 1
 
 

@@ -15,11 +15,20 @@ def granted(units, left=50, due=0.0, whole=2.0):
     return Grant(units, Decision(units > 0, left, due, whole), 7)
 
 
+async def stand(pool, cost):
+    turn = pool.queue(cost)
+    try:
+        return await turn
+    except asyncio.CancelledError:
+        pool.leave(cost, turn)
+        raise
+
+
 @pytest.fixture
 async def line():
     """A pool that holds nothing, and three who wait for 1, 3 and 2."""
     pool = Pool()
-    tasks = [asyncio.create_task(pool.stand(cost)) for cost in (1, 3, 2)]
+    tasks = [asyncio.create_task(stand(pool, cost)) for cost in (1, 3, 2)]
     await asyncio.sleep(0)
     assert (pool.waiting, pool.next_cost) == (6, 1)
     yield pool, tasks
@@ -67,6 +76,39 @@ async def test_a_refusal_lasts_until_it_ends_and_a_lease_until_it_is_over():
     assert pool.at_rest(12.0)
     pool.fill(12.0, 1.0, 1, granted(5))  # what was left of the first is gone
     assert (pool.held(12.0), pool.at, pool.empty(), pool.empty()) == (5, 7, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("grant", "answer"),
+    [
+        (granted(5, whole=2.0), (True, 54, 0.0, 1.75)),
+        (granted(5, whole=0.125), (True, 54, 0.0, 0.0)),  # all of it is there again
+        (granted(0, left=3, due=0.5, whole=2.0), (False, 0, 0.25, 1.75)),
+        (granted(0, left=3, due=0.5, whole=0.125), (False, 0, 0.25, 0.0)),
+    ],
+)
+def test_what_is_known_here_is_told_with_the_times_that_are_left(grant, answer):
+    pool = Pool()
+    pool.fill(10.0, 1.0, 1, grant)
+    assert pool.take(1, 10.25) == answer
+
+
+@pytest.mark.parametrize("grant", [granted(1), granted(0, due=0.5)])
+def test_a_pool_can_be_forgotten_once_it_neither_holds_nor_knows_anything(grant):
+    pool = Pool()
+    assert pool.at_rest(10.0)
+    pool.fill(10.0, 0.5, 1, grant)
+    assert [pool.at_rest(10.0 + late) for late in (0.25, 0.5, 0.75)] == [False, True, True]
+    pool.refill = object()  # what comes is for somebody
+    assert not pool.at_rest(10.75)
+
+
+def test_what_comes_is_added_to_what_is_left():
+    pool = Pool()
+    pool.fill(10.0, 1.0, 1, granted(3))
+    pool.take(1, 10.0)
+    pool.fill(10.5, 1.0, 1, granted(4, left=46))
+    assert (pool.held(11.25), pool.take(2, 11.25)) == (6, (True, 50, 0.0, 1.25))
 
 
 async def test_who_is_cancelled_before_it_was_its_turn_is_passed_over(line):

@@ -112,6 +112,31 @@ async def test_cancelled_in_the_tick_of_its_turn(clock, cancel_first):
     assert len(line) == clock.pending == 0
 
 
+@pytest.mark.parametrize("algorithm", ["gcra", "sliding_log"])
+async def test_cancelled_after_its_turn_with_a_timer_that_is_late_it_has_spent(clock, algorithm):
+    """A process that was held up: others are charged before the timer rings, and must not be let in twice."""
+    limiter = RateLimit(Quota(1, per=1.0, algorithm=algorithm), wait=2.0)
+    pipe = joined(limiter, clock)
+    await pipe.call(now, clock)
+    task = asyncio.create_task(pipe.call(now, clock))
+    await clock.advance(0)
+    clock.tick(50)
+    assert limiter.try_acquire().allowed
+    task.cancel()
+    await clock.advance(0)
+    assert task.cancelled()
+    assert not limiter.try_acquire().allowed
+    assert clock.pending == 0
+    task = asyncio.create_task(pipe.call(now, clock))
+    await clock.advance(0)
+    clock.tick(1)
+    assert not limiter.try_acquire().allowed
+    task.cancel()
+    await clock.advance(0)
+    assert limiter.try_acquire().allowed  # in the very moment of its turn it has spent nothing yet
+    assert len(limiter.store.open(limiter.quota, "", None).line) == clock.pending == 0
+
+
 async def test_keys_and_costs_from_the_call(clock):
     limiter = RateLimit(Quota(2), key=lambda user: user, cost=2)
 

@@ -1,6 +1,7 @@
 """Limits in this process: whom they let through, and what they answer."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -10,6 +11,8 @@ from bookstore.resilience.ratelimit import RateLimit
 from bookstore.resilience.redis import RedisLimits
 from bookstore.resilience.store import Decision, Local
 from bookstore.resilience.testing import FakeClock
+
+from .far import reply
 
 
 def granted(limiter, times, key="", cost=1):
@@ -167,7 +170,7 @@ def test_quota_defaults():
 
 class Redis:
     async def evalsha(self, *_):
-        return [1, 9, 0, 0, 0]
+        return reply(1, 9, 0, 0, 0)
 
 
 async def test_what_must_be_awaited_says_so():
@@ -189,9 +192,9 @@ class HasRoomLater:
     def __init__(self):
         self.patience = []
 
-    async def evalsha(self, *args):
-        self.patience.append(args[8])
-        return [1, 0, 300_000, 0, 0]
+    async def evalsha(self, _sha, _count, _key, question):
+        self.patience.append(json.loads(question)[5])
+        return reply(1, 0, 300_000, 0, 0)
 
 
 @pytest.mark.parametrize("own", [False, True])

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import logging
 import re
 import textwrap
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bookstore.resilience.testing import FakeClock
+
+from .far import reply
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -20,8 +23,8 @@ class Shop:
 
 
 class Redis:
-    async def evalsha(self, _sha, _count, _key, *args):
-        return [args[3], 99, 0, 600_000, 0]
+    async def evalsha(self, _sha, _count, _key, question):
+        return reply(json.loads(question)[3], 99, 0, 600_000, 0)
 
 
 @pytest.fixture

@@ -111,6 +111,20 @@ async def test_a_whole_burst_is_granted_at_once_whatever_the_fractions(limits):
         assert (spent.units, spent.decision.remaining) == (limit - 1, 1)
 
 
+@BOTH
+@pytest.mark.parametrize("decodes", [False, True])
+async def test_numbers_of_any_size_and_answers_in_either_form(redis_url, algorithm, decodes, limits):
+    client = Redis.from_url(redis_url, decode_responses=decodes)
+    store = limits(client)
+    for limit, per in ((2, 1e9), (10**9, 1e9), (2, 1e3 / 3)):
+        limiter = RateLimit(Quota(limit, per=per, algorithm=algorithm), store=store)
+        answers = [await limiter.try_acquire() for _ in range(2)]
+        assert [answer.remaining for answer in answers] == [limit - 1, limit - 2]
+    assert answers[1].reset_after == pytest.approx(per, abs=2.0)
+    await store.aclose()
+    await client.aclose()
+
+
 async def test_keys_are_tagged_and_quotas_apart(redis, limits):
     store = limits(prefix="shop")
     for name, quota in (("a", Quota(5)), ("a", Quota(6)), ("b", Quota(5))):
@@ -231,6 +245,7 @@ class Counted(Redis):
     pipelines = 0
 
     def pipeline(self, **how):
+        assert how == {"transaction": False}  # others may be served in between
         self.pipelines += 1
         return super().pipeline(**how)
 

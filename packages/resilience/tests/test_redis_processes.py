@@ -34,7 +34,8 @@ async def main(url, seconds, tasks, lease, algorithm):
 
     async def ask(*question):
         answer = await known(*question)
-        told.append((answer[4], answer[0]))
+        units, *_, at = map(int, answer.split())
+        told.append((at, units))
         return answer
 
     link.ask = ask

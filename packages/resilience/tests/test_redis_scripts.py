@@ -15,10 +15,11 @@ SECOND = 1_000_000
 class Counter:
     """One quota in Redis, whose state is set by hand, in seconds from now."""
 
-    def __init__(self, redis, algorithm):
+    def __init__(self, redis, algorithm, quota=None):
         store = RedisLimits(redis, timeout=20.0)
+        quota = quota or Quota(5, per=1000.0, algorithm=algorithm)
         self.redis = redis
-        self.desk = RateLimit(Quota(5, per=1000.0, algorithm=algorithm), store=store)._desk
+        self.desk = RateLimit(quota, store=store)._desk
         self.key = f"{self.desk._key}{{:}}"
 
     async def now(self):
@@ -112,3 +113,19 @@ async def test_how_long_somebody_may_wait_is_remembered(redis, algorithm, answer
     assert (await counter.ask(5, 5, 0))[0] == 5
     assert (await counter.ask(2, 2, 2000))[0] == 2
     assert await counter.ask(1, 1, 0) == answer  # behind those who wait
+
+
+async def test_fractions_of_a_microsecond_add_up(redis):
+    counter = Counter(redis, "gcra", Quota(3, per=1000.0))  # a third of a microsecond: floats tell quarters
+    await counter.ask(1, 1, 0)
+    assert float(await redis.get(counter.key)) % 1 == pytest.approx(1 / 3, abs=0.125)
+
+
+@pytest.mark.parametrize("algorithm", ["gcra", "sliding_log"])
+async def test_who_gives_all_of_it_back_leaves_nothing(redis, algorithm):
+    counter = Counter(redis, algorithm)
+    grant = await counter.desk._ask("", 2, 2, 0.0)
+    returned = await counter.desk._ask("", -2, -2, 0.0, grant.at)
+    assert returned.units == -2
+    assert returned.decision == (False, 5, 0.0, 0.0)
+    assert await redis.pttl(counter.key) <= 1

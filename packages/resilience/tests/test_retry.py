@@ -1,6 +1,7 @@
 """What is repeated, how often, and how it ends."""
 
 import asyncio
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +25,21 @@ async def test_three_attempts_two_sleeps_the_same_error(clock, how):
     assert [event.verdict for event in harness.events if event.kind == "attempt"] == ["fail"] * 3
     assert harness.events[1].detail == {"delay": 1.0, "error": "ValueError"}
     assert [event.policy for event in harness.events] == ["retry"] * 5 + ["pipeline"]
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    """Takes no notes, as it takes no attributes."""
+
+    code: int
+
+
+@both
+async def test_an_error_that_takes_no_notes_is_raised_as_itself(clock, how):
+    harness, error = Harness(clock), Frozen(503)
+    with pytest.raises(Frozen) as caught:
+        await harness.run(Target(error), how)
+    assert caught.value is error
 
 
 @both

@@ -1,5 +1,6 @@
 """How long a retry waits, what it may spend, and when it gives up."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -101,9 +102,15 @@ def answer(headers, status=503):
         (SimpleNamespace(response=answer({"RETRY-AFTER": "2.5"})), 2.5),
         (SimpleNamespace(response=answer({"retry-after": HTTP_DATE})), 30.0),
         (SimpleNamespace(response=answer({"retry-after": "Tue, 14 Nov 2000 22:13:50 GMT"})), 0.0),
+        (SimpleNamespace(response=answer({"retry-after": "Tuesday, 14-Nov-23 22:13:50 GMT"})), 30.0),
+        (SimpleNamespace(response=answer({"retry-after": "Tue Nov 14 22:13:50 2023"})), 30.0),
         (SimpleNamespace(response=answer({"retry-after": "soon"})), 0.0),
         (SimpleNamespace(response=answer({"retry-after": "-5"})), 0.0),
         (SimpleNamespace(response=answer({"retry-after": "nan"})), 0.0),
+        # Dates that Python's own parser stumbles over, each in its own way.
+        (SimpleNamespace(response=answer({"retry-after": "21 Oct 9999999907:28:00 99"})), 0.0),
+        (SimpleNamespace(response=answer({"retry-after": f"Tue, 14 Nov 2023 22:13:50 +{10**25}"})), 0.0),
+        (SimpleNamespace(retry_after=10**400), 0.0),
         (SimpleNamespace(response=answer({"x": "2"})), 0.0),
         (SimpleNamespace(response=SimpleNamespace(headers={"retry-after": "2"})), 0.0),
         (SimpleNamespace(response=None), 0.0),
@@ -114,6 +121,18 @@ def answer(headers, status=503):
 )
 def test_retry_after(clock, ended, seconds):
     assert retry_after(ended, clock) == seconds
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_a_date_without_a_zone_means_utc_wherever_this_runs(clock, monkeypatch, zone):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        oldest_format = answer({"retry-after": "Tue Nov 14 22:13:50 2023"})
+        assert retry_after(oldest_format, clock) == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 class TestDeadline:

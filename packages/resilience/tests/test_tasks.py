@@ -1,8 +1,10 @@
 """Results that nobody reads are closed, whatever they are."""
 
+import asyncio
+
 import pytest
 
-from bookstore.resilience.tasks import discard
+from bookstore.resilience.tasks import abandon, discard
 
 
 class Plain:
@@ -19,6 +21,14 @@ class Broken:
 
 class Odd:
     close = "shut"
+
+
+def test_a_loop_that_is_closed_has_nobody_to_reap():
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(asyncio.sleep(0))
+    loop.run_until_complete(task)
+    loop.close()
+    abandon((task,))
 
 
 async def test_plain_close_is_called():

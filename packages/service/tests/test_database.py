@@ -46,6 +46,7 @@ async def _answers_again(database: Database) -> float:
             return monotonic() - started
 
 
+@pytest.mark.quiet
 async def test_a_frozen_server_ends_a_read_in_time_and_later_calls_too(postgres_server, database):
     postgres_server.freeze()
     try:
@@ -60,6 +61,7 @@ async def test_a_frozen_server_ends_a_read_in_time_and_later_calls_too(postgres_
     assert await _answers_again(database) < 5
 
 
+@pytest.mark.quiet
 async def test_a_frozen_server_ends_a_commit_in_time(postgres_server, database):
     await database.fetch("SELECT 1")
 
@@ -91,6 +93,7 @@ async def test_reads_survive_connections_that_died_behind_our_back(postgres_serv
         assert await database.fetch("SELECT 1") == [(1,)]
 
 
+@pytest.mark.quiet
 async def test_a_restarted_server_is_found_again(postgres_server, database):
     postgres_server.kill()
     _, took = await _timed(database.fetch("SELECT 1"))
@@ -100,6 +103,7 @@ async def test_a_restarted_server_is_found_again(postgres_server, database):
     assert await database.fetch("SELECT 1") == [(1,)]
 
 
+@pytest.mark.quiet
 async def test_a_server_that_was_away_at_the_start_is_found(postgres_server):
     postgres_server.kill()
     async with Database(postgres_server.url) as database:
@@ -109,6 +113,7 @@ async def test_a_server_that_was_away_at_the_start_is_found(postgres_server):
         assert await _answers_again(database) < 5
 
 
+@pytest.mark.quiet
 async def test_a_statement_that_takes_too_long_is_given_up_and_its_connection_replaced(database):
     problem, took = await _timed(database.fetch("SELECT pg_sleep(30)"))
     assert took < PROMISE
@@ -125,6 +130,7 @@ async def test_a_cancelled_caller_leaves_a_pool_that_works(database):
     assert await asyncio.gather(*(database.fetch("SELECT 1") for _ in range(8))) == [[(1,)]] * 8
 
 
+@pytest.mark.quiet
 async def test_a_pool_that_is_used_up_refuses_soon(database):
     async with asyncio.TaskGroup() as group:
         for _ in range(4):
@@ -164,6 +170,7 @@ async def test_no_message_holds_the_password(postgres_server):
     assert password not in problem.detail + problem.cause + repr(problem.__cause__)
 
 
+@pytest.mark.quiet
 async def test_a_caller_cancelled_over_a_frozen_server_is_let_go(postgres_server, database):
     postgres_server.freeze()
     try:
@@ -206,6 +213,7 @@ async def test_a_listener_whose_server_dies_or_freezes_is_told_so(postgres_serve
                     heal()
 
 
+@pytest.mark.quiet
 async def test_a_frozen_server_keeps_no_listener_waiting(postgres_server, database):
     postgres_server.freeze()
     try:

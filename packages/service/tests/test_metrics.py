@@ -148,6 +148,17 @@ async def test_exemplars_are_left_out_for_who_does_not_ask_for_them(client):
     assert "trace_id" not in text
 
 
+@pytest.mark.parametrize("headers", [{}, OPENMETRICS])
+async def test_who_names_samples_is_told_those_alone(client, headers):
+    await client.get("/v2/things/7")
+    names = {"http_requests_total", "http_request_duration_seconds_bucket", "unheard_of"}
+    text = (await client.get("/metrics", headers=headers, params={"name[]": [*names]})).text
+    told = {line.partition("{")[0] for line in text.splitlines() if not line.startswith("#")}
+    assert told == names - {"unheard_of"}
+    whole = (await client.get("/metrics", headers=headers)).text
+    assert {line for line in text.splitlines() if not line.startswith("#")} <= set(whole.splitlines())
+
+
 async def test_every_edge_is_a_float_and_those_that_rules_need_are_there():
     text = Metrics("probe", "1").exposition("")[0].decode()
     edges = {line.split('le="')[1].split('"')[0] for line in text.splitlines() if 'le="' in line}

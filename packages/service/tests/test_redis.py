@@ -17,6 +17,7 @@ async def test_it_keeps_and_gives(redis_url):
         assert await client.get("a") == b"1"
 
 
+@pytest.mark.quiet
 async def test_a_redis_that_is_away_is_said_at_once_and_found_again(redis_server):
     async with connect(Home(redis_server.url, "{test}"), patience=PATIENCE) as client:
         await client.ping()
@@ -29,6 +30,7 @@ async def test_a_redis_that_is_away_is_said_at_once_and_found_again(redis_server
         assert await client.ping()
 
 
+@pytest.mark.quiet
 async def test_a_frozen_redis_costs_its_patience_and_no_answer_goes_to_the_next_caller(redis_server):
     async with connect(Home(redis_server.url, "{test}"), patience=PATIENCE) as client:
         await client.set("a", b"1")

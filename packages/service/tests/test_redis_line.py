@@ -98,6 +98,7 @@ async def test_too_many_questions_are_refused_not_queued(line_to, redis_server):
         assert all(isinstance(outcome, RedisAway) for outcome in outcomes)
 
 
+@pytest.mark.quiet
 async def test_a_frozen_redis_costs_its_patience_once_and_is_found_again(line_to, redis_server, absences):
     line = line_to(redis_server.url)
     async with line.kept():

@@ -43,7 +43,8 @@ def test_sentinels_have_a_login_of_their_own():
     "url",
     [
         "", "host:6379", "http://host", "redis+cluster://", "redis+cluster://a,,b", "redis+cluster://a:x",
-        "redis+cluster://a/0", "redis+sentinel://a", "redis+sentinel://a,b/", "redis+sentinel://a/shop/x",
+        "redis+cluster://a/0", "redis://a?ssl_ca_certs=/b", "redis+cluster://a?ssl_cert_reqs=none",
+        "redis+sentinel://a", "redis+sentinel://a,b/", "redis+sentinel://a/shop/x",
         "redis+ring://a", "unix+cluster://a",
     ],
 )  # fmt: skip

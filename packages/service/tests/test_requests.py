@@ -295,6 +295,36 @@ async def test_the_access_log_is_one_json_line_a_request(make_service, connect, 
     assert (line["method"], line["handler"], line["status"]) == ("GET", "/v2/things/{thing_id}", 200)
 
 
+async def _answers_nothing(*_):
+    """As the gateway does when its client has left."""
+
+
+@pytest.mark.parametrize(
+    ("app", "handler"), [(None, "/v2/things"), (_answers_nothing, "<unmatched>")], ids=["asks", "notices"]
+)
+async def test_a_client_that_leaves_amid_its_body_is_no_failure_of_the_service(
+    make_service, connect, app, handler
+):
+    service = make_service()
+    pieces = iter([{"type": "http.request", "body": b'{"name": "a', "more_body": True}])
+
+    async def receive():
+        return next(pieces, {"type": "http.disconnect"})
+
+    async def send(_):
+        pass
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
+    scope = {"type": "http", "method": "POST", "path": "/v2/things", "headers": headers, "query_string": b""}
+    scope |= {"http_version": "1.1", "scheme": "http", "server": ("localhost", 80), "raw_path": b"/v2/things"}
+    async with connect(service) as client:
+        whole, service.asgi._app = service.asgi._app, app or service.asgi._app
+        await service.asgi(scope, receive, send)
+        service.asgi._app = whole
+        counted = await _samples(client, f'http_requests_total{{handler="{handler}",method="POST"')
+    assert {name[-6:-2]: count for name, count in counted.items() if count} == {'"4xx': 1}
+
+
 async def test_the_docs_need_no_other_host(client):
     page = await client.get("/docs")
     assert page.status_code == 200

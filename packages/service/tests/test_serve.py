@@ -165,6 +165,17 @@ async def test_settings_that_are_wrong_are_named_before_anything_starts(start):
     ]
 
 
+@pytest.mark.parametrize(
+    ("word", "code", "says"), [("--help", 0, "\n  ADMIN_PORT\n"), ("--port=80", 2, "--port=80")]
+)
+def test_it_takes_no_words_but_tells_of_its_settings(word, code, says):
+    done = subprocess.run(
+        [sys.executable, PROGRAM, word], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == code
+    assert says in done.stdout + done.stderr
+
+
 async def test_what_is_found_wrong_only_when_the_app_opens_is_named_too(start):
     process = start(REFUSES="FILE: nothing can be written there")
     _, err = await asyncio.to_thread(process.popen.communicate, timeout=20)

@@ -7,12 +7,14 @@ from time import monotonic
 
 import pytest
 
+from bookstore.service.context import RequestContext
 from bookstore.service.otlp import encode
 from bookstore.service.testing.otlp import Receiver
 from bookstore.service.testing.serving import free_port
 from bookstore.service.tracing.exporter import LEAVE, Exporter
 from bookstore.service.tracing.settings import read
 from bookstore.service.tracing.span import Span
+from bookstore.service.tracing.tracer import Tracer
 
 QUEUE = 200
 PROMISE = 5.0
@@ -103,6 +105,27 @@ def test_the_queue_is_bounded_and_the_end_is_prompt(export, receiver, caplog, ma
     assert len(told(caplog)) <= 2
 
 
+def test_while_the_queue_is_full_nothing_is_recorded_and_all_is_passed_on():
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_MAX_QUEUE_SIZE": "2"}
+    tracer = Tracer("probe", "1", "one", variables)
+
+    def begun():
+        request = RequestContext("r", "a" * 32, "b" * 16)
+        span = tracer.begin(request, "GET", encode.SERVER)
+        assert request.span is span
+        assert request.flags == "01"  # others may have room
+        return span
+
+    begun().end()
+    last = begun()
+    assert tracer.exporter.dropped == 0
+    last.end()
+    assert [begun(), begun()] == [None, None]
+    assert tracer.exporter.dropped == 2
+    tracer.exporter._waiting.clear()
+    assert begun() is not None
+
+
 def test_it_is_told_once_and_what_waited_arrives_when_it_is_back(export, receiver, caplog):
     caplog.set_level(logging.INFO, "bookstore")
     receiver.refuse()
@@ -138,6 +161,7 @@ def test_a_connection_that_was_closed_while_idle_costs_nothing(export, receiver,
     assert told(caplog) == []
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("manner", ["frozen", "away"])
 async def test_a_service_answers_and_ends_as_if_there_were_no_traces(make_service, connect, receiver, manner):
     if manner == "away":

@@ -1,6 +1,7 @@
 """What is deployed to Kubernetes is sound, and each mistake that could be made in it would be found."""
 
 import copy
+import math
 import re
 from pathlib import Path
 
@@ -102,13 +103,31 @@ def test_the_page_on_installing_names_every_secret(rendered):
 
 @pytest.mark.skipif(not (DEPLOY / "compose.yaml").is_file(), reason="nothing to compare with")
 def test_it_is_the_system_that_compose_starts(rendered):
-    """The same images under the same user, the same stores, the same script for their databases."""
+    """The same images under the same user, and the same stores, with one script for their databases."""
     world = World(rendered["local"])
-    composed = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].values()
-    theirs = {each["image"].partition("@")[0] for each in composed}
+    composed = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    theirs = {each["image"].partition("@")[0] for each in composed.values()}
     assert {each.container["image"] for each in world.workloads} <= theirs
     users = re.findall(r"^USER (\d+):(\d+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     ours = {each.pod["securityContext"]["runAsUser"] for each in world.apps}
     assert users == [(str(user), str(user)) for user in ours]
-    script = DEPLOY / "k8s/stores/databases.sql"
-    assert script.read_text() == (DEPLOY / "databases.sql").read_text()
+
+
+def test_the_page_on_scaling_can_add_up():
+    """Cores and pods follow from what an order costs, and each table's sum from its rows."""
+    page = (ROOT / "docs/scaling.md").read_text()
+    tables = re.findall(r"^\| part.* ms an order .*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert len(tables) == 2
+    for table in tables:
+        *parts, total = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()]
+        costs = []
+        for _, cost, cores, *others in parts:
+            each = float(cost.split()[0])
+            costs.append(each)
+            assert float(cores) == pytest.approx(each * 10)
+            if others[-1]:
+                assert int(others[-1]) == math.ceil(each * 10 / 0.7)
+            if "(" in cost:
+                assert each == pytest.approx(int(re.sub(r"\D", "", cost.split()[1])) / 1000, abs=0.006)
+        assert float(total[1]) == pytest.approx(sum(costs))
+        assert float(total[2]) == pytest.approx(sum(costs) * 10)

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Events, LONGEST } from "../../src/bookstore/monitor/console/static/js/lib/sse.js";
 import { KEPT, Series } from "../../src/bookstore/monitor/console/static/js/model/series.js";
-import { pause } from "../../src/bookstore/monitor/console/static/js/net/feed.js";
+import { pause } from "../../src/bookstore/monitor/console/static/js/net/stream.js";
 import { AT, fault, picture } from "./pictures.js";
 
 const STREAM = 'retry: 1000\n\nid: a-1\nevent: change\ndata: {"x":1}\n\n: still here\n\nevent: picture\ndata: one\ndata: two\n\ndata: plain\n\n';

@@ -6,6 +6,7 @@ import argparse
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from bookstore.lab import laboratory
 from bookstore.lab.failures import Exit, LabError
@@ -41,14 +42,23 @@ def _replicas(text: str) -> tuple[str, int]:
     return name, int(count)
 
 
-def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+def _shared() -> argparse.ArgumentParser:
+    """What every verb takes, wherever it stands."""
+    shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     shared.add_argument(
         "--state",
         type=Path,
         metavar="DIR",
         help="the state folder (BOOKSTORE_STATE; else ~/.local/state/bookstore, for root /var/lib/bookstore)",
     )
+    return shared
+
+
+def _workers(text: str) -> tuple[str, int]:
+    return _replicas(f"orders-worker={text}")
+
+
+def _parser(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bookstore",
         description=DESCRIPTION,
@@ -73,6 +83,14 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=N",
         help="so many processes of a service (books=2); for several services say it several times",
+    )
+    up.add_argument(
+        "--workers",
+        type=_workers,
+        action="append",
+        dest="replicas",
+        metavar="N",
+        help="so many workers: the same as --replicas orders-worker=N",
     )
     up.add_argument(
         "--observe", action="store_true", help="Prometheus, Jaeger and Grafana as well, if they are installed"
@@ -121,7 +139,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run the command and exit with its code."""
-    arguments = _parser().parse_args()
+    shared = _shared()
+    arguments = _parser(shared).parse_args()
+    if isinstance(words := getattr(arguments, "words", None), list):
+        # The words of another command end with ours, if somebody adds it at the end.
+        ours, arguments.words = shared.parse_known_args(cast("list[str]", words))
+        arguments.state = ours.state or arguments.state
     try:
         code = commands.run(arguments)
     except LabError as failure:

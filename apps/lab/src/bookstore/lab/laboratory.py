@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,9 @@ def _add_load(load: argparse.ArgumentParser) -> None:
     load.add_argument("--seconds", type=_positive, default=10.0, metavar="S", help="for how long (10)")
     load.add_argument("--mix", metavar="MIX", help="what they ask for, by weight: browse=5,book=4,order=1")
     load.add_argument("--orders", type=_count, metavar="N", help="so many orders and nothing else")
-    load.add_argument("--mode", metavar="M", help="the supplier's failure mode meanwhile: normal, slow, ...")
+    load.add_argument(
+        "--mode", type=_mode, metavar="M", help="the supplier's failure mode meanwhile: normal, slow, ..."
+    )
     load.add_argument(
         "--gateway",
         metavar="URL",
@@ -93,6 +95,15 @@ def _add_progress(verb: argparse.ArgumentParser) -> None:
         default="text",
         help="json: what happens, a line for each thing",
     )
+
+
+def _mode(text: str) -> str:
+    from bookstore.contracts.supplier import FailureMode  # noqa: PLC0415
+
+    known = [mode.__struct_config__.tag for mode in get_args(FailureMode)]
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(known)}")
+    return text
 
 
 def _positive(text: str) -> float:

@@ -17,6 +17,8 @@ class Taken(NamedTuple):
 
     order: ValidationRequest
     key: str
+    named: bool
+    """Whether the caller gave the key; else it is the order's id."""
 
 
 class Answer(NamedTuple):
@@ -56,10 +58,13 @@ class Desk:
             self._tally.arrived(str(order.order_id))
         except OSError as error:
             raise _no_room(error) from error
-        return Taken(order, key)
+        return Taken(order, key, named=header is not None)
 
     def settle(self, taken: Taken) -> Answer:
         """Reach the verdict, once for each key: a key that was used gets the verdict that it got then.
+
+        Without a key an order that says something else than before, so that it is judged otherwise, is
+        another piece of work: nobody is told of 1,001 pieces what was found of one.
 
         If the process dies before the verdict is kept, nothing was done, and the next call does it. If it
         dies afterwards, it was done, and the next call is told so.
@@ -67,13 +72,17 @@ class Desk:
         Raises:
             Problem: 422 if the key was used for another order, 503 if the verdict can't be kept.
         """
-        order, key = taken
+        order, key, named = taken
         name = str(order.order_id)
+        judgement = judge(order, self._not_supplied)
         try:
             effect = self._tally.done(key, name)
+            if effect is not None and not named and (effect.status, effect.reason) != judgement:
+                key = f"{name}: {judgement.reason or judgement.status}"
+                effect = self._tally.done(key, name)
             replay = effect is not None
             if effect is None:
-                effect = self._tally.do(key, name, judge(order, self._not_supplied))
+                effect = self._tally.do(key, name, judgement)
         except KeyOfAnother as error:
             raise Problem(
                 422, "idempotency-key", "this Idempotency-Key was used for another order"

@@ -1,16 +1,45 @@
 """Failures that somebody switches on on purpose, and that end by themselves."""
 
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, field
 
 from bookstore.contracts.base import Wire
-from bookstore.contracts.lab import FaultKind, PossibleFault
 
+FaultKind = Literal["supplier", "process", "network", "store"]
 FaultName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_-]*\Z")]
 FaultText = Annotated[str, Meta(max_length=100)]
 FaultValue: TypeAlias = int | float | FaultText
+Parameters = dict[str, FaultValue]
+
+
+class Parameter(Wire, frozen=True, kw_only=True):
+    """One of a fault's parameters: a number between two bounds, or one of some words."""
+
+    default: float | str
+    least: float | None = None
+    most: float | None = None
+    unit: str = ""
+    choices: list[str] | None = None
+    """The words that it may be; None where it is a number."""
+
+
+class PossibleFault(Wire, frozen=True, kw_only=True):
+    """A failure that can be switched on."""
+
+    service: str
+    kind: FaultKind
+    mode: str
+    parameters: dict[str, Parameter]
+    says: str
+    """What it does, for people."""
+
+
+class PossibleFaults(Wire, frozen=True, kw_only=True):
+    """What GET /faults/possible answers, at the lab's desk."""
+
+    data: list[PossibleFault]
 
 
 class Fault(Wire, frozen=True, kw_only=True):
@@ -20,7 +49,7 @@ class Fault(Wire, frozen=True, kw_only=True):
     service: str
     kind: FaultKind
     mode: str
-    parameters: dict[str, FaultValue]
+    parameters: Parameters
     since: datetime
     ends_at: datetime | None
     """None of one that was switched on by other means, and has no end."""
@@ -37,6 +66,12 @@ class Faults(Wire, frozen=True, kw_only=True):
     """Those that could be, where that is allowed."""
 
 
+class ActiveFaults(Wire, frozen=True, kw_only=True):
+    """What GET /faults answers, at the lab's desk."""
+
+    data: list[Fault]
+
+
 class NewFault(Wire, frozen=True, kw_only=True):
     """What POST /v2/monitor/faults takes. It says when it ends: none is for ever."""
 
@@ -47,3 +82,9 @@ class NewFault(Wire, frozen=True, kw_only=True):
         default_factory=dict[str, FaultValue]
     )
     seconds: Annotated[float, Meta(ge=1, le=600, description="Seconds until it ends by itself.")]
+
+
+class NewDeskFault(NewFault, frozen=True, kw_only=True):
+    """What POST /faults takes, at the lab's desk: with who asks for it."""
+
+    by: str = ""

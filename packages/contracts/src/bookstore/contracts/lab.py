@@ -1,9 +1,7 @@
-"""What the lab's desk takes and answers: runs, their reports, and faults that end by themselves."""
+"""What the lab's desk takes and answers: runs, their reports, and what was logged."""
 
 from datetime import datetime
-from typing import Annotated, Literal
-
-from msgspec import Meta, field
+from typing import Literal
 
 from bookstore.contracts.base import Wire
 
@@ -12,9 +10,6 @@ State = Literal["running", "passed", "failed", "valid", "invalid", "unknown", "i
 """A scenario has passed or failed, an experiment is valid, invalid or unknown. `interrupted`: somebody
 stopped it, and everything was taken back. `error`: it couldn't be run, which says nothing of the system."""
 StepVerdict = Literal["ok", "bad", "unknown", "running"]
-FaultKind = Literal["supplier", "process", "network", "store"]
-Parameters = dict[str, float | str]
-Seconds = Annotated[float, Meta(ge=1, le=600)]
 
 
 class Runnable(Wire, frozen=True, kw_only=True):
@@ -90,69 +85,6 @@ class Reports(Wire, frozen=True, kw_only=True):
     """What GET /reports answers, the newest first."""
 
     data: list[Report]
-
-
-class Parameter(Wire, frozen=True, kw_only=True):
-    """One of a fault's parameters: a number between two bounds, or one of some words."""
-
-    default: float | str
-    least: float | None = None
-    most: float | None = None
-    unit: str = ""
-    choices: list[str] | None = None
-    """The words that it may be; None where it is a number."""
-
-
-class PossibleFault(Wire, frozen=True, kw_only=True):
-    """A failure that can be switched on."""
-
-    service: str
-    kind: FaultKind
-    mode: str
-    parameters: dict[str, Parameter]
-    says: str
-    """What it does, for people."""
-
-
-class PossibleFaults(Wire, frozen=True, kw_only=True):
-    """What GET /faults/possible answers."""
-
-    data: list[PossibleFault]
-
-
-class NewFault(Wire, frozen=True, kw_only=True):
-    """A failure to switch on, for so many seconds. A parameter that isn't named has its default."""
-
-    service: str
-    kind: FaultKind
-    mode: str
-    parameters: Parameters = field(default_factory=Parameters)
-    seconds: Seconds
-
-
-class NewDeskFault(NewFault, frozen=True, kw_only=True):
-    """What POST /faults at the desk takes: with who asks for it."""
-
-    by: str = ""
-
-
-class ActiveFault(Wire, frozen=True, kw_only=True):
-    """A failure that is switched on."""
-
-    id: str
-    service: str
-    kind: FaultKind
-    mode: str
-    parameters: Parameters
-    since: datetime
-    ends_at: datetime
-    by: str
-
-
-class ActiveFaults(Wire, frozen=True, kw_only=True):
-    """What GET /faults answers."""
-
-    data: list[ActiveFault]
 
 
 class LogLine(Wire, frozen=True, kw_only=True):

@@ -79,6 +79,8 @@ class Adaptive(Guard):
         checks.count("queue", self.queue, least=0)
         if self.wait is not None:
             checks.seconds("wait", self.wait, zero=True)
+        checks.function("share", self.share)
+        checks.function("classify", self.classify)
         assign(self, limit=Limit.parse(self.limit), _clock=self.clock or SYSTEM)
         assign(self, _slots=Slots(self.limit.limit, self.queue))
 

@@ -158,13 +158,14 @@ class Balancer:
         self._targets: dict[str, Target] = {}
         self._equal = True
         self._warm_at = 0.0  # from then on every target has its full weight
-        self.ejector: Ejector[Target] = Ejector(eject, (), self._tell)
+        self.ejector: Ejector[Target] = Ejector(None, (), self._tell)  # until `reconfigure`
         self.reconfigure(pick=pick, eject=eject, slow_start=slow_start)
         self.update(targets)
 
     def reconfigure(self, *, pick: Pick, eject: Outliers | None, slow_start: float = 0.0) -> None:
         """Choose in this way from now on. What is known of the targets is kept."""
         checks.one_of("pick", pick, *get_args(Pick))
+        checks.kind("eject", eject, Outliers, optional=True)
         checks.seconds("slow_start", slow_start, zero=True)
         self._way = pick
         self._slow_start = slow_start

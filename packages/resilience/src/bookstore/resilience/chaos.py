@@ -1,11 +1,11 @@
 """Faults on purpose: what the other policies are for, at a time of your choosing."""
 
-from copy import copy
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from bookstore.resilience import checks
 from bookstore.resilience.clock import Clock, pause
+from bookstore.resilience.errors import fresh
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Chaos(Policy):
         checks.require(known, "fault", "an error, its class, or a function", self.fault)
         if not callable(self.latency) and self.latency is not None:
             checks.seconds("latency", self.latency, zero=True)
+        known = isinstance(self.enabled, bool) or callable(self.enabled)
+        checks.require(known, "enabled", "true, false, or a function", self.enabled)
 
     def layer(self, inner: Layer, scope: Scope) -> Layer:
         """Hit some calls on their way to `inner`."""
@@ -86,5 +88,5 @@ class Chaos(Policy):
         fault = self.fault
         if fault is None:
             return
-        # A copy, because an error that is raised many times collects the frames of all.
-        raise copy(fault).with_traceback(None) if isinstance(fault, BaseException) else fault()
+        # A fresh one, because an error that is raised many times collects the frames of all.
+        raise fresh(fault) if isinstance(fault, BaseException) else fault()

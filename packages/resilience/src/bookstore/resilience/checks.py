@@ -28,9 +28,12 @@ def count(field: str, value: object, *, least: int = 1) -> None:
 
 def _number(value: object) -> float | None:
     """A finite number, or `None` where there is another value."""
-    return (
-        value if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
-    )
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return value if isfinite(value) else None
+    except OverflowError:  # a whole number that no float can hold, as a file may have it
+        return None
 
 
 def seconds(field: str, value: object, *, zero: bool = False) -> None:

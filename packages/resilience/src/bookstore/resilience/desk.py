@@ -4,7 +4,7 @@ A caller that is cancelled while it asks costs nothing: its round trip ends by i
 back. Should this process die in between, that is spent until it would have come back anyway.
 """
 
-from asyncio import CancelledError, Task, wait
+from asyncio import CancelledError, Task, shield
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +30,7 @@ class RedisDesk:
     def __init__(self, store: "RedisLimits", quota: Quota, name: str, clock: Clock) -> None:
         self.own_clock = False
         self._store = store
+        self._lease = store.lease
         self._quota = quota
         self._name = name
         self._clock = clock
@@ -44,7 +45,7 @@ class RedisDesk:
         scale = 1e6 * quota.per
         step = scale / quota.limit
         self._script = SCRIPTS[quota.algorithm]
-        self._rule = (quota.most, scale) if log else (step, quota.most * step)
+        self._rule = f"{quota.most},{scale}" if log else f"{step},{quota.most * step}"
 
     def join(self, scope: Scope) -> None:
         """Use the clock of this scope, unless there is one already, and tell its sinks of outages."""
@@ -55,7 +56,7 @@ class RedisDesk:
 
     def take(self, key: str, cost: int) -> Coroutine[Any, Any, Decision]:
         """Room now, or none."""
-        return self._take_leased(key, cost) if cost <= self._store.lease else self._take_one(key, cost)
+        return self._take_leased(key, cost) if cost <= self._lease else self._take_one(key, cost)
 
     async def _take_one(self, key: str, cost: int) -> Decision:
         grant = await self._reserve(key, cost, 0.0)
@@ -63,7 +64,7 @@ class RedisDesk:
 
     async def enter(self, key: str, cost: int, wait: float) -> Decision:
         """Take room, waiting for it as long as `wait`."""
-        if cost <= self._store.lease:
+        if cost <= self._lease:
             leased = await self._take_leased(key, cost)
             if leased.allowed or not wait:
                 return leased
@@ -90,11 +91,11 @@ class RedisDesk:
         """Room within so many seconds, in a round trip that ends even when who asked has gone."""
         trip = self._store.link.spawn(self._ask(key, cost, cost, patience))
         try:
-            await wait((trip,))
+            grant = await shield(trip)
         except CancelledError:
-            self._store.link.spawn(self._undo(key, trip))
+            if not trip.cancelled():
+                self._store.link.spawn(self._undo(key, trip))
             raise
-        grant = trip.result()
         if grant is not None and grant.units:
             self._note(key, cost)
         return grant
@@ -127,7 +128,12 @@ class RedisDesk:
         decision = None if pool.waiting else pool.take(cost, now)  # nobody overtakes those in line
         if decision is None:
             self._want(key, pool)
-            decision = await pool.stand(cost)
+            turn = pool.queue(cost)
+            try:
+                decision = await turn
+            except CancelledError:
+                pool.leave(cost, turn)
+                raise
             return self._degrade(key, cost, 0.0) if decision is None else decision
         if pool.spent and decision.allowed:
             self._want(key, pool)  # for the next one, who then needn't wait
@@ -152,7 +158,7 @@ class RedisDesk:
         """One lease, and what those in line want beside: they spend it at once, so it's never held."""
         held = pool.held(self._clock.now())
         need = max(1, pool.next_cost - held)
-        want = max(need, self._store.lease - held + pool.waiting)
+        want = max(need, self._lease - held + pool.waiting)
         grant = await self._ask(key, need, want, 0.0)
         if grant is not None:
             pool.fill(self._clock.now(), min(self._store.lease_ttl, self._quota.per), held + need, grant)
@@ -163,11 +169,11 @@ class RedisDesk:
         self._patience = max(self._patience, wait)
         # The braces keep a key on one node of a cluster, whatever is around it.
         name = f"{self._key}{{{self._name}:{key}}}"
-        waits = wait * 1e6, self._patience * 1e6
-        reply = await self._store.link.ask(self._script, name, *self._rule, cost, want, *waits, at)
+        question = f"[{self._rule},{cost},{want},{wait * 1e6},{self._patience * 1e6},{at}]"
+        reply = await self._store.link.ask(self._script, name, question)
         if reply is None:
             return None
-        units, left, due, whole, at = reply
+        units, left, due, whole, at = map(int, reply.split())
         return Grant(units, Decision(units > 0, left, max(0, due) / 1e6, whole / 1e6), at)
 
     async def _give_back(self, key: str, units: int, at: int) -> None:

@@ -4,7 +4,27 @@ A `Rejected` says that this side refused: it tells nothing about the dependency,
 it (no breaker counts it, no retry repeats it unless told to by its class).
 """
 
-from typing import ClassVar
+from contextlib import suppress
+from copy import copy
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound=BaseException)
+
+
+def fresh(error: E) -> E:
+    """A copy without the frames of those who met the error; itself, where its class can't be copied."""
+    try:
+        twin = copy(error)
+    except Exception:  # noqa: BLE001 - whatever a constructor makes of arguments that it doesn't know
+        twin = error
+    return (twin if twin.args == error.args else error).with_traceback(None)
+
+
+def note(error: BaseException, text: str) -> None:
+    """Add a note, once: one error may be raised by many calls. One that takes no notes is left as it is."""
+    if text not in getattr(error, "__notes__", ()):
+        with suppress(Exception):  # a frozen dataclass, for one, takes none
+            error.add_note(text)
 
 
 class Rejected(Exception):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from inspect import Signature, isawaitable, signature
+from inspect import Signature, isawaitable, iscoroutinefunction, signature
 from typing import Any, ClassVar, TypeAlias, cast
 
 from bookstore.resilience.checks import LATER, assign
@@ -43,7 +43,10 @@ class Fallback(Policy):
         return inner
 
     def sync_layer(self, inner: SyncLayer, scope: Scope) -> SyncLayer:
-        """The same around a plain function."""
+        """The same around a plain function, for which nobody could await an answer."""
+        if any(map(iscoroutinefunction, _links(self.use))):
+            msg = f"{self.label}: an async function can't answer for a plain one"
+            raise TypeError(msg)
         for use in self._chain:
             inner = self._sync_link(inner, use, scope)
         return inner

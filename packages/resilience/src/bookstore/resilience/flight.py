@@ -2,16 +2,16 @@
 
 from asyncio import CancelledError, Task, create_task, wait
 from collections.abc import Hashable
-from copy import copy
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bookstore.resilience import checks
 from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.deadline import forget_deadline
-from bookstore.resilience.errors import Rejected
+from bookstore.resilience.errors import Rejected, fresh
 from bookstore.resilience.keys import KeyOf, key_of
 from bookstore.resilience.policy import Call, Layer, Policy, Scope
-from bookstore.resilience.tasks import reap
+from bookstore.resilience.tasks import abandon, reap
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -35,7 +35,7 @@ class Flight:
             return self.task.result()
         self.origin = self.origin or error.__traceback__
         try:
-            raise copy(error) if isinstance(error, Rejected) else error.with_traceback(self.origin)
+            raise fresh(error) if isinstance(error, Rejected) else error.with_traceback(self.origin)
         finally:
             error = None
 
@@ -59,6 +59,7 @@ class SingleFlight(Policy):
     place: ClassVar = (20, 20)
 
     def __post_init__(self) -> None:
+        checks.function("key", self.key)
         assign(self, _flights={})
 
     @property
@@ -103,6 +104,11 @@ class SingleFlight(Policy):
             if flight.waiters == 1:
                 self._land(key, flight)
                 await reap((flight.task,))
+            raise
+        except GeneratorExit:
+            if flight.waiters == 1:
+                self._land(key, flight)
+                abandon((flight.task,))
             raise
         finally:
             flight.waiters -= 1

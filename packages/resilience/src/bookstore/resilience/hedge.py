@@ -50,6 +50,8 @@ class Hedge(Policy):
         if not isinstance(self.after, Percentile) and self.after != inf:
             checks.seconds("after", self.after, zero=True)
         checks.count("max", self.max)
+        checks.kind("budget", self.budget, Budget, optional=True)
+        checks.function("classify", self.classify)
         latencies = Latencies(self.after) if isinstance(self.after, Percentile) else None
         assign(self, _matches=matcher(self.on), _latencies=latencies)
 

@@ -1,11 +1,14 @@
 """Room that was taken in one go, to be spent here in small change."""
 
-from asyncio import CancelledError, Future, Task, get_running_loop
+from asyncio import Future, Task
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from bookstore.resilience.clock import SLACK
 from bookstore.resilience.store import Decision
+
+Turn: TypeAlias = "Future[Decision | None]"
+"""A place in line, and the answer when it has come."""
 
 
 class Grant(NamedTuple):
@@ -37,7 +40,7 @@ class Pool:
         self._refused_until = 0.0
         self._elsewhere = 0  # what was left in the store when it was last asked
         self._reset_at = 0.0
-        self._line: deque[tuple[int, Future[Decision | None]]] = deque()
+        self._line: deque[tuple[int, Turn]] = deque()
         self.waiting = 0  # what those in line want together
         self.refill: Task[None] | None = None
 
@@ -72,17 +75,17 @@ class Pool:
         self._elsewhere = answer.remaining
         self._reset_at = now + answer.reset_after
 
-    async def stand(self, cost: int) -> Decision | None:
-        """Wait in line for the answer, `None` if there is none. Whoever is cancelled leaves it here."""
-        turn: Future[Decision | None] = get_running_loop().create_future()
+    def queue(self, cost: int) -> Turn:
+        """A place in line for the answer, which is `None` if there is none."""
+        turn: Turn = Future()
         self._line.append((cost, turn))
         self.waiting += cost
-        try:
-            return await turn
-        except CancelledError:
-            if not turn.cancelled() and (decision := turn.result()) and decision.allowed:
-                self._held += cost
-            raise
+        return turn
+
+    def leave(self, cost: int, turn: Turn) -> None:
+        """Who stood there was cancelled, and leaves here what came for it."""
+        if not turn.cancelled() and (decision := turn.result()) and decision.allowed:
+            self._held += cost
 
     def serve(self, now: float) -> None:
         """Answer those in line, up to the first who must wait for more."""
@@ -109,13 +112,12 @@ class Pool:
         held = self._held if now < self._until - SLACK else 0
         if held >= cost:
             self._held = held = held - cost
-            return Decision(True, held + self._elsewhere, 0.0, self._reset_after(now))
+            reset_at = self._reset_at
+            return Decision(True, held + self._elsewhere, 0.0, reset_at - now if reset_at > now else 0.0)
         if cost >= self._refused and now < self._refused_until - SLACK:
-            return Decision(False, held, round(self._refused_until - now, 9), self._reset_after(now))
+            after = round(self._refused_until - now, 9)
+            return Decision(False, held, after, max(0.0, round(self._reset_at - now, 9)))
         return None
-
-    def _reset_after(self, now: float) -> float:
-        return round(self._reset_at - now, 9) if self._reset_at > now else 0.0
 
     def empty(self) -> int:
         """Give all of it away, to be given back."""

@@ -4,14 +4,15 @@ from asyncio import Future, get_running_loop
 from collections import deque
 from functools import partial
 
-from bookstore.resilience.clock import Clock, Handle
+from bookstore.resilience.clock import SLACK, Clock, Handle
 from bookstore.resilience.quota import Meter
 
 
 class Waiter:
     """One call in line, with a place that is already charged."""
 
-    __slots__ = ("cost", "timer", "turn")
+    __slots__ = ("cost", "due", "timer", "turn")
+    due: float
     timer: Handle
 
     def __init__(self, cost: int, turn: "Future[None]") -> None:
@@ -47,7 +48,8 @@ class Line:
             raise
 
     def _arm(self, key: str, waiter: Waiter, delay: float) -> None:
-        waiter.timer = self.clock.call_at(self.clock.now() + delay, partial(self._call, key, waiter))
+        waiter.due = self.clock.now() + delay
+        waiter.timer = self.clock.call_at(waiter.due, partial(self._call, key, waiter))
 
     def _call(self, key: str, waiter: Waiter) -> None:
         self._remove(key, waiter)
@@ -62,10 +64,15 @@ class Line:
 
     def _leave(self, key: str, line: deque[Waiter], waiter: Waiter) -> None:
         """Undo this place and those behind it, the latest that the meter knows; reserve those anew."""
+        waiter.timer.cancel()
+        if self.clock.now() > waiter.due + SLACK:
+            # Its turn is past, though its timer is late. Others may have been charged since, and the meter
+            # would take theirs for it: what is spent is spent.
+            self._remove(key, waiter)
+            return
         behind = list(line)[line.index(waiter) + 1 :]
         self._meter.give_back(key, waiter.cost + sum(other.cost for other in behind))
         self._remove(key, waiter)
-        waiter.timer.cancel()
         for other in behind:
             other.timer.cancel()
             self._arm(key, other, self._meter.reserve(key, other.cost, self.clock.now(), float("inf")))

@@ -4,12 +4,15 @@ They do what `quota.py` does, in microseconds of Redis' own clock, so that no cl
 called with
 
     KEYS[1]  the key
-    ARGV     what the quota says (two numbers), cost, want, wait, patience, at
+    ARGV[1]  [what the quota says (two numbers), cost, want, wait, patience, at]
 
 and grants `want` units, or as many as there are but at least `cost`, now or reserved for at most `wait` from
 now, or none. A negative cost gives back what was granted for the instant `at`. The answer: units granted,
 units left, microseconds until the grant is due (or would be), microseconds until the quota is whole again,
 and the instant that the grant is for, in microseconds.
+
+Question and answer are one string each, JSON and numbers between spaces: a client takes longer over each
+further argument than Redis takes to read it.
 
 A key lives as long as it matters, and at least a millisecond: `PX 0` would be an error, and `EXPIRE 0` would
 delete the key and with it the limit.
@@ -23,18 +26,17 @@ from typing import Final
 
 from bookstore.resilience.link import Script
 
-_NOW = """
-local cost, want = tonumber(ARGV[3]), tonumber(ARGV[4])
-local wait, patience = tonumber(ARGV[5]), tonumber(ARGV[6])
+_NOW = """, cost, want, wait, patience, instant = unpack(cjson.decode(ARGV[1]))
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+local function answer(...) return string.format('%.0f %.0f %.0f %.0f %.0f', ...) end
 """
 
-# ARGV[1] microseconds per unit, ARGV[2] microseconds of the whole burst.
+# The quota says: microseconds per unit, and of the whole burst.
 GCRA = (
-    _NOW
+    "local step, span"
+    + _NOW
     + """
-local step, span = tonumber(ARGV[1]), tonumber(ARGV[2])
 local known = tonumber(redis.call('GET', KEYS[1]) or now)
 local full = math.max(known, now)
 if full > now + span + patience then full = now + span end
@@ -53,15 +55,15 @@ if take ~= 0 or full < known then
   redis.call('SET', KEYS[1], string.format('%.3f', full), 'PX', string.format('%.0f', ttl))
 end
 local left = math.max(0, math.floor((span - full + now) / step + 0.000001))
-return {take, left, math.ceil(delay - 0.5), math.ceil(full - now), now}
+return answer(take, left, math.ceil(delay - 0.5), math.ceil(full - now), now)
 """
 )
 
-# ARGV[1] units per period, ARGV[2] microseconds of the period.
+# The quota says: units per period, and microseconds of it.
 SLIDING_LOG = (
-    _NOW
+    "local limit, per"
+    + _NOW
     + """
-local limit, per = tonumber(ARGV[1]), tonumber(ARGV[2])
 local key = KEYS[1]
 local function at(index) return tonumber(redis.call('LINDEX', key, index) or now) end
 local used = redis.call('LLEN', key)
@@ -84,17 +86,17 @@ end
 if delay > wait then
   take = 0
 elseif take < 0 then
-  used = used - redis.call('LREM', key, take, ARGV[7])
+  used = used - redis.call('LREM', key, take, string.format('%.0f', instant))
 else
   for _ = 1, take do redis.call('RPUSH', key, string.format('%.0f', now + delay)) end
   used = used + take
 end
 local reset = 0
 if used > 0 then
-  reset = math.max(0, at(-1) + per - now)
+  reset = at(-1) + per - now
   redis.call('PEXPIRE', key, string.format('%.0f', math.ceil(reset / 1000) + 1))
 end
-return {take, math.max(0, limit - used), math.ceil(delay), math.ceil(reset), now + delay}
+return answer(take, math.max(0, limit - used), math.ceil(delay), math.ceil(reset), now + delay)
 """
 )
 

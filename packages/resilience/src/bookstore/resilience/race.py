@@ -6,10 +6,10 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from bookstore.resilience.clock import SLACK, Clock
-from bookstore.resilience.errors import Rejected
-from bookstore.resilience.outcome import Outcome
+from bookstore.resilience.errors import Rejected, note
+from bookstore.resilience.outcome import Outcome, Verdict, judge
 from bookstore.resilience.policy import Call, Layer, Scope
-from bookstore.resilience.tasks import discard, reap
+from bookstore.resilience.tasks import abandon, discard, reap
 from bookstore.resilience.tries import numbered
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Race:
         try:
             while winner is None and self.tries:
                 winner = await self._next()
+        except GeneratorExit:
+            self._lose()
+            abandon(tuple(self.tries))
+            self.tries.clear()
+            raise
         finally:
             await self._end(winner)
         if winner is not None:
@@ -91,12 +96,15 @@ class Race:
 
     def _won(self, task: "Task[Any]") -> bool:
         attempt, started = self.tries.pop(task)
+        elapsed = self.clock.now() - started
         if task.cancelled():
+            self._tell(attempt, elapsed, "ignore")
             return True  # it cancelled itself: that is an answer too
         error = task.exception()
-        elapsed = self.clock.now() - started
         outcome = Outcome(None if error is not None else task.result(), error, elapsed, attempt)
-        if self.rules.failed(outcome):
+        failed = self.rules.failed(outcome)
+        self._tell(attempt, elapsed, "fail" if failed else judge(error))
+        if failed:
             self.lost.append(outcome)
             self._hedge()
             return False
@@ -129,6 +137,7 @@ class Race:
             now = self.clock.now()
             for _, started in self.tries.values():
                 self.rules.learn(now - started)  # it would have taken at least as long
+        self._lose()
         spoils = [] if winner is None else [outcome.value for outcome in self.lost]
         try:
             await reap(self.tries)
@@ -138,6 +147,18 @@ class Race:
             if winner is not None and not winner.cancelled() and winner.exception() is None:
                 await discard(winner.result())
             raise
+        except GeneratorExit:
+            abandon(() if winner is None else (winner,))
+            raise
+
+    def _lose(self) -> None:
+        """Tell of those that still run that nobody waits for them any more."""
+        now = self.clock.now()
+        for attempt, started in self.tries.values():
+            self._tell(attempt, now - started, "ignore")
+
+    def _tell(self, attempt: int, elapsed: float, verdict: Verdict) -> None:
+        self.scope.emit("attempt", self.rules.label, attempt=attempt, elapsed=elapsed, verdict=verdict)
 
     async def _concede(self) -> Outcome[Any]:
         """The last answer of the other side, with what the other tries met."""
@@ -147,5 +168,5 @@ class Race:
             if outcome is not last:
                 await discard(outcome.value)
                 if last.error is not None and outcome.error not in (None, last.error):
-                    last.error.add_note(f"{self.rules.label}: try {outcome.attempt} met {outcome.error!r}")
+                    note(last.error, f"{self.rules.label}: try {outcome.attempt} met {outcome.error!r}")
         return last

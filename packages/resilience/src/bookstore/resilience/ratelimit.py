@@ -93,7 +93,10 @@ class RateLimit(Guard, Generic[R]):
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
     def __post_init__(self) -> None:
+        checks.kind("quota", self.quota, Quota)
+        checks.require(hasattr(self.store, "open"), "store", "a Local or a RedisLimits", self.store)
         checks.seconds("wait", self.wait, zero=True)
+        checks.function("key", self.key)
         self.quota.check(self.cost)
         assign(self, _desk=self.store.open(self.quota, self.name, self.clock))
 

@@ -11,6 +11,7 @@ from bookstore.resilience.checks import LATER, assign
 from bookstore.resilience.clock import Clock, pause
 from bookstore.resilience.deadline import current_deadline
 from bookstore.resilience.delays import Backoff
+from bookstore.resilience.errors import note
 from bookstore.resilience.outcome import Matcher, Outcome, Verdict, judge, matcher
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer
 from bookstore.resilience.retryafter import retry_after
@@ -172,9 +173,7 @@ class Retry(Policy):
 
 def _note(error: BaseException, tries: int, why: str) -> None:
     plural = "" if tries == 1 else "s"
-    note = f"retry: gave up after {tries} attempt{plural}, {why}"
-    if note not in getattr(error, "__notes__", ()):  # one error object may be raised by many calls
-        error.add_note(note)
+    note(error, f"retry: gave up after {tries} attempt{plural}, {why}")
 
 
 def _close_now(discarded: Any) -> None:

@@ -17,8 +17,14 @@ def retry_after(ended: object, clock: Clock) -> float:
         asked = _header(getattr(ended, "response", ended))
     if isinstance(asked, str):
         asked = _parse(asked, clock)
+    if not isinstance(asked, int | float):
+        return 0.0
+    try:
+        seconds = float(asked)
+    except OverflowError:  # a whole number that no float can hold
+        return 0.0
     # Not more than zero also answers for NaN.
-    return float(asked) if isinstance(asked, int | float) and asked > 0 and isfinite(asked) else 0.0
+    return seconds if seconds > 0 and isfinite(seconds) else 0.0
 
 
 def _header(response: Any) -> str | None:
@@ -33,9 +39,11 @@ def _parse(text: str, clock: Clock) -> float:
         return float(text)
     except ValueError:
         pass
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to import, rarely needed
+    from calendar import timegm  # noqa: PLC0415 - slow to import, rarely needed
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - as above
 
     try:
-        return parsedate_to_datetime(text).timestamp() - clock.wall()
-    except ValueError:
+        # Without a zone, as in the oldest of HTTP's three formats, a date is in UTC too.
+        return timegm(parsedate_to_datetime(text).utctimetuple()) - clock.wall()
+    except (ValueError, OverflowError):
         return 0.0

@@ -81,6 +81,11 @@ class Stale(Policy):
     def __post_init__(self) -> None:
         checks.seconds("fresh", self.fresh, zero=True)
         checks.seconds("stale", self.stale, zero=True)
+        checks.function("key", self.key)
+        keeps = self.store is None or (hasattr(self.store, "get") and hasattr(self.store, "__setitem__"))
+        checks.require(keeps, "store", "a mapping", self.store)
+        checks.function("classify", self.classify)
+        checks.kind("revalidate", self.revalidate, bool)
         answers: Answers = Recent() if self.store is None else self.store
         assign(self, _answers=answers, _matches=matcher(self.on), _refreshing={})
 

@@ -4,7 +4,9 @@ from asyncio import CancelledError, Task, wait
 from collections.abc import Collection
 from contextlib import suppress
 from inspect import isawaitable
-from typing import Any
+from typing import Any, Final
+
+_reapers: Final[set["Task[None]"]] = set()  # a loop alone would not keep them alive
 
 
 async def discard(value: Any) -> None:
@@ -32,10 +34,29 @@ async def finish(tasks: Collection["Task[Any]"]) -> None:
 async def reap(tasks: Collection["Task[Any]"]) -> None:
     """Cancel tasks, wait for their end, and close what they brought nevertheless."""
     for task in tasks:
-        task.cancel()
+        if not task.cancelling():  # a second time would cut its cleaning up short
+            task.cancel()
     try:
         await finish(tasks)
-    finally:
-        for task in tasks:
-            if not task.cancelled() and task.exception() is None:
-                await discard(task.result())
+    except GeneratorExit:
+        abandon(tasks)
+        raise
+    except CancelledError:
+        await _discard_all(tasks)
+        raise
+    await _discard_all(tasks)
+
+
+def abandon(tasks: Collection["Task[Any]"]) -> None:
+    """Reap tasks from a coroutine that is being closed, and can't await any more."""
+    for loop in {task.get_loop() for task in tasks}:
+        if not loop.is_closed():
+            reaper = loop.create_task(reap(tuple(tasks)))
+            _reapers.add(reaper)
+            reaper.add_done_callback(_reapers.discard)
+
+
+async def _discard_all(ended: Collection["Task[Any]"]) -> None:
+    for task in ended:
+        if not task.cancelled() and task.exception() is None:
+            await discard(task.result())

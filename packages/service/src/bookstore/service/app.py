@@ -110,7 +110,8 @@ class Service:
 
         @get("/metrics", include_in_schema=False)
         async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
-            text, content_type = self.metrics.exposition(request.headers.get("accept", ""))
+            names = request.query_params.getall("name[]", [])
+            text, content_type = self.metrics.exposition(request.headers.get("accept", ""), names)
             return Response(text, media_type=content_type)
 
         operations: list[Any] = [whoami, health.health, health.live, health.ready, docs.openapi]

@@ -6,11 +6,13 @@ Decoding straight from the text keeps a price such as 19.99 exact; it never pass
 import json
 import re
 from collections import Counter
+from collections.abc import AsyncGenerator
 from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
 from bookstore.contracts.problems import FieldError
 from bookstore.contracts.values import decoder
@@ -23,8 +25,27 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?$", re.DOTALL)
 
 
+def client_gone() -> Problem:
+    """What becomes of a request whose client leaves amid its body: an answer that nobody reads."""
+    return Problem(499, "client-gone", "the client left before the end of its body")
+
+
 class StrictRequest(Request[Any, Any, Any]):
-    """Litestar's request, but for how it reads a JSON body."""
+    """Litestar's request, but for how it reads a body."""
+
+    async def stream(self) -> AsyncGenerator[bytes]:
+        """The body, piece by piece.
+
+        Raises:
+            Problem: 499 if the client leaves before the end of it: that is no failure of this service.
+        """
+        try:
+            async for chunk in super().stream():
+                yield chunk
+        except InternalServerException as error:
+            if not self.is_connected:
+                raise
+            raise client_gone() from error
 
     async def json(self) -> Any:
         """Decode the body into the type of the handler's `data`.

@@ -1,10 +1,13 @@
 """The command of an app: `uv run books`."""
 
+import argparse
 import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import TypeVar
+
+import msgspec
 
 from bookstore.service import logs
 from bookstore.service.app import Service
@@ -21,7 +24,11 @@ S = TypeVar("S", bound=Settings)
 def run(
     name: str, kind: type[S], create_app: Callable[[S], Service], *, aliases: Mapping[str, str] | None = None
 ) -> None:
-    """Read the settings, build the app, serve it; say on standard error what stands in the way."""
+    """Read the settings, build the app, serve it; say on standard error what stands in the way.
+
+    It takes no words but `--help`: who says more (`books --port 80`) is told so, and nothing starts.
+    """
+    _parser(name, kind).parse_args()
     try:
         settings = load(kind, name, aliases=aliases)
         service = create_app(settings)
@@ -38,6 +45,26 @@ def run(
     # All that was open is closed. Requests that outlived the drain may still hold the loop: they end here.
     sys.stdout.flush()
     os._exit(0)
+
+
+def _parser(name: str, kind: type[Settings]) -> argparse.ArgumentParser:
+    told = [
+        f"  {field.name.upper()}{' (must be given)' if field.required else ''}"
+        for field in msgspec.structs.fields(kind)
+        if field.name != "otel"
+    ]
+    return argparse.ArgumentParser(
+        prog=name,
+        description="Serves until SIGTERM or Ctrl-C.",
+        epilog="\n".join(
+            [
+                "settings, from the environment or the file .env (what each is for: .env.example):",
+                *told,
+                "  OTEL_* (traces)",
+            ]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -28,8 +28,9 @@ RETRY_AFTER = 1
 """Seconds after which a refused caller may try again, where nothing better is known."""
 
 
-# Python names these two by an older RFC up to 3.12, and an answer must not depend on that.
-_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+# Python names the first two by an older RFC up to 3.12, and an answer must not depend on that.
+# The third is in no RFC, but known: nobody is there to read it, so it stands in metrics and logs alone.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content", 499: "Client Closed Request"}
 
 
 def phrase(status: int) -> str:

@@ -111,7 +111,7 @@ class RedisLine:
         session = Session(self._patience / 2)
         server = await self._home.find()
         try:
-            async with asyncio.timeout(_CONNECT):
+            async with asyncio.timeout(max(_CONNECT, self._patience)):
                 await self._introduce(session, server)
             await self._begins(session.run)
         except BaseException:

@@ -22,9 +22,10 @@ DirectUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://\S+)?$")]
 """Where the database is past a pooler in transaction mode; empty if there is none."""
 _REDIS = (
     (
-        r"((rediss?|unix)://\S+"
+        # Who says how TLS is to be, but forgot to ask for it, would be without.
+        r"((?!redis(\+\w+)?://\S*[?&]ssl_)((rediss?|unix)://\S+"
         r"|rediss?\+cluster://(\S*@)?HOSTS/?(\?\S+)?"
-        r"|rediss?\+sentinel://(\S*@)?HOSTS/[^\s/?]+(/\d{1,4})?(\?\S+)?)"
+        r"|rediss?\+sentinel://(\S*@)?HOSTS/[^\s/?]+(/\d{1,4})?(\?\S+)?))"
     )
     .replace("HOSTS", r"HOST(,HOST)*")
     .replace("HOST", r"([^\s/:@,?\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
@@ -37,8 +38,8 @@ _MEANING = {
     "^https?:": "must look like http://host:port, without a path",
     "^(postgres": "must look like postgresql://user:password@host:5432/database, or be empty",
     "^postgres": "must look like postgresql://user:password@host:5432/database",
-    "^((rediss": "must look like redis://host:6379/0, redis+cluster://host:6379,host:6379"
-    " or redis+sentinel://host:26379,host:26379/service",
+    "^((?!redis": "must look like redis://host:6379/0, redis+cluster://host:6379,host:6379"
+    " or redis+sentinel://host:26379,host:26379/service; with TLS it begins with rediss",
     "^([!-~]{32,": "must have 32 to 200 characters of plain ASCII without blanks, or be empty",
 }
 _SHARED, _SHARED_PREFIX = "otel", "OTEL_"

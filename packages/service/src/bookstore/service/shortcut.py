@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from litestar import Litestar, Response
-from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from bookstore.service.body import StrictRequest, decode
+from bookstore.service.body import StrictRequest, client_gone, decode
 from bookstore.service.problem import answer_to
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ async def _whole(receive: Callable[[], Any]) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise InternalServerException("client disconnected prematurely")
+            raise client_gone()
         body += message.get("body", b"")
         if not message.get("more_body", False):
             return body

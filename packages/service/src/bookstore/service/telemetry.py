@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _Header: TypeAlias = tuple[bytes, bytes]
 
 _SERVER_ERROR = 500
+_CLIENT_GONE = 499
 _ENDLESS = b"text/event-stream"
 _OWN_HEADERS = frozenset({b"x-request-id", b"x-trace-id"})
 
@@ -55,7 +56,7 @@ class Telemetry:
         own_headers = [(b"x-request-id", request.request_id.encode())]
         if request.trace_id:
             own_headers.append((b"x-trace-id", request.trace_id.encode()))
-        status = _SERVER_ERROR
+        status = 0
         ended: float | None = None
 
         async def send_with_ids(message: "Message") -> None:
@@ -72,9 +73,10 @@ class Telemetry:
             self._metrics.active += 1
         try:
             await self._app(scope, receive, send_with_ids)
+            status = status or _CLIENT_GONE  # an app that answers nothing has nobody to answer
         finally:
             if not quiet:
-                self._tell(scope, request, status, (ended or perf_counter()) - started)
+                self._tell(scope, request, status or _SERVER_ERROR, (ended or perf_counter()) - started)
             context.current.reset(token)
 
     def _tell(self, scope: "HTTPScope", request: context.RequestContext, status: int, seconds: float) -> None:

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bookstore.stores.guardian import Guardian
+    from bookstore.stores.postgres import Postgres
+    from bookstore.stores.redis import Redis
     from bookstore.stores.server import Server
     from bookstore.stores.template import Template
 
@@ -53,25 +57,14 @@ def store_folder(store_guardian: Guardian) -> Iterator[Path]:
     store_guardian.forget_folder(folder)
 
 
-def _started(kind: str, folder: Path, guardian: Guardian, *, durable: bool = False) -> Server:
-    from bookstore.stores.account import unprivileged
+def _started(make: Callable[[int], Postgres | Redis], guardian: Guardian) -> Server:
+    """A server of what `make` makes for a port."""
     from bookstore.stores.errors import StoreError
     from bookstore.stores.ports import any_free
-    from bookstore.stores.postgres import Postgres
-    from bookstore.stores.redis import Redis
     from bookstore.stores.server import Server
 
-    make = {"postgres": Postgres, "redis": Redis}[kind]
-    home = folder / f"{kind}-{secrets.token_hex(4)}"
     for attempt in range(ATTEMPTS):
-        store = make(
-            folder=home,
-            port=any_free(),
-            password=secrets.token_urlsafe(12),
-            account=unprivileged(),
-            durable=durable,
-        )
-        server = Server(store, guardian)
+        server = Server(make(any_free()), guardian)
         try:
             server.start()
         except StoreError:
@@ -85,9 +78,45 @@ def _started(kind: str, folder: Path, guardian: Guardian, *, durable: bool = Fal
 
 
 @pytest.fixture(scope="session")
-def shared_postgres(store_folder: Path, store_guardian: Guardian) -> Iterator[Server]:
+def blank_postgres(store_folder: Path) -> Postgres:
+    """A PostgreSQL that never runs: a copy of its folder is had in no time, and initdb takes seconds."""
+    from bookstore.stores.account import unprivileged
+    from bookstore.stores.postgres import Postgres
+
+    blank = Postgres(
+        folder=store_folder / "blank",
+        port=0,
+        password=secrets.token_urlsafe(12),
+        account=unprivileged(),
+        durable=False,
+    )
+    blank.prepare()
+    return blank
+
+
+def _postgres(blank: Postgres, guardian: Guardian) -> Server:
+    home = blank.folder.with_name(f"postgres-{secrets.token_hex(4)}")
+    subprocess.run(["cp", "-a", blank.folder, home], check=True)  # noqa: S603, S607 - with owner and mode
+    return _started(lambda port: replace(blank, folder=home, port=port), guardian)
+
+
+def _redis(folder: Path, guardian: Guardian, *, durable: bool) -> Server:
+    from bookstore.stores.account import unprivileged
+    from bookstore.stores.redis import Redis
+
+    home, password = folder / f"redis-{secrets.token_hex(4)}", secrets.token_urlsafe(12)
+    return _started(
+        lambda port: Redis(
+            folder=home, port=port, password=password, account=unprivileged(), durable=durable
+        ),
+        guardian,
+    )
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(blank_postgres: Postgres, store_guardian: Guardian) -> Iterator[Server]:
     """The run's PostgreSQL. Don't break it: others need it after you."""
-    server = _started("postgres", store_folder, store_guardian)
+    server = _postgres(blank_postgres, store_guardian)
     yield server
     server.close()
 
@@ -95,7 +124,7 @@ def shared_postgres(store_folder: Path, store_guardian: Guardian) -> Iterator[Se
 @pytest.fixture(scope="session")
 def shared_redis(store_folder: Path, store_guardian: Guardian) -> Iterator[Server]:
     """The run's Redis. Don't break it: others need it after you."""
-    server = _started("redis", store_folder, store_guardian)
+    server = _redis(store_folder, store_guardian, durable=False)
     yield server
     server.close()
 
@@ -135,9 +164,9 @@ def redis_url(shared_redis: Server) -> str:
 
 
 @pytest.fixture
-def postgres_server(store_folder: Path, store_guardian: Guardian) -> Iterator[Server]:
+def postgres_server(blank_postgres: Postgres, store_guardian: Guardian) -> Iterator[Server]:
     """A PostgreSQL for this test alone; its `url` is the administrator's."""
-    server = _started("postgres", store_folder, store_guardian)
+    server = _postgres(blank_postgres, store_guardian)
     yield server
     server.close()
 
@@ -145,6 +174,6 @@ def postgres_server(store_folder: Path, store_guardian: Guardian) -> Iterator[Se
 @pytest.fixture
 def redis_server(store_folder: Path, store_guardian: Guardian) -> Iterator[Server]:
     """A Redis for this test alone; it remembers its data over a restart."""
-    server = _started("redis", store_folder, store_guardian, durable=True)
+    server = _redis(store_folder, store_guardian, durable=True)
     yield server
     server.close()

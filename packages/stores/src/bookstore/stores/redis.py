@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from bookstore.stores.account import Account, folder_argument
 from bookstore.stores.binaries import redis_server
@@ -14,13 +12,11 @@ from bookstore.stores.guardian import interpreter_environment
 from bookstore.stores.ports import LOOPBACK
 from bookstore.stores.private import make_private_folder, write_private
 from bookstore.stores.process import Program
+from bookstore.stores.redis_place import bulk, read
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
-    from io import BufferedReader
+    from collections.abc import Mapping
     from pathlib import Path
-
-DEFAULT_PORT = 6379
 
 # Keys without a time to live (the stream) are never evicted, those with one (the cache) may be.
 CONFIGURATION = """\
@@ -100,11 +96,11 @@ def redis_environment() -> dict[str, str]:
 
 
 def redis_answers(url: str, timeout: float = 1.0) -> bool:
-    """Whether the Redis at `url` answers a PING: neither silent, nor loading, nor refusing our password."""
-    try:
-        return redis_command(url, "PING", timeout=timeout) == "+PONG"
-    except OSError:
-        return False
+    """Whether the Redis at `url` answers a PING: neither silent, nor loading, nor refusing our password.
+
+    Of a cluster, or of one that Sentinels look after, see `RedisPlace.complaint`.
+    """
+    return read(url).complaint(timeout) is None
 
 
 def redis_command(url: str, *words: str, timeout: float = 1.0) -> str:
@@ -115,7 +111,8 @@ def redis_command(url: str, *words: str, timeout: float = 1.0) -> str:
     Raises:
         OSError: nobody answers in time.
     """
-    with _asked(url, words, timeout) as (line, _):
+    place = read(url)
+    with place.asked(place.seeds[0], words, timeout) as (line, _):
         return line
 
 
@@ -125,32 +122,6 @@ def redis_text(url: str, *words: str, timeout: float = 1.0) -> str:
     Raises:
         OSError: nobody answers in time, or with something else.
     """
-    with _asked(url, words, timeout) as (line, answers):
-        if not line.startswith("$"):
-            raise OSError(line)
-        return answers.read(int(line[1:])).decode(errors="replace")
-
-
-@contextmanager
-def _asked(url: str, words: Sequence[str], timeout: float) -> Generator[tuple[str, BufferedReader]]:
-    """The first line of the answer, and where to read on."""
-    parts = urlsplit(url)
-    commands = [["AUTH", *filter(None, [parts.username, unquote(parts.password)])]] if parts.password else []
-    if (database := parts.path.strip("/")) not in ("", "0"):
-        commands.append(["SELECT", database])
-    commands.append(list(words))
-    with socket.create_connection(
-        (parts.hostname or LOOPBACK, parts.port or DEFAULT_PORT), timeout=timeout
-    ) as connection:
-        connection.sendall(b"".join(_encoded(command) for command in commands))
-        with connection.makefile("rb") as answers:
-            lines = [answers.readline().decode(errors="replace").rstrip() for _ in commands]
-            if not lines[-1]:
-                raise ConnectionResetError("the server closed the connection")
-            # A refused AUTH explains more than the NOAUTH behind it.
-            yield next((line for line in lines if line.startswith("-")), lines[-1]), answers
-
-
-def _encoded(words: list[str]) -> bytes:
-    body = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in (text.encode() for text in words))
-    return b"*%d\r\n%s" % (len(words), body)
+    place = read(url)
+    with place.asked(place.seeds[0], words, timeout) as (line, answers):
+        return bulk(line, answers)

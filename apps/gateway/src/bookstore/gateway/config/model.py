@@ -148,7 +148,7 @@ class Config(_Part, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose `X-Forwarded-For` is believed."""
     jwks: Annotated[str, Meta(pattern=r"^(https?://[^\s/@]+|\{[a-z_]+\})/\S*$")] | None = None
-    issuer: str = "bookstore-accounts"
+    issuer: str = "bookstore"
     audience: str = "bookstore"
     upstreams: dict[Name, Upstream]
     limits: dict[Name, Limit] = {}

@@ -5,27 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-import time
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from bookstore.lab.desk.api import Desk
 from bookstore.lab.desk.faults import Faults
+from bookstore.lab.desk.log import log
 from bookstore.lab.desk.runs import Runs
 from bookstore.lab.serving import serve
 from bookstore.lab.system.folder import StateFolder
 from bookstore.stores.ports import LOOPBACK
-
-
-def _log(message: str) -> None:
-    """One line of the log, as the apps write theirs."""
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 10**6 % 1000:03}Z"
-    line = {"timestamp": stamp, "level": "info", "service": "desk", "message": message}
-    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-    sys.stdout.flush()
 
 
 async def _main() -> None:
@@ -35,12 +24,12 @@ async def _main() -> None:
         # Handled, and so not ignored in those that are started from here, whatever we were told.
         loop.add_signal_handler(number, gone.set)
     state = StateFolder(Path(os.environ["BOOKSTORE_STATE"]))
-    faults, runs = Faults(state, _log), Runs(state)
+    faults, runs = Faults(state, log), Runs(state)
     await faults.heal()
-    desk = Desk(os.environ["DESK_SECRET"], state, runs, faults, _log)
+    desk = Desk(os.environ["DESK_SECRET"], state, runs, faults, log)
     server = await asyncio.start_server(partial(serve, answer=desk.answer), LOOPBACK, int(os.environ["PORT"]))
     keeping = asyncio.create_task(faults.keep())
-    _log("serving")
+    log("serving")
     await asyncio.wait({keeping, asyncio.create_task(gone.wait())}, return_when="FIRST_COMPLETED")
     server.close()
     if keeping.done():
@@ -50,7 +39,7 @@ async def _main() -> None:
     # Faults first: whoever is frozen can't end.
     await faults.end_all()
     await runs.end()
-    _log("over")
+    log("over")
 
 
 if __name__ == "__main__":

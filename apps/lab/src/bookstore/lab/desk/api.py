@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bookstore.contracts import lab
+from bookstore.contracts import faults, lab
 from bookstore.contracts.problems import NAMESPACE
 from bookstore.lab.desk import reports
 from bookstore.lab.desk.catalogue import catalogue
+from bookstore.lab.desk.log import asked
 from bookstore.lab.desk.logs import lines_of
 from bookstore.lab.desk.refused import RefusedError
 from bookstore.lab.serving import Reply, Request, problem, reply
@@ -46,6 +47,10 @@ class Desk:
         shown = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(shown, self._expected):
             return problem(401, f"{NAMESPACE}unauthenticated", instance=request.path)
+        with asked(request.headers):
+            return await self._answered(request)
+
+    async def _answered(self, request: Request) -> Reply:
         try:
             return await self._about(request)
         except RefusedError as error:
@@ -103,11 +108,11 @@ class Desk:
     async def _about_faults(self, request: Request, rest: list[str]) -> Reply:
         match [request.method, *rest]:
             case ["GET"]:
-                return reply(200, lab.ActiveFaults(data=self._faults.on))
+                return reply(200, faults.ActiveFaults(data=self._faults.on))
             case ["GET", "possible"]:
-                return reply(200, lab.PossibleFaults(data=self._faults.possible()))
+                return reply(200, faults.PossibleFaults(data=self._faults.possible()))
             case ["POST"]:
-                wish = msgspec.json.decode(request.body, type=lab.NewDeskFault)
+                wish = msgspec.json.decode(request.body, type=faults.NewDeskFault)
                 return reply(201, await self._faults.switch_on(wish))
             case ["DELETE"]:
                 await self._faults.end_all()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bookstore.contracts.lab import ActiveFault, NewDeskFault, PossibleFault
+from bookstore.contracts.faults import Fault, NewDeskFault, Parameters, PossibleFault
 from bookstore.lab.desk.holds import heal, rows
 from bookstore.lab.desk.possible import chosen, offers
 from bookstore.lab.desk.refused import RefusedError
@@ -35,7 +35,7 @@ HOLD_SECONDS = 0.5
 class Switched:
     """A fault that is on, how it is held, and until when on the clock that nobody moves."""
 
-    fault: ActiveFault
+    fault: Fault
     hold: Hold
     until: float
 
@@ -53,7 +53,7 @@ class Faults:
         make_private_folder(folder.desk)
 
     @property
-    def on(self) -> list[ActiveFault]:
+    def on(self) -> list[Fault]:
         """Those that are on, the oldest first."""
         return [each.fault for each in self._on.values()]
 
@@ -68,7 +68,7 @@ class Faults:
             self._journal.unlink(missing_ok=True)
             self._log("what an earlier desk had switched on was taken back")
 
-    async def switch_on(self, wish: NewDeskFault) -> ActiveFault:
+    async def switch_on(self, wish: NewDeskFault) -> Fault:
         """Switch one on.
 
         Raises:
@@ -79,7 +79,7 @@ class Faults:
             if any(_same(each.fault, wish, parameters) for each in self._on.values()):
                 raise RefusedError(409, "already-on", "This fault is on already; it can be ended first.")
             now, identity = datetime.now(UTC), secrets.token_hex(6)
-            fault = ActiveFault(
+            fault = Fault(
                 id=identity,
                 service=wish.service,
                 kind=wish.kind,
@@ -93,7 +93,7 @@ class Faults:
             self._on[identity] = Switched(fault, hold, time.monotonic() + wish.seconds)
             self._write()
             await hold.hold()
-        self._log(f"{wish.kind} {wish.mode} of {wish.service} for {wish.seconds:g} s, by {wish.by or '?'}")
+        self._log(f"{wish.kind} {wish.mode} of {wish.service} for {wish.seconds:g} s")
         return fault
 
     async def end(self, identity: str) -> None:
@@ -140,7 +140,7 @@ class Faults:
             self._journal.unlink(missing_ok=True)
 
 
-def _same(fault: ActiveFault, wish: NewDeskFault, parameters: dict[str, float | str]) -> bool:
+def _same(fault: Fault, wish: NewDeskFault, parameters: Parameters) -> bool:
     """Whether two are about the same thing; how strong they are makes no difference."""
     words = ("instance", "to")
     ours, theirs = ([each.get(word) for word in words] for each in (fault.parameters, parameters))

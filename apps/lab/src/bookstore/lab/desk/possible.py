@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from bookstore.contracts.lab import NewFault, Parameter, Parameters, PossibleFault
+from bookstore.contracts.faults import NewFault, Parameter, Parameters, PossibleFault
 from bookstore.lab.desk.holds import NETWORK, Cut, Flushed, Frozen, Hold, Killed, Spoiled, Terminated
 from bookstore.lab.desk.refused import RefusedError
 from bookstore.lab.system.topology import INSTRUMENTS
@@ -14,7 +14,7 @@ from bookstore.lab.system.ways import WAYS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bookstore.contracts.lab import FaultKind
+    from bookstore.contracts.faults import FaultKind, FaultValue
     from bookstore.lab.system.folder import StateFolder
     from bookstore.lab.system.record import Row
 
@@ -153,7 +153,7 @@ def _cut(folder: StateFolder, service: str, parameters: Parameters, _identity: s
     return Cut(folder, _way(service, parameters))
 
 
-def _half(value: float | str) -> int:
+def _half(value: FaultValue) -> int:
     """A round trip is late by the whole of it."""
     return round(float(value) / 2)
 
@@ -164,7 +164,7 @@ def _checked(known: Mapping[str, Parameter], wished: Parameters) -> Parameters:
     return {name: _value(name, each, wished.get(name, each.default)) for name, each in known.items()}
 
 
-def _value(name: str, parameter: Parameter, value: float | str) -> float | str:
+def _value(name: str, parameter: Parameter, value: FaultValue) -> FaultValue:
     if parameter.choices is not None:
         if value in parameter.choices:
             return value

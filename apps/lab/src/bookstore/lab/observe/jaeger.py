@@ -53,6 +53,8 @@ def config(places: Places | None = None) -> dict[str, Any]:
             "jaeger_query": {
                 "storage": {"traces": "kept", "metrics": "counted"},
                 "http": {"endpoint": at.screen},
+                # Else it tells of every look at it: to its own store, or to whoever else is on port 4317.
+                "enable_tracing": False,
                 # Nobody asks by gRPC: any port will do.
                 "grpc": {"endpoint": "localhost:0"},
             },

@@ -65,8 +65,9 @@ def scenario(arguments: argparse.Namespace, folder: StateFolder) -> int:
     """Do what the command line says."""
     guides = library()
     if arguments.deed == "list":
-        for guide in guides.values():
-            print(f"{guide.number}  {guide.title}")
+        rows = [{"number": guide.number, "title": guide.title} for guide in guides.values()]
+        told = "\n".join(f"{row['number']}  {row['title']}" for row in rows)
+        print(msgspec.json.format(msgspec.json.encode(rows)).decode() if arguments.json else told)
         return Exit.OK
     machine = arguments.progress == "json"
     as_one()

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from bookstore.lab.system.probe import POSTGRES_PORT
 from bookstore.lab.system.topology import numbered
-from bookstore.stores.redis import DEFAULT_PORT as REDIS_PORT
+from bookstore.stores import redis_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,16 +30,20 @@ def addresses_of(topology: Topology, ports: Mapping[str, int], stores: Mapping[s
     return found
 
 
-def default_port(url: str) -> int:
-    """The port of a store whose URL names none."""
-    return REDIS_PORT if urlsplit(url).scheme.startswith("redis") else POSTGRES_PORT
+def port_of(url: str) -> int:
+    """The port of a store; the first one, if it has several."""
+    if url.startswith("redis"):
+        return redis_place.read(url).seeds[0].port
+    return urlsplit(url).port or POSTGRES_PORT
 
 
 def place_of(url: str) -> str:
     """Where a store is, and nothing that opens it."""
+    if url.startswith("redis"):
+        return redis_place.read(url).address
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}:{parts.port or default_port(url)}"
+    return f"{parts.scheme}://{host}:{port_of(url)}"
 
 
 def _url(port: int) -> str:

@@ -28,6 +28,7 @@ from bookstore.lab.system.lifecycle import (
     up_here,
 )
 from bookstore.lab.system.members import run_command
+from bookstore.lab.system.operate import asks_for_help, orders
 from bookstore.lab.system.plan import accounts_command
 from bookstore.lab.system.status import take_status
 from bookstore.lab.system.table import table
@@ -215,6 +216,8 @@ def _accounts(arguments: argparse.Namespace, folder: StateFolder) -> int:
             "Try `bookstore accounts create-user --help`.",
             Exit.USAGE,
         )
+    if asks_for_help(arguments.words):
+        return _own_command("accounts", arguments.words)
     start = Start(folder=folder)
     with stores_of(start, _complain) as addresses:
         if POSTGRES not in addresses:
@@ -227,8 +230,13 @@ def _gateway(arguments: argparse.Namespace, _: StateFolder) -> int:
         raise LabError(
             "It isn't said what the gateway should do.", "Try `bookstore gateway check FILE`.", Exit.USAGE
         )
-    gateway = [sys.executable, "-P", *SYSTEM.service("gateway").run]
-    return subprocess.run([*gateway, *arguments.words], check=False).returncode  # noqa: S603 - our own program
+    return _own_command("gateway", arguments.words)
+
+
+def _own_command(service: str, words: list[str]) -> int:
+    """What an app's command does without anything that runs."""
+    command = [sys.executable, "-P", *SYSTEM.service(service).run, *words]
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - our own program
 
 
 def _complain(line: str) -> None:
@@ -250,6 +258,4 @@ def _playground(arguments: argparse.Namespace, folder: StateFolder) -> int:
 
 
 def _orders(arguments: argparse.Namespace, folder: StateFolder) -> int:
-    from bookstore.lab.system.operate import orders  # noqa: PLC0415 - only this verb needs it
-
     return orders(arguments.words, folder)

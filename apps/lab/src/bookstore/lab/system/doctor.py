@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
+from bookstore.lab.failures import LabError
+from bookstore.lab.system.addresses import place_of
+from bookstore.lab.system.credentials import POSTGRES, REDIS
 from bookstore.lab.system.folder import ROOM_NEEDED
+from bookstore.lab.system.outside import checked, named
 from bookstore.lab.system.record import Record
 from bookstore.lab.system.topology import SYSTEM, Topology
 from bookstore.stores.account import unprivileged
@@ -22,7 +26,7 @@ from bookstore.stores.guardian import interpreter_environment
 from bookstore.stores.ports import is_free
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from bookstore.lab.system.folder import StateFolder
@@ -46,16 +50,20 @@ class Finding:
     """What it is needed for."""
 
 
-def examine(folder: StateFolder, topology: Topology = SYSTEM) -> Iterator[Finding]:
+def examine(
+    folder: StateFolder, topology: Topology = SYSTEM, caller: Mapping[str, str] = os.environ
+) -> Iterator[Finding]:
     """Look at everything that a start needs."""
+    outside = named(caller)
     yield _python()
-    yield from _programs()
+    yield from _programs(outside)
+    yield from _outside(outside)
     yield from _apps(topology)
     yield _folder(folder)
     yield _room(folder)
     yield _memory()
     yield _files()
-    yield from _ports(folder, topology)
+    yield from _ports(folder, topology, outside)
     yield _leftovers(folder)
 
 
@@ -66,7 +74,7 @@ def _python() -> Finding:
     return Finding("ok", text)
 
 
-def _programs() -> Iterator[Finding]:
+def _programs(outside: Collection[str]) -> Iterator[Finding]:
     try:
         account = unprivileged()
     except StoreError as error:
@@ -77,8 +85,11 @@ def _programs() -> Iterator[Finding]:
     def postgres() -> Path:
         return postgres_installation(account) / "bin" / "postgres"
 
-    finders: dict[str, Callable[[], Path]] = {"PostgreSQL": postgres, "Redis": lambda: redis_server(account)}
-    for name, find in finders.items():
+    finders: dict[str, tuple[str, Callable[[], Path]]] = {
+        POSTGRES: ("PostgreSQL", postgres),
+        REDIS: ("Redis", lambda: redis_server(account)),
+    }
+    for name, find in (told for store, told in finders.items() if store not in outside):
         try:
             program = find()
             answer = subprocess.run(  # noqa: S603 - the wheel's own program
@@ -95,6 +106,16 @@ def _programs() -> Iterator[Finding]:
             yield Finding("bad", f"{name} doesn't run here: {error}")
         else:
             yield Finding("ok", f"{name}: {answer.stdout.split(' sha=')[0].strip()}{who}")
+
+
+def _outside(outside: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
+    for variable, url in outside.values():
+        try:
+            checked(variable, url)
+        except LabError as error:
+            yield Finding("bad", str(error))
+        else:
+            yield Finding("ok", f"{variable}: {place_of(url)} answers, and is used")
 
 
 def _apps(topology: Topology) -> Iterator[Finding]:
@@ -159,11 +180,12 @@ def _files() -> Finding:
     return Finding("ok", f"{limit} open files allowed a process")
 
 
-def _ports(folder: StateFolder, topology: Topology) -> Iterator[Finding]:
+def _ports(folder: StateFolder, topology: Topology, outside: Collection[str]) -> Iterator[Finding]:
     record = Record.read(folder.record)
     own = {row.port for row in record.rows if row.process and row.process.alive} if record else set[int]()
     doors = [door for service in topology.services for door in service.doors]
-    busy = [s for s in (*topology.services, *doors) if s.port not in own and not is_free(s.port)]
+    here = [service for service in topology.services if service.name not in outside]
+    busy = [s for s in (*here, *doors) if s.port not in own and not is_free(s.port)]
     for service in busy:
         yield Finding("note", f"port {service.port} of {service.name} is busy; `up` takes the next free one")
     if not busy:

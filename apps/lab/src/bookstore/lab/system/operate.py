@@ -26,8 +26,14 @@ def orders(words: Sequence[str], folder: StateFolder) -> int:
     """Run the orders service's own command on the running system's database; gives its exit code.
 
     Raises:
-        LabError: nothing runs there.
+        LabError: nothing runs there, or the words aren't about the queue.
     """
+    if words[:1] != ["queue"]:
+        raise LabError(
+            "It isn't said what orders should do.", "Try `bookstore orders queue --help`.", Exit.USAGE
+        )
+    if asks_for_help(words):
+        return _hand_on(words)
     postgres = next((row for row in take_status(folder).rows if row.name == "postgres"), None)
     if postgres is None:
         raise LabError(
@@ -35,11 +41,15 @@ def orders(words: Sequence[str], folder: StateFolder) -> int:
         )
     owner = SYSTEM.databases[DATABASE]
     password = Credentials.load(folder.credentials, [owner]).passwords[owner]
+    return _hand_on(words, DATABASE_URL=Database(DATABASE, owner, password).url(postgres.url))
+
+
+def asks_for_help(words: Sequence[str]) -> bool:
+    """Whether a command only tells of itself: that needs nothing that runs."""
+    return not {"-h", "--help"}.isdisjoint(words)
+
+
+def _hand_on(words: Sequence[str], **known: str) -> int:
     kept = {name: value for name, value in os.environ.items() if name in PLATFORM}
-    url = Database(DATABASE, owner, password).url(postgres.url)
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-P", "-m", "bookstore.orders", *words],
-        env={**kept, "DATABASE_URL": url},
-        check=False,
-    )
-    return done.returncode
+    command = [sys.executable, "-P", "-m", "bookstore.orders", *words]
+    return subprocess.run(command, env={**kept, **known}, check=False).returncode  # noqa: S603 - our own program

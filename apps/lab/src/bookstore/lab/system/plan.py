@@ -7,26 +7,25 @@ import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import credentials as names
-from bookstore.lab.system.addresses import addresses_of, default_port
+from bookstore.lab.system.addresses import addresses_of, port_of
 from bookstore.lab.system.credentials import Credentials
 from bookstore.lab.system.environment import PLATFORM, environment
 from bookstore.lab.system.members import Member
+from bookstore.lab.system.outside import checked, named
 from bookstore.lab.system.ports import Claims, choose_ports
 from bookstore.lab.system.prerequisites import libfaketime
-from bookstore.lab.system.probe import ELSEWHERE, probe
+from bookstore.lab.system.probe import ELSEWHERE
 from bookstore.lab.system.record import Row
-from bookstore.lab.system.tools import Surroundings, tool_of, traces_to
+from bookstore.lab.system.tools import Surroundings, tool_of, traces_to, untraced
 from bookstore.lab.system.topology import ACCOUNTS
 from bookstore.lab.system.ways import led, only_here, wiring
 from bookstore.stores.account import unprivileged
 from bookstore.stores.postgres import Postgres
 from bookstore.stores.process import Program
-from bookstore.stores.provision import Database, without_password
-from bookstore.stores.redis import Redis, redis_command
+from bookstore.stores.provision import Database
+from bookstore.stores.redis import Redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 APP_STOP_SECONDS = 15.0
 STORE_STOP_SECONDS = 10.0
 TOOL_STOP_SECONDS = 5.0
-OUTSIDE_TIMEOUT = 5.0
 
 
 @dataclass
@@ -118,11 +116,7 @@ def make_plan(
     Raises:
         LabError: a setting is bad, a store of the user's isn't reachable, or a demanded port is taken.
     """
-    outside = {
-        name: _checked(variable, value)
-        for name, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
-        if (value := caller.get(variable))
-    }
+    outside = {name: checked(variable, url) for name, (variable, url) in named(caller).items()}
     topology = only_here(topology, outside)
     ports = choose_ports(topology, claims, base=port_base, outside=frozenset(outside))
     topology = led(topology, ports)
@@ -143,15 +137,16 @@ def make_plan(
     ]
     plan.members_made = frozenset(credentials.accounts_made)
     addresses[names.SERVICES] = secret[names.SERVICES]
+    caller = {**traces_to(ports), **caller}
     addresses |= {
         "desk_secret": secret[names.DESK],
         "state": str(folder.path.absolute()),
         "ways": wiring(topology, ports),
         "libfaketime": libfaketime() or "",
         "jaeger": f"http://127.0.0.1:{ports['jaeger']}" if "jaeger" in ports else "",
+        "untraced": untraced(addresses.get("monitor", ""), caller),
     }
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
-    caller = {**traces_to(ports), **caller}
     for service in topology.services:
         if service.name in outside:
             plan.elsewhere.append(_row_elsewhere(service, outside[service.name]))
@@ -276,44 +271,6 @@ def _row_elsewhere(service: Service, url: str) -> Row:
         instance=service.name,
         kind=service.kind,
         url=url,
-        port=urlsplit(url).port or default_port(url),
+        port=port_of(url),
         note=ELSEWHERE,
     )
-
-
-def _checked(variable: str, url: str) -> str:
-    """The URL, if it looks right and somebody answers there."""
-    schemes = {"DATABASE_URL": ("postgresql", "postgres"), "REDIS_URL": ("redis",)}[variable]
-    example = {
-        "DATABASE_URL": "postgresql://administrator:password@host:5432/postgres",
-        "REDIS_URL": "redis://:password@host:6379/0",
-    }[variable]
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        sound = False
-    if not sound:
-        # The value isn't repeated: it may hold a password.
-        raise LabError(
-            f"{variable} isn't a URL like {example}.",
-            f"Correct it, or unset {variable} to use the embedded server.",
-            Exit.SETTING,
-        )
-    if probe("store", url, OUTSIDE_TIMEOUT) != "healthy":
-        raise LabError(
-            f"Nobody answers as {variable} says, at {without_password(url)}{_refusal(url)}.",
-            f"Start that server, correct the URL, or unset {variable} to use the embedded one.",
-            Exit.STORE,
-        )
-    return url
-
-
-def _refusal(url: str) -> str:
-    """What a Redis that refuses us says."""
-    if not url.startswith("redis"):
-        return ""
-    try:
-        return f" ({redis_command(url, 'PING').lstrip('-')})"
-    except OSError:
-        return ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 import msgspec
 
@@ -36,8 +37,11 @@ class Message(msgspec.Struct, omit_defaults=True):
     failure: tuple[str, str, int, tuple[str, ...]] | None = None
 
 
+_ADDRESS: Final = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
+
+
 class Log:
-    """The supervisor's own log, in JSON lines as the apps write theirs."""
+    """The supervisor's own log, in JSON lines as the apps write theirs, without anybody's address."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,7 +53,7 @@ class Log:
             + f".{time.time_ns() // 10**6 % 1000:03}Z",
             "level": "info",
             "service": "supervisor",
-            "message": text,
+            "message": _ADDRESS.sub("[hidden]", text),
         }
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:

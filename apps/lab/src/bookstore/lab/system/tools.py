@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ALSO_IN: Final = ("/usr/sbin", "/usr/local/bin", "/usr/share/grafana/bin", "/opt/jaeger")
 """Where packages put them beside the usual places."""
+_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _OTLP: Final = "jaeger-otlp"
 _SPANS: Final = "jaeger-spans"
 
@@ -206,4 +207,9 @@ def missing() -> list[str]:
 def traces_to(ports: Mapping[str, int]) -> dict[str, str]:
     """Where services send their spans: to a Jaeger that is started with them, or else to the monitor."""
     port = ports.get(_OTLP) or ports.get("monitor-1")
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"} if port else {}
+    return {_ENDPOINT: f"http://127.0.0.1:{port}"} if port else {}
+
+
+def untraced(monitor: str, caller: Mapping[str, str]) -> str:
+    """Whether a monitor here makes no spans: it takes everybody's, or none are wanted at all."""
+    return "true" if caller.get(_ENDPOINT) == monitor else caller.get("OTEL_SDK_DISABLED") or "false"

@@ -9,6 +9,11 @@ from typing import Final, NamedTuple
 from bookstore.service.conditional import etag_of
 
 INDEX: Final = "index.html"
+SHEET: Final = "style.css"
+"""All styles as one file: nothing is painted before the last of them is there."""
+
+_STYLES: Final = ("tokens", "page", "parts", "map", "trace")
+"""In this order: of two rules alike, the later one counts."""
 
 _TYPES: Final = {
     ".css": "text/css",
@@ -35,7 +40,9 @@ class Asset(NamedTuple):
 def read_assets() -> dict[str, Asset]:
     """All files of the page, by their path within it."""
     static = importlib.resources.files(__package__ or __name__) / "static"
-    return {path: _asset(path, content) for path, content in _files(static, "")}
+    files = dict(_files(static, ""))
+    files[SHEET] = b"\n".join(files[f"style/{name}.css"] for name in _STYLES)
+    return {path: _asset(path, content) for path, content in files.items()}
 
 
 def _files(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Final
 
-from bookstore.contracts.faults import Fault, Faults, NewFault
-from bookstore.contracts.lab import ActiveFault, NewDeskFault, PossibleFault, PossibleFaults
+from msgspec import structs
+
+from bookstore.contracts.faults import Fault, Faults, NewDeskFault, NewFault, PossibleFault, PossibleFaults
 from bookstore.monitor.faults.model import POSSIBLE, SUPPLIER
 from bookstore.monitor.faults.supplier import SupplierSwitch
-from bookstore.monitor.lab.desk import GLANCE, LabDesk, as_fault
+from bookstore.monitor.lab.desk import GLANCE, LabDesk
 from bookstore.service.problem import Problem
 
 _NOT_ALLOWED: Final = "failures can be switched on only where FAULTS_ALLOWED says so"
@@ -43,15 +44,8 @@ class FaultDesk:
         self._require_allowed()
         if wanted.kind == "supplier":
             return await self._supplier.switch_on(wanted, by, path)
-        told = NewDeskFault(
-            service=wanted.service,
-            kind=wanted.kind,
-            mode=wanted.mode,
-            parameters=dict(wanted.parameters),
-            seconds=wanted.seconds,
-            by=by,
-        )
-        fault = as_fault(await self._lab.ask("POST", "/faults", ActiveFault, told))
+        told = NewDeskFault(**structs.asdict(wanted), by=by)
+        fault = await self._lab.ask("POST", "/faults", Fault, told)
         await self._lab.look()
         return fault
 

@@ -5,8 +5,7 @@ from typing import Any, Final, get_args
 import msgspec
 from msgspec import inspect
 
-from bookstore.contracts.faults import Fault, NewFault
-from bookstore.contracts.lab import Parameter, PossibleFault
+from bookstore.contracts.faults import Fault, NewFault, Parameter, PossibleFault
 from bookstore.contracts.supplier import CurrentMode, FailureMode, Normal
 from bookstore.service.problem import Problem, invalid
 
@@ -27,7 +26,7 @@ def _possible(mode: type[msgspec.Struct]) -> PossibleFault:
         kind="supplier",
         mode=str(mode.__struct_config__.tag),
         parameters={each.name: _parameter(each) for each in told.fields if each.name not in _APART},
-        says=(mode.__doc__ or "").strip(),
+        says=(mode.__doc__ or "").strip().replace("`", ""),
     )
 
 

@@ -64,6 +64,18 @@ def judge_health(status: int, body: bytes) -> Judgement:
     return Judgement("HEALTHY", "", queue, needs)
 
 
+def judge_group(found: Sequence[tuple[str, Judgement]]) -> Judgement:
+    """A store of several servers, by how each is: those that are left may do, but not all is well."""
+    ill = [(name, each) for name, each in found if each.status != "HEALTHY"]
+    if not ill:
+        return Judgement("HEALTHY")
+    detail = "; ".join(f"{name}: {each.detail}" for name, each in ill)
+    if len(ill) < len(found):
+        return Judgement("DEGRADED", detail)
+    best = min((each for _, each in ill), key=lambda each: STATES.index(each.status))
+    return best._replace(detail=detail)
+
+
 def in_time(judgement: Judgement, seconds: float, slow: float) -> Judgement:
     """The same, but late if it took longer than `slow` seconds."""
     if judgement.status == "HEALTHY" and seconds > slow:

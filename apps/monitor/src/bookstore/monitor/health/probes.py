@@ -1,19 +1,22 @@
 """One look at a target: a question on a connection of its own, and what the answer says.
 
 A store is asked by somebody without a password: it answers that one is needed, and so shows that it works.
-The monitor holds no secret of anybody.
+The monitor holds no secret of anybody. A Redis of several servers is one target, and all of them are asked at
+once: nodes of a cluster how it is, Sentinels where the master is, which is asked then.
 """
 
 import asyncio
-import ssl
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from ssl import SSLContext
 from typing import Final
 
-from bookstore.monitor.health.model import BROKEN, UNREACHABLE, Judgement, judge_health
+from bookstore.monitor.health.model import BROKEN, SILENT, UNREACHABLE, Judgement, judge_group, judge_health
 from bookstore.monitor.health.targets import Target
+from bookstore.service.redis_url import Place, Server, read
 from bookstore.service.upstream import ConnectFailed, Upstream, UpstreamError
 
 _LONGEST_ANSWER: Final = 65_536
@@ -41,10 +44,14 @@ def probe_of(target: Target, patience: float) -> Probe:
     """The probe for a target; connecting may take most of `patience`, so that its end can be told apart."""
     if not target.is_store:
         return HttpProbe(target.url, patience * 0.9)
-    host, port = target.parts.hostname or "", target.parts.port or 0
     if target.parts.scheme.startswith("postgres"):
-        return PostgresProbe(host, port, patience * 0.9)
-    return RedisProbe(host, port, patience * 0.9, secure=target.parts.scheme == "rediss")
+        host, port = target.parts.hostname or "", target.parts.port or 0
+        return PostgresProbe(Server(host, port), patience * 0.9)
+    place = read(target.url)
+    if place.kind == "server":
+        return RedisProbe(place.seeds[0], patience * 0.9, place.tls)
+    kind = ClusterProbe if place.kind == "cluster" else SentinelProbe
+    return kind(place, patience * 0.9)
 
 
 class HttpProbe(Probe):
@@ -88,9 +95,8 @@ class HttpProbe(Probe):
 class StoreProbe(Probe):
     """Sends a store its greeting and reads the first words of the answer."""
 
-    def __init__(self, host: str, port: int, patience: float, *, secure: bool = False) -> None:
-        self._host, self._port, self._patience = host, port, patience
-        self._tls = ssl.create_default_context() if secure else None
+    def __init__(self, server: Server, patience: float, tls: SSLContext | None = None) -> None:
+        self._server, self._patience, self._tls = server, patience, tls
 
     @abstractmethod
     async def greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Judgement:
@@ -114,7 +120,9 @@ class StoreProbe(Probe):
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         async with asyncio.timeout(self._patience):
-            reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=4096)
+            reader, writer = await asyncio.open_connection(
+                self._server.host, self._server.port, ssl=self._tls, limit=4096
+            )
         try:
             yield reader, writer
         finally:
@@ -144,12 +152,115 @@ class PostgresProbe(StoreProbe):
 class RedisProbe(StoreProbe):
     """Sends a PING, which Redis answers or refuses for want of a password."""
 
+    question: tuple[str, ...] = ("PING",)
+
     async def greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Judgement:
         """Ask, and say what the answer means."""
-        writer.write(b"*1\r\n$4\r\nPING\r\n")
+        words = "".join(f"${len(word)}\r\n{word}\r\n" for word in self.question)
+        writer.write(f"*{len(self.question)}\r\n{words}".encode())
         line = await reader.readuntil(b"\r\n")
-        if line == b"+PONG\r\n" or line.startswith((b"-NOAUTH", b"-NOPERM")):
+        if line.startswith((b"-NOAUTH", b"-NOPERM")):
             return Judgement("HEALTHY")
         if line.startswith(_HELD_BACK):
             return Judgement("UNHEALTHY", "answers, but takes no commands now")
-        return BROKEN
+        return await self.understand(line, reader)
+
+    async def understand(self, line: bytes, reader: asyncio.StreamReader) -> Judgement:
+        """What an answer that isn't a refusal means."""
+        del reader
+        return Judgement("HEALTHY") if line == b"+PONG\r\n" else BROKEN
+
+
+class NodeProbe(RedisProbe):
+    """Asks a node of a cluster whether every key has an owner."""
+
+    question = ("CLUSTER", "INFO")
+
+    async def understand(self, line: bytes, reader: asyncio.StreamReader) -> Judgement:
+        """What it says of the cluster."""
+        if b"cluster_state:ok" in await _text(line, reader):
+            return Judgement("HEALTHY")
+        return Judgement("UNHEALTHY", "says that the cluster is not whole")
+
+
+class WatcherProbe(RedisProbe):
+    """Asks a Sentinel where the master is; one that wants a password keeps that to itself."""
+
+    def __init__(self, server: Server, patience: float, tls: SSLContext | None, service: str) -> None:
+        super().__init__(server, patience, tls)
+        self.question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
+        self.master: Server | None = None
+
+    async def look(self) -> Judgement:
+        """Ask how it is, and where the master is now."""
+        self.master = None
+        return await super().look()
+
+    async def understand(self, line: bytes, reader: asyncio.StreamReader) -> Judgement:
+        """Note where the master is."""
+        if line != b"*2\r\n":
+            return Judgement("UNHEALTHY", "knows no such service")
+        host, port = [await _text(await reader.readuntil(b"\r\n"), reader) for _ in range(2)]
+        self.master = Server(host.decode(), int(port))
+        return Judgement("HEALTHY")
+
+
+class ClusterProbe(Probe):
+    """Asks all nodes that it knows of: one that is away degrades the whole."""
+
+    def __init__(self, place: Place, patience: float) -> None:
+        self._patience = patience
+        self._nodes = {_name(node): NodeProbe(node, patience, place.tls) for node in place.seeds}
+
+    async def look(self) -> Judgement:
+        """Ask how it is."""
+        return await _all_of(self._nodes, self._patience)
+
+
+class SentinelProbe(Probe):
+    """Asks all Sentinels, and the master that most of them name."""
+
+    def __init__(self, place: Place, patience: float) -> None:
+        self._place, self._patience = place, patience / 2
+        self._watchers = {
+            _name(each): WatcherProbe(each, self._patience, place.tls, place.service) for each in place.seeds
+        }
+
+    async def look(self) -> Judgement:
+        """Ask how it is."""
+        watched = await _all_of(self._watchers, self._patience)
+        named = Counter(each.master for each in self._watchers.values() if each.master)
+        if not named:
+            return watched
+        [(master, _)] = named.most_common(1)
+        found = await _all_of(
+            {_name(master): RedisProbe(master, self._patience, self._place.tls)}, self._patience
+        )
+        if found.status == "HEALTHY":
+            return watched
+        return Judgement("UNHEALTHY", f"the master, {found.detail}")
+
+
+async def _all_of(probes: Mapping[str, StoreProbe], patience: float) -> Judgement:
+    """Ask all at once; none is waited for longer than `patience`."""
+    found = await asyncio.gather(*(_in_time(probe, patience) for probe in probes.values()))
+    return judge_group(list(zip(probes, found, strict=True)))
+
+
+async def _in_time(probe: StoreProbe, patience: float) -> Judgement:
+    try:
+        async with asyncio.timeout(patience):
+            return await probe.look()
+    except TimeoutError:
+        return SILENT
+
+
+async def _text(line: bytes, reader: asyncio.StreamReader) -> bytes:
+    """A text of Redis', of which the first line tells the length."""
+    if not line.startswith(b"$") or not line[1:].strip().isdigit() or int(line[1:]) > _LONGEST_ANSWER:
+        return b""
+    return (await reader.readexactly(int(line[1:]) + 2))[:-2]
+
+
+def _name(server: Server) -> str:
+    return f"[{server.host}]:{server.port}" if ":" in server.host else f"{server.host}:{server.port}"

@@ -4,9 +4,15 @@ import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+import msgspec
+
+from bookstore.service.redis_url import NOBODY, read
+from bookstore.service.settings import RedisUrl
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_SCHEMES = ("http", "https", "postgresql", "postgres", "redis", "rediss")
+_SCHEMES = ("http", "https", "postgresql", "postgres")
 _MOST = 200
+_PORTS = 65_536
 
 
 class Target(NamedTuple):
@@ -46,7 +52,9 @@ def read_targets(text: str) -> tuple[Target, ...]:
             raise BadTargets(f"entry {number} doesn't begin with a name in small letters, like books=")
         if any(target.service == name for target in targets):
             raise BadTargets(f"{name} is there twice; several of one name stand with commas between them")
-        targets += _instances(name, urls.split(","))
+        # What stands behind one store's commas is that store's.
+        several = urls.partition("://")[0].endswith(("+cluster", "+sentinel"))
+        targets += _instances(name, [urls] if several else urls.split(","))
     if not 0 < len(targets) <= _MOST:
         raise BadTargets(f"there must be 1 to {_MOST} targets")
     return tuple(targets)
@@ -67,6 +75,8 @@ def _instances(service: str, urls: list[str]) -> list[Target]:
 
 
 def _is_sound(url: str) -> bool:
+    if url.startswith("redis"):
+        return _is_redis(url)
     try:
         parts = urlsplit(url)
         has_port = parts.port is not None
@@ -78,4 +88,23 @@ def _is_sound(url: str) -> bool:
         and bool(parts.hostname)
         and has_port
         and not (parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password)
+    )
+
+
+def _is_redis(url: str) -> bool:
+    """Whether it says where a Redis is, and nothing that is a secret."""
+    try:
+        place = read(msgspec.convert(url, RedisUrl))
+    except (msgspec.ValidationError, ValueError):
+        return False
+    except OSError as error:
+        raise BadTargets(
+            f"the certificates that a rediss:// names can't be used: {error.strerror}"
+        ) from error
+    known = place.login == place.sentinel_login == NOBODY
+    return (
+        url.isascii()
+        and known
+        and place.database == 0
+        and all(0 < seed.port < _PORTS and not seed.path for seed in place.seeds)
     )

@@ -10,8 +10,8 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
-from bookstore.contracts.faults import Fault
-from bookstore.contracts.lab import ActiveFault, ActiveFaults, Run, Runs
+from bookstore.contracts.faults import ActiveFaults, Fault
+from bookstore.contracts.lab import Run, Runs
 from bookstore.monitor.objection import objection
 from bookstore.service.problem import Problem
 from bookstore.service.upstream import Answer, Header, Upstream, UpstreamError
@@ -104,7 +104,7 @@ class LabDesk:
             )
         except Problem:
             return
-        self._known = monotonic(), [as_fault(fault) for fault in faults.data], next(iter(runs.data), None)
+        self._known = monotonic(), faults.data, next(iter(runs.data), None)
 
     async def ask(
         self,
@@ -172,11 +172,6 @@ class LabDesk:
             await asyncio.sleep(max(0.0, began + PACE - monotonic()))
             if monotonic() - self._wanted_at > KEPT_UP:
                 self._wanted.clear()
-
-
-def as_fault(fault: ActiveFault) -> Fault:
-    """A failure of the desk's, as the console shows it."""
-    return Fault(**{name: getattr(fault, name) for name in Fault.__struct_fields__})
 
 
 def _objection(answer: Answer) -> Problem:

@@ -139,7 +139,7 @@ def _with_bad_claims(issuer: Issuer) -> dict[str, str]:
         "another audience": {"aud": "somebody"},
         "audience among others": {"aud": ["bookstore", "somebody"]},
         "another issuer": {"iss": "http://evil.example"},
-        "issuers": {"iss": ["bookstore-accounts"]},
+        "issuers": {"iss": ["bookstore"]},
         "sub is a number": {"sub": 7},
         "roles are text": {"roles": "ops"},
         "no roles": {"roles": ...},

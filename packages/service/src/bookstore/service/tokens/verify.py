@@ -10,7 +10,7 @@ import msgspec
 from bookstore.service.problem import Problem
 from bookstore.service.tokens.key import Key
 
-ISSUER = "bookstore-accounts"
+ISSUER = "bookstore"
 AUDIENCE = "bookstore"
 
 LONGEST = 8192

@@ -72,6 +72,12 @@ class Exporter:
         if count == self._settings.batch:
             self._awake.set()
 
+    def turns_away(self) -> bool:
+        """Whether there is no room for what begins now; it is counted, and need not be recorded at all."""
+        full = len(self._waiting) >= self._room
+        self.dropped += full
+        return full
+
     def start(self) -> None:
         """Begin to send."""
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)

@@ -58,13 +58,14 @@ class Tracer:
     ) -> Span | None:
         """Decide about a request whose ids are known; gives its span if it is recorded.
 
-        What has a parent, or links to what was before it, goes by what was decided there.
+        What has a parent, or links to what was before it, goes by what was decided there. While the receiver
+        is away, and as many spans wait as may, a request costs no more than one that isn't recorded.
         """
         decided = request.flags[-1] in _ODD if request.parent_id or links else None
         sampled = self._sampler(request.trace_id, decided)
         if sampled is not decided:
             request.flags = "01" if sampled else "00"
-        if not sampled or self.exporter is None:
+        if not sampled or self.exporter is None or self.exporter.turns_away():
             return None
         span = Span(
             self.exporter.send,

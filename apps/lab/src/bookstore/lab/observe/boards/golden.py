@@ -118,5 +118,30 @@ GOLDEN = Board(
             queries=(Query("count by (service, version) (bookstore_build_info)", "{{service}} {{version}}"),),
             kind="stat",
         ),
+        Panel(
+            title="As the monitor sees it",
+            says="How many processes of each service, and which stores, are in which state.",
+            queries=(
+                Query("sum by (service, state) (bookstore_monitor_state == 1)", "{{service}} {{state}}"),
+            ),
+            kind="stat",
+        ),
+        Panel(
+            title="Until the monitor is answered",
+            says="95 of 100 looks at a service or a store are answered sooner.",
+            queries=(
+                Query(
+                    "histogram_quantile(0.95, sum by (service, le) "
+                    f"(rate(bookstore_monitor_probe_seconds_bucket[{RATE}])))",
+                    "{{service}}",
+                ),
+            ),
+            unit="s",
+        ),
+        Panel(
+            title="Consoles",
+            says="Who reads the monitor's events.",
+            queries=(Query("sum(bookstore_monitor_readers)", "readers"),),
+        ),
     ),
 )

@@ -1,7 +1,7 @@
 /* What the page knows, and how views hear of it. Views read it and change nothing; pages change it by its methods. */
 
 /** @import {Picture, Change, Session, TraceSummary} from "../../types" */
-/** @import {Line} from "./net/feed.js" */
+/** @import {Line} from "./net/stream.js" */
 
 import { ask, send } from "./net/api.js";
 import { Series } from "./model/series.js";

@@ -37,11 +37,15 @@ let page = null;
 let leave = () => {};
 let shown = "";
 let waiting = false;
+/** Whether another page has been turned to since the last drawing. */
+let turned = false;
 let said = "";
 
 function draw() {
     waiting = false;
     render(root, shell(app, page?.view()));
+    if (turned) document.querySelector(".top [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    turned = false;
     say();
 }
 
@@ -68,6 +72,7 @@ function go() {
     app.route = [name, ...route.slice(1)];
     if (name + query !== shown) {
         leave();
+        turned = true;
         shown = name + query;
         page = PAGES[name]?.(app, { query: new URLSearchParams(query) }) ?? null;
         leave = page?.enter?.() ?? (() => {});

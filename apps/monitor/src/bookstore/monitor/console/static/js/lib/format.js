@@ -17,6 +17,9 @@ export function rate(value) {
     return value >= 100 ? count(value) : value === 0 ? "0" : value.toFixed(1);
 }
 
+/** The same with its unit: 5.9/s. @param {number | null | undefined} value */
+export const perSecond = (value) => (known(value) ? `${rate(value)}/s` : DASH);
+
 /** A length of time given in milliseconds: 0.4 ms, 23 ms, 1.24 s, 2 min 5 s. @param {number | null | undefined} value */
 export function millis(value) {
     if (!known(value)) return DASH;

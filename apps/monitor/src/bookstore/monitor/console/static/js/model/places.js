@@ -38,7 +38,8 @@ export const WIDE = {
         "accounts>redis": "M364 84 C312 110 312 490 364 502",
         "supplier>postgres": "M1028 400 C1028 470 900 508 826 508",
     },
-    labels: {},
+    // Short level ways would vanish behind their labels.
+    labels: { "gateway>books": { x: 319, y: 204 }, "orders-worker>supplier": { x: 884, y: 346 } },
     start: "M8 220 H102",
     startLabel: { x: 52, y: 220 },
 };

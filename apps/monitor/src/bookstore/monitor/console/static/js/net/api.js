@@ -47,6 +47,46 @@ export async function send(method, path, body, signal) {
     throw await refusal(response);
 }
 
+/**
+ * Something that is asked for again and again: what was told last, and in words what is wrong if nothing is told now.
+ * @template T
+ */
+export class Asked {
+    /** @param {string} path @param {() => void} update called after each answer */
+    constructor(path, update) {
+        this.path = path;
+        this.update = update;
+        /** @type {T | null} */
+        this.told = null;
+        this.trouble = "";
+        this.asking = false;
+        this.again = false;
+    }
+
+    /** Ask, unless nobody looks; once more, if the last question was put before something was changed. */
+    async look() {
+        this.again = this.asking;
+        if (this.asking || document.hidden) return;
+        this.asking = true;
+        try {
+            this.told = await ask(this.path);
+            this.trouble = "";
+        } catch (error) {
+            this.trouble = /** @type {Error} */ (error).message;
+        }
+        this.asking = false;
+        this.update();
+        if (this.again) await this.look();
+    }
+
+    /** Ask now, and then every so many milliseconds. @param {number} pace @returns {() => void} ends it */
+    keep(pace) {
+        void this.look();
+        const timer = setInterval(() => this.asking || void this.look(), pace);
+        return () => clearInterval(timer);
+    }
+}
+
 /** @param {Response} response */
 export async function refusal(response) {
     const problem = await response.json().catch(() => ({}));

@@ -1,18 +1,19 @@
-/* The stream: kept open while the page is seen, closed while it is hidden, begun anew with growing pauses. */
+/* What all tabs of a browser hear, through one stream: each would hold one of the six connections that a browser has for
+ * a host. The tab that holds a lock reads, and tells the others. The lock is the browser's, which gives it to the next
+ * one as soon as that tab is hidden, closed or dead. Where there are no locks (http from another host) each tab reads. */
 
-import { Events } from "../lib/sse.js";
-import { address, refusal } from "./api.js";
+import { address } from "./api.js";
+import { Stream } from "./stream.js";
 
-/** @typedef {{state: "opening" | "live" | "waiting" | "paused" | "refused", text: string, until: number}} Line */
+/** @typedef {import("./stream.js").Line} Line */
+/** @typedef {import("./stream.js").Told} Told */
+/** What tabs tell each other: news, how the stream is, or what they would like. @typedef {{event?: Told, line?: Line, wish?: "news" | "again"}} Word */
 
-const SILENCE = 15_000;
-const SHORTEST = 500;
-const LONGEST = 8_000;
+const BEAT = 500;
+/** Milliseconds without a word after which who reads is taken for frozen. */
+const SILENCE = 3000;
 
-/** How long to wait before the next attempt: twice as long each time, a little spread out. @param {number} failures @param {number} chance */
-export const pause = (failures, chance) => Math.min(LONGEST, SHORTEST * 2 ** Math.min(failures, 10)) * (0.75 + chance / 2);
-
-/** Reads the stream, for as long as the page lives. */
+/** Hears the news while its page is seen. */
 export class Feed {
     /**
      * @param {(type: string, data: any) => void} tell
@@ -21,97 +22,111 @@ export class Feed {
     constructor(tell, show) {
         this.tell = tell;
         this.show = show;
-        this.last = "";
-        this.failures = 0;
-        /** @type {AbortController | null} */
-        this.open = null;
-        this.timer = 0;
+        this.stream = new Stream((event) => this.#pass({ event }), (line) => this.#pass({ line }));
+        /** The same for all tabs that read the same stream. */
+        this.name = new URL(address("events"), location.href).href;
+        this.others = navigator.locks ? new BroadcastChannel(this.name) : null;
+        /** Aborted when the page is hidden, or has lost the lock. @type {AbortController | null} */
+        this.seen = null;
+        this.reads = false;
+        /** What a tab that comes later is told at once. @type {{event?: Told, line?: Line}} */
+        this.newest = {};
+        this.heardAt = 0;
+        /** Not all tabs lose patience at once. */
+        this.patience = SILENCE + 1000 * Math.random();
     }
 
     start() {
         document.addEventListener("visibilitychange", () => this.#look());
-        addEventListener("online", () => this.#again());
+        addEventListener("online", () => this.again());
+        this.others?.addEventListener("message", ({ data }) => this.#hear(data));
+        setInterval(() => this.#beat(), BEAT);
         this.#look();
     }
 
     /** Try at once, whatever was waited for: somebody has signed in. */
-    #again() {
-        this.failures = 0;
-        this.stop();
-        this.#look();
-    }
-
     again() {
-        this.#again();
-    }
-
-    stop() {
-        clearTimeout(this.timer);
-        this.open?.abort();
-        this.open = null;
+        if (this.reads) this.stream.start();
+        else this.#say({ wish: "again" });
     }
 
     #look() {
         if (document.hidden) {
-            this.stop();
+            this.#leave();
             this.show({ state: "paused", text: "paused while hidden", until: 0 });
-        } else if (!this.open) void this.#read();
+        } else if (!this.seen) this.#join({});
     }
 
-    async #read() {
-        clearTimeout(this.timer);
-        const open = (this.open = new AbortController());
+    /** Ask for the lock, and listen until it is ours. @param {LockOptions} how */
+    #join(how) {
+        const seen = (this.seen = new AbortController());
+        this.heardAt = performance.now();
+        this.newest = { event: this.newest.event };
         this.show({ state: "opening", text: "connecting", until: 0 });
-        let text = "the connection ended";
-        let state = /** @type {Line["state"]} */ ("waiting");
-        let wait = 0;
-        try {
-            const response = await fetch(address("events"), {
-                headers: { Accept: "text/event-stream", ...(this.last ? { "Last-Event-ID": this.last } : {}) },
-                signal: open.signal,
-                cache: "no-store",
-            });
-            if (response.ok && response.body) await this.#take(response.body, open);
-            else {
-                const refused = await refusal(response);
-                [text, state, wait] = [refused.message, "refused", (refused.after ?? 0) * 1000];
-                if (refused.status === 401 || refused.status === 403) this.tell("unauthorized", refused);
-            }
-        } catch {
-            text = "the monitor does not answer";
-        }
-        if (this.open !== open) return;
-        open.abort();
-        this.open = null;
-        wait ||= pause(this.failures++, Math.random());
-        this.show({ state, text, until: Date.now() + wait });
-        this.timer = window.setTimeout(() => this.#look(), wait);
+        this.#say({ wish: "news" });
+        if (!this.others) return void this.#read(seen.signal);
+        const asked = navigator.locks.request(this.name, how.steal ? how : { signal: seen.signal }, () => this.#read(seen.signal));
+        asked.catch((error) => {
+            if (this.seen !== seen) return;
+            this.#leave();
+            // Another tab has taken the lock, because nothing was heard from here. Else there are no locks to be had.
+            if (error.name !== "AbortError") this.others = null;
+            this.#look();
+        });
     }
 
-    /** @param {ReadableStream<Uint8Array>} body @param {AbortController} open */
-    async #take(body, open) {
-        const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
-        const events = new Events();
-        for (;;) {
-            // A connection that says nothing for long is dead, whatever it claims.
-            const silence = setTimeout(() => open.abort(), SILENCE);
-            const { value, done } = await reader.read().finally(() => clearTimeout(silence));
-            if (done || open.signal.aborted) return;
-            for (const event of events.take(String(value))) this.#hear(event);
+    /** Read, and hold the lock, until the signal comes. @param {AbortSignal} until */
+    async #read(until) {
+        if (until.aborted) return;
+        this.reads = true;
+        this.stream.start();
+        await new Promise((resolve) => until.addEventListener("abort", resolve));
+    }
+
+    #leave() {
+        this.reads = false;
+        this.stream.stop();
+        this.seen?.abort();
+        this.seen = null;
+    }
+
+    /** Others hear that who reads is alive; and take its place if it isn't. */
+    #beat() {
+        if (this.reads) this.#say({ line: this.newest.line });
+        else if (this.others && this.seen && performance.now() - this.heardAt > this.patience) {
+            this.#leave();
+            this.#join({ steal: true });
         }
     }
 
-    /** @param {import("../lib/sse.js").Told} event */
-    #hear(event) {
-        if (event.id) this.last = event.id;
-        let data;
-        try {
-            data = JSON.parse(event.data);
-        } catch {
-            return;
+    /** What was read goes to all. @param {Word} word */
+    #pass(word) {
+        this.#take(word);
+        this.#say(word);
+    }
+
+    /** @param {Word} word */
+    #say(word) {
+        this.others?.postMessage(word);
+    }
+
+    /** What another tab says. @param {Word} word */
+    #hear(word) {
+        if (this.reads && word.wish === "again") this.stream.start();
+        else if (this.reads && word.wish) this.#say(this.newest);
+        else if (!this.reads && this.seen && !word.wish) {
+            this.heardAt = performance.now();
+            this.#take(word);
         }
-        this.failures = 0;
-        this.tell(event.type, data);
-        if (event.type === "picture") this.show({ state: "live", text: "live", until: 0 });
+    }
+
+    /** @param {Word} word */
+    #take({ event, line }) {
+        if (event?.id) this.stream.last = event.id;
+        if (event?.type === "picture") this.newest.event = event;
+        if (event) this.tell(event.type, event.data);
+        if (!line || (line.text === this.newest.line?.text && line.until === this.newest.line.until)) return;
+        this.newest.line = line;
+        this.show(line);
     }
 }

@@ -10,11 +10,13 @@ let loading = null;
 
 function library() {
     loading ??= new Promise((resolve, reject) => {
+        const sheet = document.createElement("link");
+        [sheet.rel, sheet.href] = ["stylesheet", "vendor/uPlot.min.css"];
         const script = document.createElement("script");
         script.src = "vendor/uPlot.iife.min.js";
         script.addEventListener("load", () => resolve(/** @type {any} */ (globalThis).uPlot));
         script.addEventListener("error", () => reject(new Error("uPlot is missing")));
-        document.head.append(script);
+        document.head.append(sheet, script);
     });
     return loading;
 }
@@ -54,7 +56,8 @@ export function chart(app, title, names) {
 function latest(app, name) {
     const unit = FIGURES.find((figure) => figure.name === name)?.unit ?? "";
     const value = app.series.columns([name])[1]?.at(-1) ?? null;
-    return `${name} ${value === null ? "–" : Number(value.toFixed(1))}${value === null ? "" : unit && ` ${unit}`}`;
+    if (value === null) return `${name} –`;
+    return `${name} ${Number(value.toFixed(1))}${unit.startsWith("/") ? "" : " "}${unit}`.trim();
 }
 
 /** Make it when it is seen, and feed it for as long as it is there. @param {App} app @param {HTMLElement} host @param {string[]} names */

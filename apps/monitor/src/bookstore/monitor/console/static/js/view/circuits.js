@@ -56,7 +56,7 @@ const circuits = (app, shown) =>
             { head: "Turned away", number: true, cell: (each) => count(each.turned_away) },
             { head: "Retries", number: true, cell: (each) => (each.retries_over_budget ? `${count(each.retries)}, ${count(each.retries_over_budget)} over budget` : count(each.retries)) },
             { head: "Timeouts", number: true, cell: (each) => count(each.timeouts) },
-            { head: "Switch", cell: (each) => circuitButtons(app, each) },
+            { head: "Switch", number: true, cell: (each) => circuitButtons(app, each) },
         ],
         shown,
         id,

@@ -4,7 +4,7 @@
 /** @import {Edge, Node} from "../../../types" */
 
 import { h } from "../lib/dom.js";
-import { clock, millis, percent, rate, seconds, time, words } from "../lib/format.js";
+import { clock, millis, perSecond, percent, rate, seconds, time, words } from "../lib/format.js";
 import { edgeId } from "../model/map.js";
 import { symptom } from "../model/verdict.js";
 import { circuitButtons } from "./circuits.js";
@@ -55,7 +55,7 @@ function service(app, node) {
         node.service,
         h("div", { class: "row" }, stateBadge(node.status), ill && h("span", null, `${symptom(ill, node)} since ${time(ill.since)}`)),
         faults.map((fault) => h("p", { class: "hint", key: fault.mode }, "On purpose: ", h("a", { href: "#/faults" }, words(fault.mode)), fault.ends_at ? `, ends by itself in ${clock((Date.parse(fault.ends_at) - app.now) / 1000)}` : "")),
-        node.kind !== "store" && h("dl", { class: "pairs" }, entry("requests", `${rate(node.requests_per_second)}/s`), entry("errors", percent(node.error_share), "answers that were errors of its own (5xx)"), entry("p95", millis(node.p95_ms))),
+        node.kind !== "store" && h("dl", { class: "pairs" }, entry("requests", `${perSecond(node.requests_per_second)}`), entry("errors", percent(node.error_share), "answers that were errors of its own (5xx)"), entry("p95", millis(node.p95_ms))),
         h(
             "ul",
             { class: "processes" },
@@ -80,7 +80,7 @@ function waysList(title, edges, name) {
             "ul",
             { class: "ways" },
             edges.map((edge) =>
-                h("li", { key: edgeId(edge) }, h("a", { href: `#/map/${edgeId(edge)}` }, name(edge)), h("span", { class: "number" }, `${rate(edge.calls_per_second)}/s`), edge.circuit ? circuitBadge(edge.circuit) : h("span", { class: "faint" }, "no circuit")),
+                h("li", { key: edgeId(edge) }, h("a", { href: `#/map/${edgeId(edge)}` }, name(edge)), h("span", { class: "number" }, `${perSecond(edge.calls_per_second)}`), edge.circuit ? circuitBadge(edge.circuit) : h("span", { class: "faint" }, "no circuit")),
             ),
         ),
     );
@@ -92,7 +92,7 @@ function way(app, edge) {
     return panel(
         `${edge.source} → ${edge.target}`,
         edge.calls_per_second === null && h("p", { class: "hint" }, `${edge.source} keeps something in ${edge.target}. How much isn’t counted here.`),
-        edge.calls_per_second !== null && h("dl", { class: "pairs" }, entry("calls", `${rate(edge.calls_per_second)}/s`), entry("good", percent(edge.success_share)), entry("p95", millis(edge.p95_ms))),
+        edge.calls_per_second !== null && h("dl", { class: "pairs" }, entry("calls", `${perSecond(edge.calls_per_second)}`), entry("good", percent(edge.success_share)), entry("p95", millis(edge.p95_ms))),
         circuits.map((each) =>
             h(
                 "div",

@@ -5,28 +5,20 @@
 
 import { h } from "../lib/dom.js";
 import { clock, seconds, time, words } from "../lib/format.js";
-import { ask } from "../net/api.js";
+import { Asked } from "../net/api.js";
+import { audit } from "./audit.js";
 import { badge, button, confirm, empty, needsSignIn, panel } from "./parts.js";
 
 const EVERY = 5000;
 
 /** @param {App} app @param {{query: URLSearchParams}} route */
 export function faultsPage(app, route) {
-    /** @type {Faults | null} */
-    let faults = null;
-    let trouble = "";
+    /** @type {Asked<Faults>} */
+    const asked = new Asked("faults", () => app.update());
     /** What somebody has typed, by fault and parameter. @type {Map<string, string>} */
     const typed = new Map();
-
-    async function look() {
-        try {
-            faults = await ask("faults");
-            trouble = "";
-        } catch (error) {
-            trouble = /** @type {Error} */ (error).message;
-        }
-        app.update();
-    }
+    const done = audit(app);
+    const look = () => Promise.all([asked.look(), done.look()]);
 
     /** @param {PossibleFault} fault */
     async function begin(fault) {
@@ -53,15 +45,16 @@ export function faultsPage(app, route) {
 
     return {
         enter() {
-            const timer = setInterval(() => document.hidden || void look(), EVERY);
+            const timer = setInterval(() => void look(), EVERY);
             void look();
             return () => clearInterval(timer);
         },
         view() {
+            const { told: faults, trouble } = asked;
             const active = app.picture?.topology.faults ?? faults?.data ?? [];
-            const wanted = route.query.get("service") ?? "";
             const possible = faults?.possible ?? [];
-            const groups = [...new Set(possible.map((each) => each.service))].sort((one, other) => Number(other === wanted) - Number(one === wanted));
+            const services = [...new Set(possible.map((each) => each.service))];
+            const wanted = services.find((each) => each === route.query.get("service")) ?? services[0];
             const may = app.session.may_switch && app.session.faults_allowed;
             return h(
                 "div",
@@ -76,13 +69,14 @@ export function faultsPage(app, route) {
                     h("ul", { class: "cards" }, active.map((fault) => card(app, fault, may, end))),
                     active.length > 1 && button("End all faults now", () => void endAll(), { disabled: !may }),
                 ),
-                groups.map((service) =>
-                    panel(
-                        `Break ${service}`,
-                        h("div", { class: "faults" }, possible.filter((each) => each.service === service).map((each) => form(each, typed, may, begin, () => app.update()))),
-                    ),
-                ),
-                faults && groups.length === 0 && empty("Nothing here can be made to fail."),
+                wanted
+                    ? panel(
+                          "Break something",
+                          h("nav", { class: "row", "aria-label": "What to break" }, services.map((each) => h("a", { key: each, class: "chip", href: `#/faults?service=${encodeURIComponent(each)}`, "aria-current": each === wanted ? "true" : null }, each))),
+                          h("div", { class: "faults", key: wanted }, possible.filter((each) => each.service === wanted).map((each) => form(each, typed, may, begin, () => app.update()))),
+                      )
+                    : faults && empty("Nothing here can be made to fail."),
+                done.view(),
             );
         },
     };
@@ -127,7 +121,7 @@ function form(fault, typed, may, begin, update) {
             Object.entries(fault.parameters).map(([name, parameter]) => field(`${id}/${name}`, words(name), parameter, typed, update)),
             field(`${id}/seconds`, "for", { default: 60, least: 1, most: 600, unit: "s", choices: [] }, typed, update),
         ),
-        h("button", { type: "submit", class: "button danger", disabled: !may, title: may ? null : "Sign in first" }, `Make it ${words(fault.mode)} for ${lasts} s`),
+        h("button", { type: "submit", class: "button danger", disabled: !may, title: may ? null : "Sign in first", "aria-label": `Switch on for ${lasts} s: ${heading(fault)}` }, `Switch on for ${lasts} s`),
     );
 }
 

@@ -5,7 +5,7 @@
 /** @import {Plan} from "../model/places.js" */
 
 import { h } from "../lib/dom.js";
-import { millis, percent, rate, short, time } from "../lib/format.js";
+import { millis, perSecond, percent, rate, short, time } from "../lib/format.js";
 import { isBroken, circuitWord } from "../model/circuits.js";
 import { edgeId, neighbour, scene, stateOf } from "../model/map.js";
 import { NARROW, WIDE } from "../model/places.js";
@@ -93,7 +93,7 @@ function customers(app, plan) {
         "g",
         { class: "door", "aria-hidden": "true" },
         h("path", { class: "way kind-flows", d: plan.start, "stroke-width": 1.5 }),
-        h("text", { x: plan.startLabel.x, y: plan.startLabel.y - 10, class: "way-text" }, `${rate(door.requests_per_second)}/s`),
+        h("text", { x: plan.startLabel.x, y: plan.startLabel.y - 10, class: "way-text" }, `${perSecond(door.requests_per_second)}`),
         h("text", { x: plan.startLabel.x, y: plan.startLabel.y + 18, class: "way-text faint" }, "people"),
     );
 }
@@ -120,7 +120,7 @@ function way(line, isChosen) {
 function wayText({ edge, store }) {
     if (store && edge.calls_per_second === null) return `${edge.source} uses ${edge.target}`;
     const held = edge.circuit ? `, circuit ${circuitWord(edge.circuit)}` : "";
-    return `${edge.source} to ${edge.target}: ${rate(edge.calls_per_second)}/s, ${percent(edge.success_share)} good, p95 ${millis(edge.p95_ms)}${held}`;
+    return `${edge.source} to ${edge.target}: ${perSecond(edge.calls_per_second)}, ${percent(edge.success_share)} good, p95 ${millis(edge.p95_ms)}${held}`;
 }
 
 /** Figures and the circuit, on the way itself. @param {Line} line @param {boolean} brief */
@@ -129,7 +129,7 @@ function label(line, brief) {
     const held = isBroken(edge.circuit);
     const lines = [];
     if ((edge.calls_per_second ?? 0) > 0) {
-        lines.push(`${rate(edge.calls_per_second)}/s${edge.p95_ms === null || brief ? "" : ` · ${millis(edge.p95_ms)}`}`);
+        lines.push(`${perSecond(edge.calls_per_second)}${edge.p95_ms === null || brief ? "" : ` · ${millis(edge.p95_ms)}`}`);
         if (kind === "failing" || (held && (edge.success_share ?? 1) < 1)) lines.push(`${percent(edge.success_share)} good`);
     }
     if (!lines.length && !held) return null;
@@ -158,9 +158,9 @@ const circuitChip = (state, y, width) =>
 function box({ node, at, tone, word, faults }, plan, isChosen, isFirst) {
     const { width, height } = plan.box;
     const [x, y] = [at.x - width / 2, at.y - height / 2];
-    const numbers = node.requests_per_second === null ? "" : `${rate(node.requests_per_second)}/s${node.p95_ms === null ? "" : ` · ${millis(node.p95_ms)}`}`;
+    const numbers = node.requests_per_second === null ? "" : `${perSecond(node.requests_per_second)}${node.p95_ms === null ? "" : ` · ${millis(node.p95_ms)}`}`;
     const second = tone === "well" ? numbers || "well" : word;
-    const aside = tone !== "well" && numbers ? `${rate(node.requests_per_second)}/s` : "";
+    const aside = tone !== "well" && numbers ? `${perSecond(node.requests_per_second)}` : "";
     const many = node.instances > 1 ? `×${node.instances}` : "";
     // What is read out begins with what is seen.
     const seen = [short(node.service, 14), second, aside, many].filter(Boolean).join(" ");

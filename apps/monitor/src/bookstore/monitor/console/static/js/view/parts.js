@@ -64,10 +64,12 @@ export const empty = (text, ...rest) => h("p", { class: "empty" }, text, rest);
 export const button = (text, click, attrs = {}) =>
     h("button", { type: "button", key: text, ...attrs, class: `button ${attrs.class ?? ""}`, on: { click } }, text);
 
+/** @typedef {{head: string, number?: boolean, cell: (row: any) => Tree}} Column */
+
 /**
  * A table: columns with heads, rows with keys. On a narrow page each row becomes a card with the heads beside the values.
  * @param {string} caption
- * @param {{head: string, number?: boolean, cell: (row: any) => Tree}[]} columns
+ * @param {Column[]} columns
  * @param {any[]} rows @param {(row: any) => string} key
  */
 export function table(caption, columns, rows, key) {

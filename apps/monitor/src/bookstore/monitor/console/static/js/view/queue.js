@@ -5,7 +5,7 @@
 
 import { h } from "../lib/dom.js";
 import { count, counted, day, seconds, short, shortTime, time } from "../lib/format.js";
-import { ask } from "../net/api.js";
+import { ask, Asked } from "../net/api.js";
 import { chart } from "./chart.js";
 import { badge, button, confirm, dialog, empty, entry, needsSignIn, panel, table } from "./parts.js";
 
@@ -22,28 +22,13 @@ const PLACES = [
 
 /** @param {App} app */
 export function queuePage(app) {
-    /** @type {Queue | null} */
-    let queue = null;
-    let trouble = "";
-    let asking = false;
-
-    async function look() {
-        if (asking || document.hidden) return;
-        asking = true;
-        try {
-            queue = await ask("queue");
-            trouble = "";
-        } catch (error) {
-            trouble = /** @type {Error} */ (error).message;
-        }
-        asking = false;
-        app.update();
-    }
+    /** @type {Asked<Queue>} */
+    const asked = new Asked("queue", () => app.update());
 
     /** @param {string} path @param {unknown} body @param {string | ((answer: any) => string)} done */
     async function act(path, body, done) {
         await app.act("POST", `queue/${path}`, body, done);
-        await look();
+        await asked.look();
     }
 
     /** @param {Job | null} job */
@@ -63,12 +48,9 @@ export function queuePage(app) {
     }
 
     return {
-        enter() {
-            const timer = setInterval(() => void look(), EVERY);
-            void look();
-            return () => clearInterval(timer);
-        },
+        enter: () => asked.keep(EVERY),
         view() {
+            const { told: queue, trouble } = asked;
             const may = app.session.may_switch;
             const known = app.picture?.topology.queue ?? queue?.known;
             const paused = queue?.status?.paused_since;
@@ -138,7 +120,7 @@ function dead(queue, may, redrive, purge, look) {
     return panel(
         "Dead letters",
         found.length === 0
-            ? empty(queue && !queue.dead ? "Orders doesn’t tell at the moment." : "None. Nothing has given up.")
+            ? empty(!queue ? "Being fetched." : queue.dead ? "None. Nothing has given up." : "Orders doesn’t tell at the moment.")
             : [
                   h(
                       "div",
@@ -156,6 +138,7 @@ function dead(queue, may, redrive, purge, look) {
                           { head: "Given up", number: true, cell: (job) => time(job.finished_at) },
                           {
                               head: "Switch",
+                              number: true,
                               cell: (job) =>
                                   h(
                                       "div",

@@ -5,38 +5,26 @@
 
 import { h } from "../lib/dom.js";
 import { day } from "../lib/format.js";
-import { ask, address } from "../net/api.js";
+import { Asked, address } from "../net/api.js";
 import { badge, empty, panel, table } from "./parts.js";
 import { TONES } from "./scenarios.js";
 
+const EVERY = 10_000;
+
 /** @param {App} app */
 export function reportsPage(app) {
-    /** @type {Report[] | null} */
-    let reports = null;
-    let trouble = "";
-
-    async function look() {
-        try {
-            reports = (await ask("lab/reports")).data;
-            trouble = "";
-        } catch (error) {
-            trouble = /** @type {Error} */ (error).message;
-        }
-        app.update();
-    }
+    /** @type {Asked<{data: Report[]}>} */
+    const asked = new Asked("lab/reports", () => app.update());
 
     return {
-        enter() {
-            void look();
-            const timer = setInterval(() => document.hidden || void look(), 10_000);
-            return () => clearInterval(timer);
-        },
+        enter: () => asked.keep(EVERY),
         view() {
             if (!app.session.lab_available) return h("p", { class: "hint", key: "none" }, "There is no lab beside this system. ", h("code", null, "bookstore up"), " starts one.");
+            const reports = asked.told?.data;
             return h(
                 "div",
                 { class: "page", key: "reports" },
-                trouble && h("p", { class: "hint tone-bad", role: "alert" }, trouble),
+                asked.trouble && h("p", { class: "hint tone-bad", role: "alert" }, asked.trouble),
                 panel(
                     "Reports",
                     reports?.length === 0 && empty("Nothing has been run yet. ", h("a", { href: "#/scenarios" }, "Run something.")),

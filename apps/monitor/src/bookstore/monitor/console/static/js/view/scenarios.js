@@ -5,28 +5,20 @@
 
 import { h } from "../lib/dom.js";
 import { counted, seconds, time } from "../lib/format.js";
-import { ask, address } from "../net/api.js";
+import { Asked, address } from "../net/api.js";
 import { badge, button, confirm, empty, needsSignIn, panel } from "./parts.js";
 
 /** @type {Record<string, string>} */
 export const TONES = { running: "busy", ok: "well", passed: "well", valid: "well", bad: "bad", failed: "bad", invalid: "bad", error: "bad", interrupted: "watch", unknown: "unknown" };
 
+/** A desk that comes later, or again, may offer others. */
+const EVERY = 30_000;
+
 /** @param {App} app */
 export function scenariosPage(app) {
-    /** @type {Runnable[] | null} */
-    let catalogue = null;
-    let trouble = "";
+    /** @type {Asked<{data: Runnable[]}>} */
+    const asked = new Asked("lab/catalogue", () => app.update());
     let text = "";
-
-    async function look() {
-        try {
-            catalogue = (await ask("lab/catalogue")).data;
-            trouble = "";
-        } catch (error) {
-            trouble = /** @type {Error} */ (error).message;
-        }
-        app.update();
-    }
 
     /** @param {Runnable} each */
     async function run(each) {
@@ -44,13 +36,12 @@ export function scenariosPage(app) {
     }
 
     return {
-        enter() {
-            void look();
-            return () => {};
-        },
+        enter: () => asked.keep(EVERY),
         view() {
             const now = app.picture?.run ?? null;
             const may = app.session.may_switch;
+            const { trouble } = asked;
+            const catalogue = asked.told?.data;
             const found = (catalogue ?? []).filter((each) => `${each.name} ${each.title} ${each.tags.join(" ")}`.toLowerCase().includes(text.toLowerCase()));
             return h(
                 "div",

@@ -5,7 +5,7 @@
 /** @import {Tree} from "../../../types" */
 
 import { h } from "../lib/dom.js";
-import { count, percent, rate, millis, seconds } from "../lib/format.js";
+import { count, percent, perSecond, millis, seconds } from "../lib/format.js";
 import { isBroken } from "../model/circuits.js";
 import { badge, button, shape, spark } from "./parts.js";
 
@@ -195,12 +195,12 @@ function figures(app) {
     return h(
         "dl",
         { class: "figures" },
-        figure(app, "Requests", rate(gateway?.requests_per_second), "a second, at the front door", "requests"),
-        figure(app, "Orders", rate(topology?.orders_per_second), "accepted a second", "orders"),
+        figure(app, "Requests", perSecond(gateway?.requests_per_second), "at the front door", "requests"),
+        figure(app, "Orders", perSecond(topology?.orders_per_second), "accepted", "orders"),
         figure(app, "Errors", percent(errors), "of the requests at the front door", "errors", errors && errors > 0.02 ? "bad" : "well"),
         figure(app, "p95", millis(gateway?.p95_ms), "95 of 100 requests are answered within", "p95"),
         figure(app, "Waiting", count(owed?.unfinished), owed ? `orders; the oldest for ${seconds(owed.oldest_age_seconds)}` : "orders", "waiting", owed?.parked ? "watch" : "well"),
-        figure(app, "Promise left", percent(left === null ? null : Math.max(left, -9.99)), promise ? `${promise.says || promise.name}: what may still go wrong` : "of what may go wrong", "", left !== null && left < 0 ? "bad" : left !== null && left < 0.25 ? "watch" : "well"),
+        figure(app, "Promise left", left !== null && left < 0 ? "used up" : percent(left), promise ? `${promise.says || promise.name}: what may still go wrong` : "of what may go wrong", "", left !== null && left < 0 ? "bad" : left !== null && left < 0.25 ? "watch" : "well"),
         figure(app, "Faults", count(topology?.faults.length), "switched on, on purpose", "", topology?.faults.length ? "watch" : "well"),
     );
 }

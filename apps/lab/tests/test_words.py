@@ -1,0 +1,76 @@
+"""What can be said on the command line, and where."""
+
+import json
+import sys
+
+import pytest
+
+from bookstore.lab import __main__ as command
+from bookstore.lab.failures import Exit
+from bookstore.lab.system import commands
+
+
+@pytest.fixture
+def say(monkeypatch, capfd):
+    """Says words to `bookstore`; gives the exit code and all that was printed."""
+
+    def say(*words):
+        monkeypatch.setattr(sys, "argv", ["bookstore", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            command.main()
+        printed = capfd.readouterr()
+        return ended.value.code, printed.out + printed.err
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["up", "--workers", "0"], "a number from 1 to 16"),
+        (["up", "--workers", "many"], "a number from 1 to 16"),
+        (["load", "--orders", "2", "--mode", "nope"], "'nope' is none of normal, slow, error, down, flaky"),
+        (["orders"], "Try `bookstore orders queue --help`"),
+        (["orders", "serve"], "Try `bookstore orders queue --help`"),
+        (["gateway", "serve"], "Try `bookstore gateway check FILE`"),
+    ],
+)
+def test_what_cannot_be_done_is_wrong_usage_and_says_what_can(say, words, says):
+    code, printed = say(*words)
+    assert (code, says in printed) == (Exit.USAGE, True), printed
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["orders", "queue", "--help"], "redrive"),
+        (["orders", "queue", "redrive", "-h"], "--all"),
+        (["accounts", "keys", "--help"], "rotate"),
+        (["gateway", "check", "--help"], "file"),
+    ],
+)
+def test_other_commands_tell_of_themselves_with_nothing_running(say, tmp_path, words, says):
+    code, printed = say(*words, "--state", tmp_path / "nothing")
+    assert (code, says in printed) == (Exit.OK, True), printed
+
+
+@pytest.mark.parametrize("form", [["--state", "{}"], ["--state={}"]])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_the_state_folder_may_be_named_anywhere(say, tmp_path, form, at):
+    words = ["orders", "queue", "dead", "--json"]
+    words[at:at] = [part.format(tmp_path / "here") for part in form]
+    code, printed = say(*words)
+    assert (code, f"with its state in {tmp_path / 'here'}" in printed) == (Exit.NOT_RUNNING, True), printed
+
+
+def test_workers_are_replicas(monkeypatch, say):
+    seen = []
+    monkeypatch.setattr(commands, "run", lambda arguments: seen.append(arguments.replicas) or Exit.OK)
+    say("up", "--workers", 2, "--replicas", "books=3")
+    assert dict(*seen) == {"orders-worker": 2, "books": 3}
+
+
+def test_guides_are_listed_for_scripts_too(say):
+    code, printed = say("scenario", "list", "--json")
+    assert code == Exit.OK
+    assert [guide["number"] for guide in json.loads(printed)] == ["000", "001", "002", "003", "004"]
