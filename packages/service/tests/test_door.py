@@ -250,3 +250,28 @@ async def test_a_client_that_resets_ends_its_exchange():
         sock.setsockopt(1, 13, struct.pack("ii", 1, 0))
         client.writer.transport.abort()
         assert (await news.get())["type"] == "http.disconnect"
+
+
+@pytest.mark.parametrize(("asked", "end"), [(GET, b"0\r\n\r\n"), (b"HEAD" + GET[3:], b"\r\n\r\n")])
+async def test_who_listens_beside_an_answer_stops_at_its_end(asked, end):
+    """As streams do: they watch for a client that leaves, and the next request waits for their end."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def streams(_scope, receive, send):
+        async def listens():
+            while (message := await receive())["type"] != "http.disconnect":
+                pass
+            heard.put_nowait(message["type"])
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(listens())
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+            if asked == GET:  # else it has no end of its own
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async with served(streams) as door, connected(door) as client, asyncio.timeout(20):
+        for _ in range(2):
+            await client.send(asked)
+            assert (await client.reader.readuntil(end)).startswith(b"HTTP/1.1 200 ")
+            assert await heard.get() == "http.disconnect"

@@ -133,6 +133,7 @@ async def _pass(entry: Entry, call: Call, client: Client, send: "Send", told: li
             last = answer.whole()
             if last is None:
                 last = await _all_but_the_last(answer, send)
+            client.leave()
             await send({"type": "http.response.body", "body": last, "more_body": False})
     except asyncio.CancelledError:
         if not client.gone:

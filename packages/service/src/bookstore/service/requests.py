@@ -10,7 +10,6 @@ from time import time
 
 from prometheus_client.core import CounterMetricFamily, Exemplar, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 EDGES = (0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
@@ -21,7 +20,7 @@ STRAY = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
 """The methods with which unknown paths are tried: their 404 is there from the start, under both names."""
 
 _NOT_FOUND = 404
-_EDGES = [floatToGoString(edge) for edge in (*EDGES, float("inf"))]
+_EDGES = [*map(str, EDGES), "+Inf"]
 
 
 class _Times:

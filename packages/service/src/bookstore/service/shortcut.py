@@ -121,8 +121,9 @@ class _Stop:
         if isinstance(answer, Response) and _is_plain(cast("Response[Any]", answer)):
             await _send(cast("Response[bytes]", answer), self._handler.status_code, cast("Any", send))
         else:
-            rendered = await self._handler.to_response(app=request.app, data=answer, request=request)
-            await rendered(cast("Any", scope), receive, send)
+            handler = cast("Any", self._handler)
+            rendered = await handler.to_response(app=request.app, data=answer, request=request)
+            await rendered(scope, receive, send)
 
     async def _asked(self, request: StrictRequest, path: str) -> Any:
         if self._before:

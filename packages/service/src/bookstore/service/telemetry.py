@@ -114,14 +114,15 @@ class Telemetry:
 
 
 def _told(headers: "Iterable[_Header]", own: "list[_Header]") -> "tuple[bool, list[_Header]]":
-    """Whether an answer has no end of its own, and its headers with ours in the place of the app's."""
-    endless, told = False, [*own]
+    """Whether an answer has no end of its own, and its headers, with ours behind them."""
+    endless = False
+    told: list[_Header] = []
     for header in headers:
         if header[0] not in _OWN_HEADERS:
             told.append(header)
             if header[0] == b"content-type":
                 endless = _ENDLESS in header[1]
-    return endless, told
+    return endless, told + own
 
 
 def _begin(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context.RequestContext:

@@ -70,6 +70,7 @@ class Exchange:
         self._head: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._remaining: int | None = None
         self._chunked = False
+        self._bodiless = False
 
     # -- from the connection
 
@@ -97,14 +98,17 @@ class Exchange:
     # -- ASGI
 
     async def receive(self) -> Message:
-        """The next piece of the request; once that is whole, the news that the client has left."""
+        """The next piece of the request; once that is whole, the news that the client has left.
+
+        After the answer's end that is all there is to hear: who listens beside an answer stops then.
+        """
         if self._expects and not self.began and not self._chunks and not self.arrived:
             self._expects = False
             self._line.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while not (self._left or self._chunks or (self.arrived and not self._told_end)):
+        while not (self._left or self.ended or self._chunks or (self.arrived and not self._told_end)):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        if self._left:
+        if self._left or self.ended:
             return {"type": "http.disconnect"}
         body = b"".join(self._chunks)
         self._chunks.clear()
@@ -130,6 +134,7 @@ class Exchange:
             status, headers = self._head
             head = self._begin(status, headers, None if more else len(body))
             self._head = None
+            more = more and not self._bodiless  # an app that streams to nobody hears that it is over
         if self._remaining is not None:
             body = body[: self._remaining]
             self._remaining -= len(body)
@@ -137,6 +142,7 @@ class Exchange:
             body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
         if not more:
             self.ended = True
+            self._wake()
             if self._remaining:
                 self.keep_alive = False  # less than was announced: only closing tells where it ends
         self._line.write(head + body)
@@ -167,6 +173,7 @@ class Exchange:
         """Decide how the client finds the answer's end, and say what the app did not."""
         if self.scope["answer_without_body"] or status in _BODILESS:
             self._remaining = 0
+            self._bodiless = True
         elif length is not None:
             self._remaining = length
         elif whole is not None:
