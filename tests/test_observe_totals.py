@@ -10,7 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bookstore.service.metrics import OTHER, UNMATCHED
+from bookstore.service.requests import OTHER, UNMATCHED
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
