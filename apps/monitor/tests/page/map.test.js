@@ -26,7 +26,9 @@ test("services stand where they always do, and edges lead from border to border"
     assert.deepEqual(found.spots.find((spot) => spot.node.service === "orders").at, WIDE.at.orders);
     const line = found.lines.find((each) => each.id === "orders-worker>supplier");
     assert.equal(line.path, "M826 366 L942 366");
-    assert.deepEqual(line.middle, { x: 884, y: 366 });
+    assert.deepEqual(line.middle, WIDE.labels["orders-worker>supplier"]);
+    const unlabelled = scene(picture().topology, { ...WIDE, labels: {} }).lines.find((each) => each.id === line.id);
+    assert.deepEqual(unlabelled.middle, { x: 884, y: 366 });
     assert.deepEqual(border({ x: 0, y: 0 }, { x: 0, y: 100 }, { width: 10, height: 20 }), { x: 0, y: 14 });
 });
 
