@@ -113,7 +113,7 @@ def test_what_one_types_stays_while_news_come(puppet, visit, expect):
     rate = page.locator(".figure .value").first
     for more in range(3):
         puppet.picture["topology"]["services"][0]["requests_per_second"] = 100.0 + more
-        expect(rate).to_have_text(str(100 + more))
+        expect(rate).to_have_text(f"{100 + more}/s")
     expect(field).to_be_focused()
     expect(field).to_have_value("7")
     page.get_by_role("button", name="Switch on for 60 s: supplier: slow").click()
@@ -138,7 +138,7 @@ def test_what_destroys_asks_first(puppet, visit, expect):
     page.get_by_role("button", name="Force open: orders-1 to books").click()
     page.get_by_role("button", name="Force it open").click()
     page.goto(at(puppet, "faults"))
-    page.get_by_role("link", name="books").click()
+    page.get_by_role("link", name="books", exact=True).click()
     page.get_by_role("button", name="Switch on for 60 s: books: kill").click()
     page.get_by_role("button", name="books: kill for 1 min").click()
     page.wait_for_function("document.querySelectorAll('.note').length > 1")

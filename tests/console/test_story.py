@@ -254,7 +254,7 @@ def test_a_guide_and_an_experiment_are_run_by_a_button(name, verdict, console, e
     assert set(verdicts) == {"ok"}
     with page.context.expect_page() as opened:
         last.get_by_role("link", name="Read its report").click()
-    expect(opened.value.locator("h1")).to_be_visible()
+    expect(opened.value.get_by_role("heading").first).to_be_visible()
     page.locator("nav a", has_text="Reports").click()
     row = page.locator("tbody tr").first
     expect(row).to_contain_text(name)

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 
 import pytest
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from bookstore.service.metrics import Metrics
@@ -157,6 +158,13 @@ async def test_who_names_samples_is_told_those_alone(client, headers):
     assert told == names - {"unheard_of"}
     whole = (await client.get("/metrics", headers=headers)).text
     assert {line for line in text.splitlines() if not line.startswith("#")} <= set(whole.splitlines())
+
+
+def test_the_numbers_of_an_app_can_be_named_too():
+    metrics, own = Metrics("shop", "1.0"), CollectorRegistry()
+    metrics.registry.register(own)
+    Gauge("own", "Of the app.", registry=own).set(7)
+    assert metrics.exposition("", ["own"])[0] == b"# HELP own Of the app.\n# TYPE own gauge\nown 7.0\n"
 
 
 async def test_every_edge_is_a_float_and_those_that_rules_need_are_there():

@@ -37,16 +37,23 @@ let page = null;
 let leave = () => {};
 let shown = "";
 let waiting = false;
-/** Whether another page has been turned to since the last drawing. */
-let turned = false;
+/** Where the page that is shown stands in the row of pages, from the left. */
+let stood = 0;
 let said = "";
 
 function draw() {
     waiting = false;
     render(root, shell(app, page?.view()));
-    if (turned) document.querySelector(".top [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-    turned = false;
+    keepInSight();
     say();
+}
+
+/** In a narrow window the row of pages is cut off; what stands before the page's name grows and shrinks with the news. */
+function keepInSight() {
+    const current = /** @type {HTMLElement | null} */ (document.querySelector(".top [aria-current]"));
+    if (!current || current.offsetLeft === stood) return;
+    stood = current.offsetLeft;
+    current.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 app.update = () => {
@@ -72,7 +79,6 @@ function go() {
     app.route = [name, ...route.slice(1)];
     if (name + query !== shown) {
         leave();
-        turned = true;
         shown = name + query;
         page = PAGES[name]?.(app, { query: new URLSearchParams(query) }) ?? null;
         leave = page?.enter?.() ?? (() => {});
