@@ -24,14 +24,17 @@ def plan(url, **more):
 async def test_a_server_frozen_for_a_second_can_not_hide_it(toy, tmp_path, seconds):
     """A closed loop would have sent one request meanwhile and reported a p99 of a few milliseconds."""
 
+    path = tmp_path / "history"
+
     async def freeze():
-        await asyncio.sleep(1)
+        while not path.exists() or len(history.read(path)) < 100:  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.05)
         toy.send_signal(signal.SIGSTOP)
         await asyncio.sleep(1)  # the second that is to be seen
         toy.send_signal(signal.SIGCONT)
 
     frozen = asyncio.create_task(freeze())
-    requests = await generate(plan(toy.url, seconds=seconds), tmp_path / "history")
+    requests = await generate(plan(toy.url, seconds=seconds), path)
     await frozen
     summary = summarise(requests, 100 * seconds)
     assert summary.sent == 100 * seconds
@@ -62,6 +65,12 @@ def test_a_request_that_was_dropped_makes_it_unknown():
         == "valid"
     )
     assert "dropped 1" in summarise([history.Request(number=0, op="x", due=0, sent=0)], 2).reason
+
+
+def test_what_was_written_is_there_whatever_becomes_of_the_writer(tmp_path):
+    with history.Writer(tmp_path / "history") as writer:
+        writer.write(history.Sent(number=0, op="order", due=0, sent=0))
+        assert [request.outcome for request in history.read(tmp_path / "history")] == ["unknown"]
 
 
 async def test_the_history_on_disk_is_what_happened(toy, tmp_path):

@@ -82,7 +82,7 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self._encoder = msgspec.json.Encoder()
-        self._file: IO[bytes] = path.open("wb")
+        self._file: IO[bytes] = path.open("wb", buffering=0)  # a generator that is killed has told all
 
     def write(self, line: Sent | Done | Dropped) -> None:
         """Append one line."""
