@@ -25,9 +25,8 @@ from pathlib import Path
 
 import psycopg
 from generators import Result, wrk
-from parts import BOOKS, PATIENCE, cpu_seconds, stores, wait_for
+from parts import BOOKS, PATIENCE, cpu_seconds, service, stores
 
-from bookstore.stores.ports import any_free
 from bookstore.stores.provision import Database, provision
 
 GOAL = 0.15
@@ -75,22 +74,6 @@ def raw_commits(url: str, seconds: int) -> tuple[float, float]:
         ).stdout
     rate = float(re.search(r"tps = ([\d.]+)", told)[1])
     return rate, (of_ended(url) - begun) / (rate * seconds) * 1_000_000
-
-
-@contextmanager
-def service(module: str, ready: str, **settings: str):
-    """One process of a service; its log goes nowhere, but is written."""
-    port = any_free()
-    given = {"PORT": str(port), "DRAIN_ANNOUNCE": "0", **settings}
-    process = subprocess.Popen(
-        [sys.executable, "-m", module], env={**os.environ, **given}, stdout=subprocess.DEVNULL
-    )
-    try:
-        wait_for(f"http://127.0.0.1:{port}{ready}", process)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 def backends(user: str) -> dict[int, float]:

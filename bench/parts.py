@@ -46,24 +46,29 @@ def stores(folder: Path):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
 def books(database: str, redis: str, *, access_log: bool):
-    """One process of books, with a full catalogue; its log goes nowhere, but is written; port and pid."""
+    """One process of books, with a full catalogue."""
+    return service(
+        "bookstore.books",
+        f"/v1/books/{BOOKS}",
+        DATABASE_URL=database,
+        REDIS_URL=redis,
+        CACHE_TTL="3600",
+        SEED_CATALOGUE="true",
+        ACCESS_LOG=str(access_log).lower(),
+    )
+
+
+@contextmanager
+def service(module: str, ready: str, **settings: str):
+    """One process of a service; its log goes nowhere, but is written; port and pid."""
     port = any_free()
-    settings = {
-        "DATABASE_URL": database,
-        "REDIS_URL": redis,
-        "CACHE_TTL": "3600",
-        "PORT": str(port),
-        "SEED_CATALOGUE": "true",
-        "ACCESS_LOG": str(access_log).lower(),
-        "DRAIN_ANNOUNCE": "0",
-    }
+    given = {"PORT": str(port), "DRAIN_ANNOUNCE": "0", **settings}
     process = subprocess.Popen(
-        [sys.executable, "-m", "bookstore.books"], env={**os.environ, **settings}, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", module], env={**os.environ, **given}, stdout=subprocess.DEVNULL
     )
     try:
-        wait_for(f"http://127.0.0.1:{port}/v1/books/{BOOKS}", process)
+        wait_for(f"http://127.0.0.1:{port}{ready}", process)
         yield port, process.pid
     finally:
         process.terminate()
@@ -78,7 +83,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    raise SystemExit(f"books didn't answer at {url}")
+    raise SystemExit(f"nobody answered at {url}")
 
 
 def cpu_seconds(pid: int) -> float:

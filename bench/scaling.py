@@ -23,8 +23,8 @@ from pathlib import Path
 
 import psycopg
 import redis as redis_client
-from orders_create import CONNECTIONS, backends, orders_made, service
-from parts import BOOKS, cpu_seconds, stores
+from orders_create import CONNECTIONS, backends, orders_made
+from parts import BOOKS, cpu_seconds, service, stores
 
 from bookstore.stores.provision import Database, provision, with_database
 
