@@ -44,6 +44,27 @@ class Script:
         return end
 
 
+class SlowLoser:
+    """The first try takes a second to end once it is cancelled; the second one wins at once, or fails."""
+
+    def __init__(self, clock, answer, error=None):
+        self.clock = clock
+        self.answer = answer
+        self.error = error
+        self.started = 0
+
+    async def __call__(self):
+        self.started += 1
+        if self.started == 1:
+            try:
+                await self.clock.sleep(100)
+            finally:
+                await self.clock.sleep(1)
+        if self.error:
+            raise self.error
+        return self.answer
+
+
 def driven(coroutine):
     """A coroutine that has begun, and what takes it on to where it waits next, if it can go on."""
     waits_for = [coroutine.send(None)]

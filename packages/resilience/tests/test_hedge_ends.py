@@ -7,7 +7,7 @@ import pytest
 from bookstore.resilience import Pipeline
 from bookstore.resilience.hedge import Hedge
 
-from .races import Answer, Script, driven
+from .races import Answer, Script, SlowLoser, driven
 
 
 @pytest.fixture
@@ -47,18 +47,7 @@ async def test_closed_unfinished_nothing_is_left(clock, events, when):
 
 async def test_closed_while_the_losers_end_the_winners_value_is_closed(clock):
     answer = Answer("a")
-    started = []
-
-    async def work():
-        started.append(1)
-        if len(started) == 1:
-            try:
-                await clock.sleep(100)
-            finally:
-                await clock.sleep(1)
-        return answer
-
-    call, step = driven(Pipeline("p", Hedge(after=0.1), clock=clock).call(work))
+    call, step = driven(Pipeline("p", Hedge(after=0.1), clock=clock).call(SlowLoser(clock, answer)))
     await clock.advance(0.1)
     step()
     await clock.advance(0)
@@ -132,19 +121,7 @@ async def test_cancelled_twice_the_losers_still_end(clock):
 @pytest.mark.parametrize("good", [True, False])
 async def test_cancelled_while_the_losers_end_the_winners_value_is_closed(clock, good):
     answer = Answer("a")
-    started = []
-
-    async def work():
-        started.append(1)
-        if len(started) == 1:
-            try:
-                await clock.sleep(100)
-            finally:
-                await clock.sleep(1)
-        if not good:
-            raise KeyError
-        return answer
-
+    work = SlowLoser(clock, answer, None if good else KeyError())
     hedge = Hedge(after=0.1, on=OSError)
     task = asyncio.create_task(Pipeline("p", hedge, clock=clock).call(work))
     await clock.advance(0.5)  # the hedge has won, and the primary takes its time to end
