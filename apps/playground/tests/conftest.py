@@ -25,7 +25,7 @@ class Outside(Peer):
     async def respond(self, request, writer):
         self.asked.append(request.target)
         if request.target.startswith("/delay"):
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         writer.write(FAILED if request.target.startswith("/status") else OK)
         await writer.drain()
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bookstore.contracts.accounts import Registration
@@ -59,3 +60,12 @@ def test_money_is_told_as_it_is_written(name, kind):
     total = definition("orders", name)["properties"]["total_price"]
     assert total["type"] == kind
     assert "extra" not in json.dumps(total)
+
+
+def test_what_has_no_schema_is_named(monkeypatch):
+    class Strange(msgspec.Struct):
+        field: set[complex]
+
+    monkeypatch.setattr("bookstore.contracts.schemas._shapes", lambda _: [Strange])
+    with pytest.raises(TypeError, match=r"complex.* is not supported"):
+        schemas()

@@ -15,7 +15,7 @@ from bookstore.lab.system.folder import StateFolder
 from bookstore.stores.process import ProcessId
 
 TELLER = """
-import sys, time
+import signal, sys
 from bookstore.lab.interruption import as_one
 from bookstore.lab.live import Ended, Entered, Machine
 name, teller = sys.argv[3], Machine()
@@ -27,7 +27,7 @@ try:
     elif name == "001":
         sys.exit("error: Experiments are being run already")
     else:
-        time.sleep(600)
+        signal.pause()
 except KeyboardInterrupt:
     teller.tell(Ended(state="interrupted"))
     sys.exit(130)
