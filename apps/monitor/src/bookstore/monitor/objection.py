@@ -2,15 +2,14 @@
 
 from typing import Final
 
-import msgspec
-
 from bookstore.contracts.problems import NAMESPACE, ProblemDetails
+from bookstore.contracts.reading import reader
 from bookstore.service.problem import Problem
 from bookstore.service.upstream import Answer
 
 _LONGEST: Final = 300
 _PASSED_ON: Final = frozenset({401, 403, 404, 409, 422})
-_decode = msgspec.json.Decoder(ProblemDetails).decode
+_decode = reader(ProblemDetails)
 
 
 def objection(answer: Answer, otherwise: Problem) -> Problem:

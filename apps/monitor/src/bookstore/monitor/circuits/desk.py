@@ -14,6 +14,7 @@ import msgspec
 
 from bookstore.contracts.circuits import CircuitOrder, OwnCircuit
 from bookstore.contracts.console import CircuitSwitch, SwitchedCircuit
+from bookstore.contracts.reading import reader
 from bookstore.monitor.health.targets import Target
 from bookstore.monitor.sessions.doorman import Person
 from bookstore.service.problem import Problem
@@ -29,7 +30,7 @@ _JSON: Final[Header] = (b"content-type", b"application/json")
 _OK, _MISSING = 200, 404
 _REFUSALS: Final = {401: "takes no such token", 403: "this person may not", 405: "has no circuits to switch"}
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(OwnCircuit).decode
+_decode = reader(OwnCircuit)
 
 
 class CircuitDesk:

@@ -9,6 +9,7 @@ from typing import Final, Self
 import msgspec
 
 from bookstore.contracts.faults import Fault, NewFault
+from bookstore.contracts.reading import reader
 from bookstore.contracts.supplier import CurrentMode, FailureMode, ModeChanged, Normal
 from bookstore.monitor.faults.model import SUPPLIER, fault_of, mode_of, no_such_fault
 from bookstore.monitor.objection import objection
@@ -23,8 +24,8 @@ _PATIENCE: Final = 1.0
 _LONGEST: Final = 65_536
 _OK: Final = 200
 _encode = msgspec.json.Encoder().encode
-_changed = msgspec.json.Decoder(ModeChanged).decode
-_mode = msgspec.json.Decoder(CurrentMode).decode
+_changed = reader(ModeChanged)
+_mode = reader(CurrentMode)
 
 
 class SupplierUnavailable(Problem):

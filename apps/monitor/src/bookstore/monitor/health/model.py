@@ -13,13 +13,14 @@ import msgspec
 
 from bookstore.contracts.health import Health, QueueHealth
 from bookstore.contracts.monitor import ServiceHealth, Wellbeing
+from bookstore.contracts.reading import reader
 
 STATES: Final[tuple[Wellbeing, ...]] = ("HEALTHY", "DEGRADED", "UNHEALTHY", "DOWN")
 """From the best to the worst."""
 
 _OK = 200
 _MOST = 20
-_decode = msgspec.json.Decoder(Health).decode
+_decode = reader(Health)
 
 
 class Judgement(NamedTuple):

@@ -12,6 +12,7 @@ import msgspec
 
 from bookstore.contracts.faults import ActiveFaults, Fault
 from bookstore.contracts.lab import Run, Runs
+from bookstore.contracts.reading import reader
 from bookstore.monitor.objection import objection
 from bookstore.service.problem import Problem
 from bookstore.service.upstream import Answer, Header, Upstream, UpstreamError
@@ -122,7 +123,7 @@ class LabDesk:
         """
         answer = await self._good(method, path, body, patience)
         try:
-            return msgspec.json.decode(answer.body, type=kind)
+            return reader(kind)(answer.body)
         except ValueError as error:
             logger.warning("the desk was not understood", extra={"cause": repr(error)})
             raise DeskUnavailable from error

@@ -4,10 +4,9 @@ import asyncio
 import logging
 from typing import Final, Self, TypeVar
 
-import msgspec
-
 from bookstore.contracts.monitor import Queue
 from bookstore.contracts.queue import DeadJobs, QueueStatus
+from bookstore.contracts.reading import reader
 from bookstore.monitor.health.targets import Target
 from bookstore.monitor.health.watch import Watch
 from bookstore.monitor.objection import objection
@@ -73,7 +72,7 @@ class QueueDesk:
         try:
             answer = await self._send(person, method, path, _LONGER)
             if answer.status == _OK:
-                return msgspec.json.decode(answer.body, type=kind)
+                return reader(kind)(answer.body)
         except (TimeoutError, UpstreamError, ValueError) as error:
             logger.warning("orders was not heard", extra={"cause": repr(error)})
             raise OrdersUnavailable from error
@@ -82,7 +81,7 @@ class QueueDesk:
     async def _look(self, path: str, kind: type[T], person: Person) -> T | None:
         try:
             answer = await self._send(person, "GET", path, _PATIENCE)
-            return msgspec.json.decode(answer.body, type=kind) if answer.status == _OK else None
+            return reader(kind)(answer.body) if answer.status == _OK else None
         except (TimeoutError, UpstreamError, Problem):
             return None
         except ValueError as error:

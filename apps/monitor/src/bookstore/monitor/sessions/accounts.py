@@ -6,6 +6,7 @@ from typing import Final, Self
 import msgspec
 
 from bookstore.contracts.accounts import Me, Tokens
+from bookstore.contracts.reading import reader
 from bookstore.service.problem import Problem
 from bookstore.service.upstream import Answer, Header, Upstream, UpstreamError
 
@@ -16,8 +17,8 @@ _LONGEST: Final = 65_536
 _JSON: Final[Header] = (b"content-type", b"application/json")
 _OK, _UNAUTHORIZED, _TOO_MANY, _SERVER_ERROR = 200, 401, 429, 500
 _encode = msgspec.json.Encoder().encode
-_tokens = msgspec.json.Decoder(Tokens).decode
-_me = msgspec.json.Decoder(Me).decode
+_tokens = reader(Tokens)
+_me = reader(Me)
 
 
 class AccountsUnavailable(Problem):

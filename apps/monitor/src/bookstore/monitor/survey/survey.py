@@ -13,8 +13,7 @@ from time import monotonic
 from typing import Final, Self
 from urllib.parse import urlencode
 
-import msgspec
-
+from bookstore.contracts.reading import reader
 from bookstore.contracts.supplier import CurrentMode
 from bookstore.monitor.health.targets import Target
 from bookstore.monitor.survey.exposition import NAMES, Reading, read
@@ -37,7 +36,7 @@ _METRICS: Final = "/metrics?" + urlencode([("name[]", name) for name in sorted(N
 _PATIENCE: Final = 1.0
 _LONGEST: Final = 4_194_304
 _OK: Final = 200
-_mode = msgspec.json.Decoder(CurrentMode).decode
+_mode = reader(CurrentMode)
 
 
 def untraced() -> list[tuple[str, str]]:
