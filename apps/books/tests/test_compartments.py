@@ -25,13 +25,20 @@ def _somebody_holds(database_url, query):
 
 
 @pytest.fixture
-def waiting(database_url):
-    """How many connections wait for a lock now."""
+def count(database_url):
+    """How many others are connected to the database now, and are so."""
     with psycopg.connect(database_url, autocommit=True) as watcher:
-        yield lambda: watcher.execute(
+        query = (
             "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        ).fetchone()[0]
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND ({})"
+        )
+        yield lambda how: watcher.execute(query.format(how)).fetchone()[0]
+
+
+@pytest.fixture
+def waiting(count):
+    """How many connections wait for a lock now."""
+    return lambda: count("wait_event_type = 'Lock'")
 
 
 def _until(condition):
@@ -41,14 +48,19 @@ def _until(condition):
 
 
 @pytest.fixture
-def two(database_url, redis_server, run_books, waiting):
+def two(database_url, redis_server, run_books, count, waiting):
     """A service whose connections are all open, with a Redis of its own, and two books."""
     with run_books(database_url, redis_url=redis_server.url) as client:
         new = {"title": "T", "author": "A", "price": 1, "stock": STOCK}
         books = [client.post("/v2/books", json=new).json()["id"] for _ in range(2)]
-        with ThreadPoolExecutor(CONNECTIONS) as pool, _somebody_holds(database_url, "LOCK books"):
-            reads = [pool.submit(client.get, f"/inventory/{books[0]}") for _ in range(CONNECTIONS)]
-            _until(lambda: waiting() == CONNECTIONS or all(read.done() for read in reads))
+
+        def open_them():
+            with ThreadPoolExecutor(CONNECTIONS) as pool, _somebody_holds(database_url, "LOCK books"):
+                reads = [pool.submit(client.get, f"/inventory/{books[0]}") for _ in range(CONNECTIONS)]
+                _until(lambda: waiting() == CONNECTIONS or all(read.done() for read in reads))
+
+        while count("backend_type = 'client backend'") < CONNECTIONS:
+            open_them()
         yield client, *books
 
 
