@@ -4,10 +4,14 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from random import SystemRandom
+from time import monotonic
 
 import psutil
 import pytest
 import redis as redis_client
+
+PROMISE = 2.0
+"""Seconds within which an order is answered, whatever fails."""
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -106,6 +110,29 @@ def test_orders_are_taken_without_redis(shop, send):
     ids += shop.accepted(20, book)
     shop.eventually(lambda: shop.states(ids) == {"Validated": 60}, seconds=60)
     shop.each_had_one_effect(ids)
+
+
+def test_no_order_is_refused_when_redis_dies_while_a_queue_is_worked_off(shop, send):
+    """The worker settles dozens at that moment, and books closes its cache: no order waits for either."""
+    book = shop.book(stock=10_000)
+    shop.http.post(f"{shop.orders}/v1/queue/pause").raise_for_status()
+    ids = shop.accepted(300, book, at=shop.orders)
+    shop.http.post(f"{shop.orders}/v1/queue/resume").raise_for_status()
+    shop.eventually(lambda: shop.queue()["settle"]["unfinished"])
+
+    def order(_):
+        """The first answer, and how long it took: nobody has to ask twice."""
+        started = monotonic()
+        wish = {"book_id": book, "quantity": 1}
+        answer = shop.http.post(f"{shop.orders}/v1/orders", json=wish, headers=shop.who)
+        return answer, monotonic() - started
+
+    send("redis", signal.SIGKILL)
+    with ThreadPoolExecutor(20) as pool:
+        told = list(pool.map(order, range(20)))
+    assert {answer.status_code for answer, _ in told} == {201}
+    assert max(took for _, took in told) < PROMISE
+    shop.each_had_one_effect(ids + [answer.json()["id"] for answer, _ in told])
 
 
 def test_workers_are_killed_one_after_the_other(shop, send):

@@ -83,7 +83,7 @@ def test_two_migrations_at_once_take_turns_and_both_succeed(postgres_database):
 
 async def test_many_that_fill_an_empty_catalogue_at_once_fill_it_once(database_url):
     books = opening.books()
-    async with Database(database_url, size=6) as database:
+    async with Database(database_url, size=6, acquire=20.0) as database:
         # All connections are open, so that all begin together.
         await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(6)))
         store = BookStore(database)

@@ -3,13 +3,16 @@
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from time import monotonic, sleep
 
 import psycopg
 import pytest
 
 from bookstore.orders.promise import promising
+from bookstore.service.door import ARRIVED, Door
 from bookstore.service.migrate import upgrade
+from bookstore.service.testing.serving import free_port
 from bookstore.stores.provision import Database, provision
 
 PROMISE = 2.0
@@ -21,8 +24,8 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 END = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
-async def _asked(app, *body):
-    """What an app under a limit of TIME answers to a request whose body comes in these pieces."""
+async def _asked(app, *body, seconds=TIME, **more):
+    """What an app under a limit answers to a request whose body comes in these pieces."""
     sent = []
     pieces = iter(body)
 
@@ -33,8 +36,8 @@ async def _asked(app, *body):
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/v2/orders", "headers": []}
-    await promising(TIME)(app)(scope, receive, send)
+    scope = {"type": "http", "method": "POST", "path": "/v2/orders", "headers": [], **more}
+    await promising(seconds)(app)(scope, receive, send)
     return sent
 
 
@@ -87,6 +90,61 @@ async def test_an_answer_that_has_begun_may_go_on():
         await send(END)
 
     assert await _asked(streams) == [START, END]
+
+
+@asynccontextmanager
+async def _on_a_socket(app):
+    """A connection to a server of ours that answers with this app."""
+    door = Door("127.0.0.1", free_port(), setting="PORT", header_timeout=None)
+    door.app = app
+    await door.open()
+    reader, writer = await asyncio.open_connection("127.0.0.1", door._port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+        await door.leave(0.0)
+
+
+def _hold_up_the_loop(seconds):
+    """Nobody reads what has arrived."""
+    sleep(seconds)
+
+
+HEAD = b"POST /v2/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [(HEAD + b"a",), (HEAD, b"a")], ids=["whole", "in pieces"])
+async def test_the_time_for_which_a_request_lies_here_unread_is_ours(pieces):
+    limit, unread, work = 1.0, 0.8, 0.7
+    reading = asyncio.Event()
+
+    async def takes_most_of_it(_scope, receive, send):
+        reading.set()
+        await receive()
+        await asyncio.sleep(work)
+        await send(START)
+        await send(END)
+
+    *first, last = pieces
+    async with _on_a_socket(promising(limit)(takes_most_of_it)) as (reader, writer):
+        for piece in first:
+            writer.write(piece)
+            await reading.wait()
+        writer.write(last)
+        _hold_up_the_loop(unread)
+        told = await reader.readuntil(b"\r\n")
+    assert told.startswith(b"HTTP/1.1 503 ")
+
+
+async def test_who_asks_ahead_of_the_answer_before_is_answered_too():
+    async def takes_its_time(_scope, _receive, send):
+        await asyncio.sleep(TIME)
+        await send(START)
+        await send(END)
+
+    lain = {"extensions": {ARRIVED: lambda: 100.0}}
+    assert await _asked(takes_its_time, seconds=20.0, **lain) == [START, END]
 
 
 async def test_another_timeout_is_none_of_its_business():

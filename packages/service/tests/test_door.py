@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import socket
 import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from time import sleep
 
 import pytest
 
-from bookstore.service.door import Door, connection
+from bookstore.service.door import ARRIVED, Door, connection
+from bookstore.service.door.arrival import since_arrival
 from bookstore.service.testing.serving import free_port
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -144,6 +147,33 @@ async def test_an_answer_that_did_not_wait_for_the_body_ends_the_connection_at_o
     answer = await answer_to(b"POST /a HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", app=refuses)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert answer.endswith(b"no")
+
+
+def _hold_up_the_loop(seconds: float) -> None:
+    """Nobody reads what has arrived."""
+    sleep(seconds)
+
+
+async def test_a_request_knows_for_how_long_it_lay_unread():
+    told: asyncio.Queue[float] = asyncio.Queue()
+
+    async def tells(scope, receive, send):
+        told.put_nowait(scope["extensions"][ARRIVED]())
+        await echo(scope, receive, send)
+
+    async with served(tells) as door, connected(door) as client:
+        for _ in range(2):
+            client.writer.write(GET)
+            _hold_up_the_loop(0.3)
+            assert await told.get() >= 0.2  # the kernel counts in steps of some milliseconds
+            await client.reader.readuntil(b"\r\n\r\n")
+
+
+def test_where_the_kernel_does_not_tell_nothing_lay_unread():
+    near, far = socket.socketpair()
+    with near, far:
+        assert since_arrival(near) == 0.0
+    assert since_arrival(near) == since_arrival(None) == 0.0
 
 
 async def test_who_takes_nothing_of_an_answer_is_not_waited_for(monkeypatch):

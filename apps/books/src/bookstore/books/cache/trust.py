@@ -10,13 +10,19 @@ The row also names the run of the Redis server that the cache is kept at. When a
 replica may see it before the others do, who still reach the old one: it names the new one first, which
 closes the cache, and from then on nobody uses what the old one holds.
 
+All writes of a moment ask for that row, and when Redis goes all of them close the cache: those that come
+together share one question, and one statement, so that they take two connections at most from who reads.
+
 Only lengths of time are compared across processes, never clocks; PostgreSQL alone says what is closed.
 """
 
 import asyncio
+from collections.abc import Sequence
 from time import monotonic
 
 from bookstore.books.cache.store import EpochStore
+from bookstore.service.batch import Batch
+from bookstore.service.database import DatabaseUnavailable
 
 LEASE = 0.4
 _RENEW = 0.1
@@ -35,6 +41,8 @@ class Trust:
         self._asked = float("-inf")
         self._closed = ("", 0.0)
         self._looking: asyncio.Task[str | None] | None = None
+        self._asks = Batch(self._ask, width=1)
+        self._closings = Batch(self._close, width=1)
 
     def known(self) -> str | None:
         """The epoch whose keys may be used, if that is known without asking."""
@@ -61,9 +69,7 @@ class Trust:
         Raises:
             DatabaseUnavailable: if PostgreSQL doesn't answer.
         """
-        asked = monotonic()
-        epoch, closed, run = await self._store.get()
-        return self._learn(epoch, closed=closed, asked=asked, run=run)
+        return await _shared(self._asks)
 
     async def keep_at(self, run: str) -> None:
         """Have the cache kept at this run of a Redis server, before anything is asked of it.
@@ -80,13 +86,21 @@ class Trust:
         Raises:
             DatabaseUnavailable: if PostgreSQL doesn't answer.
         """
-        asked = monotonic()
-        self._learn(await self._store.close(CLOSED), closed=True, asked=asked)
+        await _shared(self._closings)
 
     async def closed_for_all(self) -> None:
         """Return when the cache, which this replica knows to be closed, is so for every replica."""
         _, since = self._closed
         await asyncio.sleep(max(0.0, since + LEASE - monotonic()))
+
+    async def _ask(self, _: Sequence[None]) -> dict[None, str | None]:
+        asked = monotonic()
+        epoch, closed, run = await self._store.get()
+        return {None: self._learn(epoch, closed=closed, asked=asked, run=run)}
+
+    async def _close(self, _: Sequence[None]) -> dict[None, str | None]:
+        asked = monotonic()
+        return {None: self._learn(await self._store.close(CLOSED), closed=True, asked=asked)}
 
     def _look(self) -> "asyncio.Task[str | None]":
         if self._looking is None or self._looking.done():
@@ -103,3 +117,11 @@ class Trust:
             self._asked, self._epoch = asked, None if closed else epoch
             self.run = self.run if run is None else run
         return None if closed else epoch
+
+
+async def _shared(batch: Batch[None, str | None]) -> str | None:
+    """What comes of it, begun after this call, for all who wait for it."""
+    try:
+        return await batch.load(None)
+    except TimeoutError as error:
+        raise DatabaseUnavailable("no answer in time") from error

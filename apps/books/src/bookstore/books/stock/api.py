@@ -1,5 +1,6 @@
 """Stock over HTTP: how many copies of a book there are, and reservations of them for orders."""
 
+from collections.abc import Awaitable
 from typing import Annotated, Literal, NoReturn, cast
 from urllib.parse import urlencode
 
@@ -118,7 +119,7 @@ async def reserve(
     """Hold copies for an order, all of them or none; the same again is told how things stand."""
     name = _named(reservation_id)
     asked = _summed(request, data)
-    outcome = (await stock.reserve({name: asked}))[name]
+    outcome = await stock.reserve_one(name, asked)
     if refusal := _refusal(outcome, name, asked):
         raise refusal
     taken = cast("Taken", outcome)
@@ -160,7 +161,7 @@ async def commit(
 ) -> Reservation:
     """Take the copies off the shelf: they are sold. The second time nothing changes."""
     name = _named(reservation_id)
-    return await _settled(await stock.commit(name) or _unknown(), "committed", changed)
+    return await _settled(stock.commit(name), "committed", changed)
 
 
 @post(
@@ -175,7 +176,7 @@ async def release(
 ) -> Reservation:
     """Let the copies go: others can have them. A name that isn't known can't be held any more either."""
     name = _named(reservation_id)
-    return await _settled(await stock.release(name), "released", changed)
+    return await _settled(stock.release(name), "released", changed)
 
 
 @get(
@@ -245,7 +246,7 @@ def _refusal(outcome: Taken | Exception, name: str, asked: Quantities) -> Proble
         case InsufficientStock():
             return Problem(409, "insufficient-stock", f"too few copies can be sold: {outcome}")
         case Busy():
-            return Problem(503, "books-busy", "somebody else holds on to one of these books; ask again")
+            return _busy()
         case Taken(held=held) if held.state == "released":
             return Problem(
                 409, "reservation-released", f"reservation {name} was released and can't be held again"
@@ -258,7 +259,17 @@ def _refusal(outcome: Taken | Exception, name: str, asked: Quantities) -> Proble
             raise outcome
 
 
-async def _settled(found: Held, state: ReservationState, changed: Changed) -> Reservation:
+def _busy() -> Problem:
+    return Problem(503, "books-busy", "somebody else holds on to one of these books; ask again")
+
+
+async def _settled(
+    settling: Awaitable[Held | None], state: ReservationState, changed: Changed
+) -> Reservation:
+    try:
+        found = await settling or _unknown()
+    except Busy:
+        raise _busy() from None
     if found.state != state:
         raise Problem(409, f"reservation-{found.state}", f"reservation {found.id} was {found.state} before")
     # Also when nothing is new: the process that settled it may have died before it could tell.

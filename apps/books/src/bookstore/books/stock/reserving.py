@@ -18,7 +18,8 @@ import msgspec
 import psycopg
 
 from bookstore.books.stock.model import Busy, Held, InsufficientStock, Quantities, Sold, Taken, UnknownBooks
-from bookstore.service.database import Connection, Database
+from bookstore.service.batch import Batch
+from bookstore.service.database import Connection, Database, DatabaseUnavailable
 
 RESERVATION: LiteralString = (
     "SELECT r.id, r.state, r.created_at,"
@@ -67,6 +68,44 @@ async def reserve(database: Database, wanted: Mapping[str, Quantities]) -> Outco
     for name in contested:
         outcomes |= await reserve(database, {name: wanted[name]})
     return outcomes
+
+
+class _Wish(msgspec.Struct, frozen=True, eq=False):
+    """Copies that are wanted under a name. Two that look alike are two: only the first of them is new."""
+
+    name: str
+    asked: Quantities
+
+
+class Singles:
+    """Makes reservations that are asked for one by one: however many ask, they take one connection.
+
+    A worker asks so for orders that are processed again. Those that arrive together are made together.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._together = Batch(self._reserve, width=1)
+
+    async def reserve(self, name: str, asked: Quantities) -> Taken | Exception:
+        """What becomes of one of them.
+
+        Raises:
+            DatabaseUnavailable: and it may be held all the same.
+        """
+        try:
+            outcome = await self._together.load(_Wish(name, asked))
+        except TimeoutError as error:
+            raise DatabaseUnavailable("too many reservations wait to be made") from error
+        return outcome or Busy()
+
+    async def _reserve(self, wishes: Sequence[_Wish]) -> dict[_Wish, Taken | Exception]:
+        outcomes: dict[_Wish, Taken | Exception] = {}
+        while left := [wish for wish in wishes if wish not in outcomes]:
+            first = {wish.name: wish for wish in reversed(left)}  # of those with one name one at a time
+            found = await reserve(self._database, {name: wish.asked for name, wish in first.items()})
+            outcomes |= {wish: found[name] for name, wish in first.items()}
+        return outcomes
 
 
 class _Contested(Exception):

@@ -1,17 +1,17 @@
 """SQL of stock.
 
-Every transaction locks in one order, the reservation first and then its books by their ids, so that no two
+Every statement locks in one order, reservations first and then their books by their ids, so that no two
 wait for each other; a new reservation is nobody else's yet, and its books come first. A process that dies
 before a commit leaves nothing of it: PostgreSQL rolls back, and no copy is held. One that dies after it
 leaves all of it: who asked gets no answer, asks again, and is told how things stand.
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 from bookstore.books.stock.model import Held, Quantities, Reserved, Stock, Taken
-from bookstore.books.stock.reserving import RESERVATION, held, reserve
-from bookstore.service.database import Connection, Database
+from bookstore.books.stock.reserving import RESERVATION, Singles, held, reserve
+from bookstore.books.stock.settling import Settling
+from bookstore.service.database import Database
 
 _STOCK = "id, on_hand, reserved"
 
@@ -21,6 +21,8 @@ class StockStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._singles = Singles(database)
+        self._settling = Settling(database)
 
     async def get(self, book_id: int) -> Stock | None:
         """The stock of a book that is on sale."""
@@ -50,27 +52,25 @@ class StockStore:
         """Hold copies under each of these names, or say why not; see `reserving`."""
         return await reserve(self._database, wanted)
 
+    async def reserve_one(self, name: str, asked: Quantities) -> Taken | Exception:
+        """The same for one; those that are asked for at once by different callers go together."""
+        return await self._singles.reserve(name, asked)
+
     async def commit(self, reservation_id: str) -> Held | None:
-        """Take what is held off the shelf; None if there is no such reservation. A settled one stays so."""
-        async with self._database.transaction() as connection:
-            await _settle(connection, reservation_id, "committed")
-            return await _find(connection, reservation_id)
+        """Take what is held off the shelf; None if there is no such reservation. See `settling`.
 
-    async def release(self, reservation_id: str) -> Held:
-        """Let go of what is held; a settled one stays so.
-
-        A name that isn't known is kept as released: a reservation under it that is still on its way, from
-        somebody who has given up since, then comes too late to hold anything.
+        Raises:
+            Busy: if somebody holds on to one of its books.
         """
-        async with self._database.transaction() as connection:
-            cursor = await connection.execute(
-                "INSERT INTO reservations (id, state, settled_at) VALUES (%s, 'released', now())"
-                " ON CONFLICT DO NOTHING",
-                (reservation_id,),
-            )
-            if cursor.rowcount == 0:
-                await _settle(connection, reservation_id, "released")
-            return await _known(connection, reservation_id)
+        return await self._settling.settle(reservation_id, "committed")
+
+    async def release(self, reservation_id: str) -> Held | None:
+        """Let go of what is held; a name that isn't known can't be held any more either. See `settling`.
+
+        Raises:
+            Busy: if somebody holds on to one of its books.
+        """
+        return await self._settling.settle(reservation_id, "released")
 
     async def reservation(self, reservation_id: str) -> Held | None:
         """One reservation."""
@@ -91,39 +91,3 @@ class StockStore:
             },
         )
         return [held(row) for row in rows]
-
-
-async def _settle(
-    connection: Connection, reservation_id: str, state: Literal["committed", "released"]
-) -> None:
-    """End a reservation that is held; any other stays as it is."""
-    cursor = await connection.execute(
-        "UPDATE reservations SET state = %s, settled_at = now() WHERE id = %s AND state = 'held'",
-        (state, reservation_id),
-    )
-    if cursor.rowcount == 0:
-        return
-    await connection.execute(
-        "SELECT FROM books WHERE id IN (SELECT book_id FROM reservation_lines WHERE reservation_id = %s)"
-        " ORDER BY id FOR NO KEY UPDATE",
-        (reservation_id,),
-    )
-    await connection.execute(
-        "UPDATE books SET reserved = reserved - quantity,"
-        " on_hand = on_hand - CASE WHEN %s THEN quantity ELSE 0 END"
-        " FROM reservation_lines WHERE id = book_id AND reservation_id = %s",
-        (state == "committed", reservation_id),
-    )
-
-
-async def _find(connection: Connection, reservation_id: str) -> Held | None:
-    cursor = await connection.execute(f"{RESERVATION} WHERE r.id = %s", (reservation_id,))
-    row = await cursor.fetchone()
-    return held(row) if row else None
-
-
-async def _known(connection: Connection, reservation_id: str) -> Held:
-    found = await _find(connection, reservation_id)
-    if found is None:
-        raise LookupError(reservation_id)  # no reservation is ever removed
-    return found

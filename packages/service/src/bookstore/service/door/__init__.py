@@ -4,7 +4,8 @@
 by an ASGI app. What could be read in two ways is refused, and nobody holds a place for nothing.
 """
 
+from bookstore.service.door.arrival import ARRIVED
 from bookstore.service.door.door import Door
 from bookstore.service.door.exchange import RESET
 
-__all__ = ["RESET", "Door"]
+__all__ = ["ARRIVED", "RESET", "Door"]

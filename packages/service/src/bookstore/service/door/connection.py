@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import httptools
 
+from bookstore.service.door.arrival import ARRIVED, since_arrival
 from bookstore.service.door.exchange import HIGH_WATER, RESET, App, Exchange
 from bookstore.service.door.refusal import FAILED, TOO_LONG, TOO_SLOW, Refusal, unreadable
 
@@ -133,6 +134,10 @@ class Connection(asyncio.Protocol):
         sock = cast("socket.socket", self._transport.get_extra_info("socket"))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self._transport.abort()
+
+    def since_arrival(self) -> float:
+        """Seconds since the last bytes of the other side reached this machine."""
+        return since_arrival(self._transport.get_extra_info("socket"))
 
     def resume(self) -> None:
         """Read on, unless requests are waiting."""
@@ -292,7 +297,7 @@ class Connection(asyncio.Protocol):
             "headers": self._headers,
             "client": self._client,
             "server": self._server,
-            "extensions": {RESET: {}},
+            "extensions": {RESET: {}, ARRIVED: self.since_arrival},
         }
 
     def _start(self, exchange: Exchange) -> None:
