@@ -14,7 +14,7 @@ NEEDS = {
     "test_collector.py": {"prometheus_client"},
     "test_prometheus.py": {"prometheus_client"},
     "test_prometheus_series.py": {"prometheus_client"},
-    "test_readme.py": {"httpx", "litestar"},
+    "test_readme.py": {"httpx", "litestar", "redis"},
     "test_redis.py": {"redis"},
     "test_redis_processes.py": {"redis"},
     "test_redis_scripts.py": {"redis"},
