@@ -100,7 +100,8 @@ class _Host:
             what = getattr(task.get_coro(), "__qualname__", repr(task.get_coro()))
             frames = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in task.get_stack())
             lines += [f"{task.get_name()}, {what}, at:", "".join(frames.format())]
-        if frame := sys._current_frames().get(self._thread.ident or 0):  # noqa: SLF001 - there is no other way to ask
+        frames_now = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented so
+        if frame := frames_now.get(self._thread.ident or 0):
             lines += ["the thread, at:", "".join(traceback.format_stack(frame, limit=3))]
         return "\n".join(lines)
 
