@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bookstore.resilience.redis import RedisLimits
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 EXAMPLES = {f"example {n}": code for n, (kind, code) in enumerate(BLOCKS, 1) if kind == "python"}
@@ -29,7 +31,11 @@ def _logging_as_before():
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, request):
-    """Runs an example as `python -m asyncio` does, and gives its names. The test's own Redis stands in."""
+    """Runs an example as `python -m asyncio` does, and gives its names.
+
+    The test's own Redis stands in, and is late rather than away when the machine is busy.
+    """
+    monkeypatch.setitem(RedisLimits.__init__.__kwdefaults__, "timeout", 20.0)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
