@@ -35,6 +35,7 @@ SHARE_THE_SYSTEM = {
     "tests/test_lifecycle.py",
     "tests/test_observe.py",
     "tests/test_people.py",
+    "tests/test_problems.py",
     "tests/test_traces.py",
 }
 """Files that ask for the fixture `bookstore`: each process that has one of them starts a system."""

@@ -20,6 +20,7 @@ from bookstore.orders.queue.settings import WorkerSettings
 from bookstore.orders.settings import OrdersSettings
 from bookstore.playground.settings import PlaygroundSettings
 from bookstore.service.settings import SettingsError, load
+from bookstore.service.tracing.settings import read
 from bookstore.supplier.settings import SupplierSettings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -180,19 +181,28 @@ def settings(compose):
             f"{name} has no setting {each}" for each in {*given} - known if not each.startswith("OTEL_")
         )
         try:
-            read = load(kind, name.replace("-", "_"), environ=given)
+            taken = load(kind, name.replace("-", "_"), environ=given)
         except SettingsError as error:
             yield f"{name}: {error}"
             continue
-        if not getattr(read, "auth_required", True):
+        if not getattr(taken, "auth_required", True):
             yield f"{name} asks nobody for a token"
-        if getattr(read, "service_secret", LONG) != LONG:
+        if getattr(taken, "service_secret", LONG) != LONG:
             yield f"{name} doesn't know the services' secret"
-        if {read.port, getattr(read, "control_port", read.port)} != ports_of(name):
+        if {taken.port, getattr(taken, "control_port", taken.port)} != ports_of(name):
             yield f"{name} listens elsewhere than by default"
         grace = float(compose["services"][name]["stop_grace_period"].removesuffix("s"))
-        if grace < read.drain_announce + read.drain_finish + 5:
+        if grace < taken.drain_announce + taken.drain_finish + 5:
             yield f"{name} is killed before it has drained"
+
+
+def traces(compose):
+    """Everybody's go somewhere."""
+    for name in KINDS:
+        given = environment(compose["services"][name])
+        told = read({each: value for each, value in given.items() if each.startswith("OTEL_")})
+        if not told.url or told.problems or given.get("OTEL_SDK_DISABLED", "false") != "false":
+            yield f"{name}'s traces go nowhere"
 
 
 def secrets(compose):
@@ -322,8 +332,8 @@ def scraped(compose):
 
 
 RULES = (
-    needs, mounts, networks, images, settings, secrets, ports, addresses, health, safety, names, together,
-    scraped,
+    needs, mounts, networks, images, settings, traces, secrets, ports, addresses, health, safety, names,
+    together, scraped,
 )  # fmt: skip
 
 

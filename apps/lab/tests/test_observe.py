@@ -109,16 +109,20 @@ def test_a_tool_stands_where_a_package_puts_it(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("caller", "untraced"),
+    ("caller", "exporter", "disabled"),
     [
-        ({}, "true"),  # it takes everybody's spans
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://elsewhere:4318"}, "false"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://elsewhere:4318", "OTEL_SDK_DISABLED": "true"}, "true"),
+        ({}, "none", None),  # it takes everybody's spans
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://elsewhere:4318"}, "", None),
+        ({"OTEL_TRACES_EXPORTER": "none"}, "none", None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://elsewhere:4318", "OTEL_SDK_DISABLED": "true"}, "", "true"),
     ],
 )
-def test_the_monitor_is_traced_where_others_take_the_spans(tmp_path, caller, untraced):
+def test_the_monitor_sends_spans_where_others_take_them_and_gives_ids_anyway(
+    tmp_path, caller, exporter, disabled
+):
     folder = StateFolder(tmp_path / "state")
     folder.open()
     plan = make_plan(SYSTEM, folder, Claims(), caller=caller)
     [monitor] = [part for part in plan.parts if part.row.name == "monitor"]
-    assert monitor.app.environment["OTEL_SDK_DISABLED"] == untraced
+    assert monitor.app.environment["OTEL_TRACES_EXPORTER"] == exporter
+    assert monitor.app.environment.get("OTEL_SDK_DISABLED") == disabled

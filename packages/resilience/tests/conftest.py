@@ -11,7 +11,7 @@ from bookstore.resilience.testing import FakeClock
 
 BESIDES = {
     "test_httpx.py": {"httpx"},
-    "test_readme.py": {"httpx", "litestar"},
+    "test_readme.py": {"httpx", "litestar", "redis"},
     "test_redis_processes.py": {"redis"},
     "test_settings.py": {"msgspec"},
 }

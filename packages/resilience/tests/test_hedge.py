@@ -280,7 +280,7 @@ def test_percentile_by_nearest_rank_over_a_window():
         seen.append(latencies.value)
     assert seen == [5, 1, 3, 2, 2, 3, 9, 9]
     assert percentile(0.99, warmup=1000).window == 1000
-    top = Latencies(percentile(1.0, warmup=1))
+    top = Latencies(percentile(0.99, warmup=1))
     for seconds in range(10):
         top.add(seconds)
     assert top.value == 9
@@ -294,6 +294,7 @@ def test_percentile_by_nearest_rank_over_a_window():
         ("after", Hedge, {"after": "soon"}),
         ("max", Hedge, {"after": 1, "max": 0}),
         ("q", percentile, {"q": 0}),
+        ("q", percentile, {"q": 1}),
         ("q", percentile, {"q": 1.1}),
         ("warmup", percentile, {"q": 0.5, "warmup": 0}),
         ("window", percentile, {"q": 0.5, "window": 10}),

@@ -248,7 +248,7 @@ async def test_nobody_has_less_patience_than_the_longest_wait(clock):
 
 
 def test_a_store_by_default():
-    store = RedisLimits(None)
+    store = RedisLimits(Hangs())
     assert (store.lease, store.outage, store.instances, store.lease_ttl) == (0, "local", 1, 1.0)
 
 

@@ -47,8 +47,8 @@ class Client:
 
 
 @asynccontextmanager
-async def served(app=echo, *, header_timeout: float | None = 20.0) -> AsyncGenerator[Door]:
-    door = Door("127.0.0.1", free_port(), setting="PORT", header_timeout=header_timeout)
+async def served(app=echo, *, header_timeout: float | None = 20.0, traced=True) -> AsyncGenerator[Door]:
+    door = Door("127.0.0.1", free_port(), setting="PORT", header_timeout=header_timeout, traced=traced)
     door.app = app
     await door.open()
     try:
@@ -95,7 +95,45 @@ async def test_what_could_be_read_in_two_ways_is_refused(sent, status):
     assert b"\r\nconnection: close" in head
     problem = json.loads(body)
     assert problem["status"] == status
-    assert problem["request_id"].encode() in head
+    assert f"\r\nx-request-id: {problem['request_id']}\r\n".encode() in head
+    assert f"\r\nx-trace-id: {problem['trace_id']}\r\n".encode() in head
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+IDS = f"X-Request-ID: mine\r\nTraceparent: 00-{TRACE}-b7ad6b7169203331-01\r\n".encode()
+KNOWN = {
+    "BREW /a%20b?c HTTP/1.1": "/a b",
+    "BREW http://x/a HTTP/1.1": "/a",
+    "BREW http:// HTTP/1.1": "",
+    "GET /a HTTP/2.0": "/a",
+    "POST /a HTTP/1.1\r\nTransfer-Encoding: identity": "/a",
+    "GET /a HTTP/1.1" + "\r\nX: a" * 100: "/a",
+}
+
+
+@pytest.mark.parametrize("first", KNOWN, ids=lambda first: first[:40])
+async def test_what_is_known_of_a_refused_request_is_in_the_answer(first):
+    line, *others = first.encode().split(b"\r\n")
+    sent = b"\r\n".join([line, IDS + b"Host: x", *others, b"", b""])
+    problem = json.loads((await answer_to(sent)).partition(b"\r\n\r\n")[2])
+    assert (problem["instance"], problem["request_id"], problem["trace_id"]) == (KNOWN[first], "mine", TRACE)
+
+
+async def test_ids_of_the_request_before_are_not_those_of_the_refused_one():
+    good = b"GET /a HTTP/1.1\r\nHost: x\r\n" + IDS + b"\r\n"
+    answer = await answer_to(good + b"BREW /b HTTP/1.1\r\n\r\n")
+    problem = json.loads(answer.rpartition(b"\r\n\r\n")[2])
+    assert (problem["status"], problem["instance"]) == (400, "")
+    assert problem["request_id"] != "mine"
+    assert problem["trace_id"] != TRACE
+
+
+async def test_without_traces_a_refusal_has_no_id_of_one():
+    head, _, body = (await answer_to(b"BREW /a HTTP/1.1\r\n" + IDS + b"\r\n", traced=False)).partition(
+        b"\r\n\r\n"
+    )
+    assert b"x-trace-id" not in head
+    assert "trace_id" not in json.loads(body)
 
 
 async def test_an_app_that_fails_is_told_of_in_the_log_alone(caplog):
@@ -105,6 +143,7 @@ async def test_an_app_that_fails_is_told_of_in_the_log_alone(caplog):
     head, _, body = (await answer_to(GET, app=fails)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 500 ")
     assert json.loads(body)["type"] == "urn:bookstore:problem:internal"
+    assert json.loads(body)["instance"] == "/a"
     assert b"secret" not in body
     assert "a secret" in caplog.text
 

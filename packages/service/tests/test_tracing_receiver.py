@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from bookstore.service.context import RequestContext
+from bookstore.service.context import RequestContext, parse
 from bookstore.service.otlp import encode
 from bookstore.service.testing.otlp import Receiver
 from bookstore.service.testing.serving import free_port
@@ -80,6 +80,7 @@ def test_headers_and_compression_are_as_asked(export, receiver, compression):
     [request] = receiver.requests
     assert request.headers["api-key"] == "one two"
     assert request.headers["content-type"] == "application/x-protobuf"
+    assert parse(request.headers["traceparent"].encode())[2] == "00"  # nobody records how spans are sent
     assert request.headers.get("content-encoding", "none") == compression
     assert (request.method, request.target) == ("POST", "/v1/traces")
 

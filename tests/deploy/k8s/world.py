@@ -143,7 +143,7 @@ class World:
     def addresses(self, workload):
         """Whom a workload is told to speak to: scheme, host and port of each."""
         told = self.told(workload)
-        silent = told.get("OTEL_SDK_DISABLED") == "true"
+        silent = told.get("OTEL_SDK_DISABLED") == "true" or told.get("OTEL_TRACES_EXPORTER") == "none"
         for name, value in told.items():
             if not (silent and name.startswith("OTEL_EXPORTER")):
                 for scheme, host, port in URL.findall(value):

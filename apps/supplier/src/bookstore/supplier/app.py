@@ -20,7 +20,13 @@ from bookstore.supplier.tally import Tally
 
 def create_app(settings: SupplierSettings) -> Service:
     """The supplier with these settings; nothing is opened yet."""
-    door = Door(settings.host, settings.port, setting="PORT", header_timeout=None)
+    door = Door(
+        settings.host,
+        settings.port,
+        setting="PORT",
+        header_timeout=None,
+        traced=not settings.otel_sdk_disabled,
+    )
     switch = Switch(door)
     tally = Tally(Journal(Path(settings.effects_file)) if settings.effects_file else None)
     desk = Desk(tally, products(settings.not_supplied))

@@ -76,6 +76,7 @@ class Adaptive(Guard):
     place: ClassVar = (70, 70)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.count("queue", self.queue, least=0)
         if self.wait is not None:
             checks.seconds("wait", self.wait, zero=True)

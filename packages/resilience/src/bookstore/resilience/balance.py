@@ -196,6 +196,7 @@ class Balancer:
         """Choose from these from now on. What is known of those that stay is kept."""
         names: list[str] = list(targets)
         checks.require(len(names) > 0, "targets", "at least one", names)
+        checks.require(all(isinstance(name, str) for name in names), "targets", "strings", names)  # pyright: ignore[reportUnnecessaryIsInstance] - files
         checks.require(len(set(names)) == len(names), "targets", "without repetition", names)
         weights: Mapping[str, float] = (
             cast("Mapping[str, float]", targets)

@@ -69,6 +69,7 @@ class Breaker(Guard):
     adaptable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.kind("window", self.window, Window)
         if isinstance(self.min_calls, _Default) and self.window.calls is not None:
             assign(self, min_calls=_Default(min(_TWENTY, self.window.calls)))

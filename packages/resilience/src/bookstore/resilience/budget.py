@@ -18,8 +18,8 @@ class Budget:
     """A shared allowance for retries and hedges.
 
     Args:
-        ratio: retries for each first try: 0.2 lets one in five be retried.
-        reserve: retries a second that are always there, whatever the traffic.
+        ratio: retries for each first try: 0.2 lets one in five be retried. 0 leaves the reserve alone.
+        reserve: retries a second that are always there, whatever the traffic. With 0 and 0 there are none.
         ttl: seconds after which a first try, and a retry, no longer counts.
         clock: where time comes from; a pipeline hands its own down.
     """
@@ -37,6 +37,7 @@ class Budget:
         checks.positive("ratio", self.ratio, zero=True)
         checks.positive("reserve", self.reserve, zero=True)
         checks.seconds("ttl", self.ttl)
+        checks.clock(self.clock)
         assign(self, _deposits=TimeWindow(self.ttl), _spent=TimeWindow(self.ttl), _clock=self.clock or SYSTEM)
 
     def join(self, clock: Clock) -> None:

@@ -62,6 +62,7 @@ class Bulkhead(Guard):
     adaptable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.count("limit", self.limit, least=0)
         if self.wait is not None:
             checks.seconds("wait", self.wait, zero=True)

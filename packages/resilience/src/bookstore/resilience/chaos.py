@@ -41,16 +41,21 @@ class Chaos(Policy):
     place: ClassVar = (90, 90)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.share("rate", self.rate, zero=True)
         checks.require(
             self.fault is not None or self.latency is not None, "fault", "given, or latency", self.fault
         )
-        known = self.fault is None or isinstance(self.fault, BaseException) or callable(self.fault)
-        checks.require(known, "fault", "an error, its class, or a function", self.fault)
+        fault = self.fault
+        error = issubclass(fault, BaseException) if isinstance(fault, type) else callable(fault)
+        known = fault is None or isinstance(fault, BaseException) or error
+        checks.require(known, "fault", "an error, its class, or a function", fault)
         if not callable(self.latency) and self.latency is not None:
             checks.seconds("latency", self.latency, zero=True)
         known = isinstance(self.enabled, bool) or callable(self.enabled)
         checks.require(known, "enabled", "true, false, or a function", self.enabled)
+        for name in ("fault", "latency", "enabled"):
+            checks.plain(name, getattr(self, name))
 
     def layer(self, inner: Layer, scope: Scope) -> Layer:
         """Hit some calls on their way to `inner`."""

@@ -1,5 +1,6 @@
 """Settings are checked where they are given, and the message names the field."""
 
+from inspect import iscoroutinefunction
 from math import isfinite
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ def count(field: str, value: object, *, least: int = 1) -> None:
     """A whole number, at least `least`."""
     ok = isinstance(value, int) and not isinstance(value, bool) and value >= least
     require(ok, field, f"a whole number of at least {least}", value)
+    require(_number(value) is not None, field, "a number that can be reckoned with", value)
 
 
 def _number(value: object) -> float | None:
@@ -50,11 +52,12 @@ def positive(field: str, value: object, *, zero: bool = False) -> None:
     require(ok, field, "a finite number, " + ("not negative" if zero else "more than 0"), value)
 
 
-def share(field: str, value: object, *, zero: bool = False) -> None:
-    """A share of one: more than zero (or also zero), at most one."""
+def share(field: str, value: object, *, zero: bool = False, whole: bool = True) -> None:
+    """A share of one: more than zero (or also zero), at most one (or less)."""
     amount = _number(value)
-    ok = amount is not None and (0 <= amount <= 1 if zero else 0 < amount <= 1)
-    require(ok, field, ("from 0" if zero else "more than 0") + " to 1", value)
+    ok = amount is not None and 0 <= amount <= 1 and (zero or amount > 0) and (whole or amount < 1)
+    low, high = "from 0" if zero else "more than 0", "to 1" if whole else "and less than 1"
+    require(ok, field, f"{low} {high}", value)
 
 
 def kind(field: str, value: object, cls: type, *, optional: bool = False) -> None:
@@ -64,8 +67,31 @@ def kind(field: str, value: object, cls: type, *, optional: bool = False) -> Non
 
 
 def function(field: str, value: object) -> None:
-    """Something to call, or none."""
+    """Something to call that answers at once, or none."""
     require(value is None or callable(value), field, "a function", value)
+    plain(field, value)
+
+
+def plain(field: str, value: object) -> None:
+    """Not an `async` function: where nobody awaits, what it returns passes for true, and for another key."""
+    require(not iscoroutinefunction(value), field, "a plain function, not an async one", value)
+
+
+def text(field: str, value: object) -> None:
+    """A string."""
+    require(isinstance(value, str), field, "a string", value)
+
+
+def clock(value: object) -> None:
+    """A clock, or none."""
+    if value is not None:
+        methods("clock", value, "a clock", "now")
+
+
+def methods(field: str, value: object, what: str, *names: str) -> None:
+    """An object that has these methods. Its class doesn't do."""
+    ok = not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in names)
+    require(ok, field, what, value)
 
 
 def one_of(field: str, value: object, *choices: object) -> None:

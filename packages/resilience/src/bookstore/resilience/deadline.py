@@ -4,13 +4,14 @@ What travels to the next service is how much time is left, in whole milliseconds
 two machines differ, and none of them may lengthen the time that the first caller gave.
 """
 
+import re
 from asyncio import current_task
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import KW_ONLY, dataclass, replace
 from math import isfinite
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from bookstore.resilience import checks
 from bookstore.resilience.clock import SLACK, SYSTEM, Clock
@@ -18,6 +19,8 @@ from bookstore.resilience.cutoff import Cutoff, rest
 from bookstore.resilience.errors import DeadlineExceeded
 from bookstore.resilience.guard import hold, release
 from bookstore.resilience.policy import Call, Layer, Policy, Scope, SyncLayer, reject
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Running:
@@ -86,9 +89,10 @@ class Deadline(Policy):
     place: ClassVar[tuple[int, int]] = (0, 30)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.seconds("seconds", self.seconds)
-        named = isinstance(self.header, str) and bool(self.header)  # pyright: ignore[reportUnnecessaryIsInstance] - files
-        checks.require(named, "header", "the name of a header", self.header)
+        named = isinstance(self.header, str) and _TOKEN.fullmatch(self.header)  # pyright: ignore[reportUnnecessaryIsInstance] - files
+        checks.require(bool(named), "header", "the name of a header", self.header)
 
     def arriving(self, headers: Mapping[str, str]) -> Self:
         """This deadline for one request: shorter where the caller sent that it has less left.

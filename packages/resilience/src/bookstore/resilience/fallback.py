@@ -34,6 +34,7 @@ class Fallback(Policy):
     place: ClassVar[tuple[int, int]] = (0, 0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         assign(self, _chain=tuple(map(_answer, _links(self.use))), _meant=matcher(self.on, refusals=True))
 
     def layer(self, inner: Layer, scope: Scope) -> Layer:

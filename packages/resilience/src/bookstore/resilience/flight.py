@@ -59,6 +59,7 @@ class SingleFlight(Policy):
     place: ClassVar = (20, 20)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.function("key", self.key)
         assign(self, _flights={})
 

@@ -47,6 +47,7 @@ class Hedge(Policy):
     place: ClassVar = (40, 40)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.after, Percentile) and self.after != inf:
             checks.seconds("after", self.after, zero=True)
         checks.count("max", self.max)

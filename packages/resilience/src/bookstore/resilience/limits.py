@@ -86,6 +86,7 @@ class Limit(ABC):
 
 
 def _check_curve(name: str, curve: object) -> None:
+    checks.plain(name, curve)
     if not callable(curve):
         checks.count(name, curve, least=0)
 
@@ -170,7 +171,8 @@ class Vegas(Limit):
                 _check_curve(name, curve)
         for name in ("increase", "decrease"):
             step = getattr(self, name)
-            checks.require(step is None or callable(step), name, "a function of the limit", step)
+            checks.function(name, step)
+        checks.clock(self.clock)
         self._begin_probe()
 
     def _begin_probe(self) -> None:
@@ -221,7 +223,8 @@ class Gradient2(Limit):
         initial: the limit to begin with.
         min: the lowest it gets.
         max: the highest it gets.
-        queue: by how much the limit may grow at a time: the queue that is accepted at the other side.
+        queue: by how much the limit may grow at a time: the queue that is accepted at the other side. With 0
+            it only ever shrinks.
         smoothing: how much of each step is taken.
         tolerance: how many times the long average is still fine.
         window: samples that make up the long average.

@@ -79,6 +79,7 @@ def matcher(on: Matcher | None, *, refusals: bool = False) -> Callable[[BaseExce
     if on is None:
         return meant
     if callable(on) and not isinstance(on, type):
+        checks.plain("on", on)
         return lambda error: meant(error) and bool(on(error))
     return _listed(_types(on), meant)
 
@@ -90,7 +91,9 @@ def _types(on: object) -> tuple[type[BaseException], ...]:
         types: tuple[Any, ...] = tuple(several)
     except TypeError:
         types = (several,)
-    ok = all(isinstance(cls, type) and issubclass(cls, BaseException) for cls in types)
+    ok = not isinstance(on, str) and all(
+        isinstance(cls, type) and issubclass(cls, BaseException) for cls in types
+    )
     checks.require(ok, "on", "classes of errors, or a predicate", on)
     return types
 

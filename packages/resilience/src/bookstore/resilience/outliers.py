@@ -23,7 +23,8 @@ class Outliers:
         consecutive: failures in a row.
         base: seconds of the first ejection; the second lasts twice as long, the third three times.
         cap: the most that any ejection lasts.
-        max_share: the largest share of targets that may be out. One may be, as long as another is left.
+        max_share: the largest share of targets that may be out. However small it is, one may be, as long as
+            another is left; 0 ejects nobody, for files that have no other way to say so.
         panic: the share of ejected targets above which ejections are ignored.
         interval: seconds in good health that take back one ejection's worth of growth.
     """
@@ -42,7 +43,7 @@ class Outliers:
         checks.seconds("cap", self.cap)
         checks.require(self.cap >= self.base, "cap", "at least base", self.cap)
         checks.share("max_share", self.max_share, zero=True)
-        checks.share("panic", self.panic, zero=True)
+        checks.share("panic", self.panic)  # at 0 no ejection would ever count
         checks.seconds("interval", self.interval)
 
 

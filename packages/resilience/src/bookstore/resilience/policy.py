@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
+from bookstore.resilience import checks
 from bookstore.resilience.clock import SYSTEM, Clock
 from bookstore.resilience.errors import Rejected
 from bookstore.resilience.events import NOTHING, Event, Kind, Sinks
@@ -102,6 +103,10 @@ class Policy(ABC):
     kind: ClassVar[str] = "policy"
     place: ClassVar[tuple[int, int]] = (0, 100)
     adaptable: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        checks.text("name", self.name)
+        checks.clock(self.clock)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -22,7 +22,7 @@ class Percentile:
     window: int | None = None
 
     def __post_init__(self) -> None:
-        checks.share("q", self.q)
+        checks.share("q", self.q, whole=False)  # at 1 a single outlier decides
         checks.count("warmup", self.warmup)
         if self.window is None:
             assign(self, window=max(WINDOW, self.warmup))
@@ -38,7 +38,8 @@ class Percentile:
 def percentile(q: float, warmup: int = 20, *, window: int | None = None) -> Percentile:
     """The latency that a share `q` of the last `window` calls kept within; none before `warmup` calls.
 
-    By default the last 200, or `warmup` if that is more.
+    A share is more than 0 and less than 1: 0.95, not 95. By default the last 200 calls, or `warmup` if that
+    is more.
     """
     return Percentile(q, warmup=warmup, window=window)
 

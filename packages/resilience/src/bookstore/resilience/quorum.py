@@ -64,6 +64,9 @@ class Quorum(Policy):
     place: ClassVar[tuple[int, int]] = (60, 60)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.kind("breaker", self.breaker, Breaker)
+        checks.methods("redis", self.redis, "a client of Redis", "evalsha")
         checks.count("quorum", self.quorum, least=2)
         checks.seconds("every", self.every)
         checks.seconds("ttl", self.ttl)
@@ -71,6 +74,7 @@ class Quorum(Policy):
             self.ttl > self.every, "ttl", "more than every, or no vote lasts to the next", self.ttl
         )
         checks.seconds("timeout", self.timeout)
+        checks.text("key", self.key)
         assign(self, _link=Link(self.redis, self.timeout, self.clock), _who=uuid4().hex, _view=View())
 
     @property

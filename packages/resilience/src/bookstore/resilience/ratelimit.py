@@ -93,8 +93,9 @@ class RateLimit(Guard, Generic[R]):
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.kind("quota", self.quota, Quota)
-        checks.require(hasattr(self.store, "open"), "store", "a Local or a RedisLimits", self.store)
+        checks.methods("store", self.store, "a Local or a RedisLimits", "open")
         checks.seconds("wait", self.wait, zero=True)
         checks.function("key", self.key)
         self.quota.check(self.cost)

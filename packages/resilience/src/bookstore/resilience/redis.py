@@ -59,6 +59,9 @@ class RedisLimits:
         checks.count("instances", instances)
         checks.seconds("timeout", timeout)
         checks.seconds("lease_ttl", lease_ttl)
+        checks.text("prefix", prefix)
+        checks.clock(clock)
+        checks.methods("redis", redis, "a client of Redis", "evalsha")  # or all would pass for an outage
         self.lease = lease
         self.outage: Outage = outage
         self.instances = instances

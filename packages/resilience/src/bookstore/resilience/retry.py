@@ -54,6 +54,7 @@ class Retry(Policy):
     place: ClassVar[tuple[int, int]] = (50, 50)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.count("attempts", self.attempts)
         if not isinstance(self.delay, Backoff):
             checks.seconds("delay", self.delay, zero=True)

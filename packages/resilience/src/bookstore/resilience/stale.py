@@ -54,7 +54,8 @@ class Stale(Policy):
 
     Args:
         fresh: seconds for which an answer is given again without a call. 0 always calls.
-        stale: seconds after that in which it stands in for a failure.
+        stale: seconds after that in which it stands in for a failure. 0 never does, where answers are given
+            again while fresh.
         key: what makes calls the same, from their arguments; by default the function and all arguments.
         store: a mapping to keep answers in; by default the last 1024 used, in this process.
         on: errors that an old answer stands in for. By default every failure, but no `Rejected`: name
@@ -79,11 +80,12 @@ class Stale(Policy):
     place: ClassVar = (10, 10)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.seconds("fresh", self.fresh, zero=True)
-        checks.seconds("stale", self.stale, zero=True)
+        checks.seconds("stale", self.stale, zero=not (self.fresh == 0 or self.revalidate))
         checks.function("key", self.key)
-        keeps = self.store is None or (hasattr(self.store, "get") and hasattr(self.store, "__setitem__"))
-        checks.require(keeps, "store", "a mapping", self.store)
+        if self.store is not None:
+            checks.methods("store", self.store, "a mapping", "get", "__setitem__")
         checks.function("classify", self.classify)
         checks.kind("revalidate", self.revalidate, bool)
         answers: Answers = Recent() if self.store is None else self.store

@@ -29,6 +29,7 @@ class Timeout(Policy):
     place: ClassVar[tuple[int, int]] = (80, 80)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.seconds("seconds", self.seconds)
 
     def layer(self, inner: Layer, scope: Scope) -> Layer:

@@ -50,6 +50,7 @@ class OwnServer:
             service.port,
             setting=service.port_setting,
             header_timeout=service.header_timeout,
+            traced=service.tracer is not None,
         )
         self._door.app = cast("Any", service.asgi)
         self._stopping = asyncio.Event()

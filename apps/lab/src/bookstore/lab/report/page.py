@@ -31,17 +31,29 @@ small,.soft{color:var(--soft)}a{color:inherit}
 
 def page(folder: Path, results: Sequence[Result]) -> str:
     """The whole page; histories are read from the run's folder for the plots."""
+    first = results[0].journal if results else None
+    where = f"{first.start}, {first.system}, {first.cpus} CPUs, Python {first.python}" if first else ""
     body = "".join([_overview(results), *(_section(folder, result) for result in results)])
-    return wrapped("Experiments", body)
+    return wrapped("Experiments", where, [result.name for result in results], body)
 
 
-def wrapped(title: str, body: str) -> str:
-    """A page that needs nothing else."""
+def wrapped(heading: str, where: str, names: Sequence[str], body: str) -> str:
+    """A page that needs nothing else.
+
+    Args:
+        heading: what the page is about.
+        where: when and on what that was seen.
+        names: of what is told; they stand in the title, so that one page's tab is known from another's.
+        body: the page's main part.
+    """
+    title = f"{heading}: {', '.join(names)}" if names else heading
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>\n"
+        f"<title>{escape(title)} - Bookstore</title><style>{STYLE}</style></head><body>"
+        f'<header><h1>{escape(heading)}</h1><p class="soft">{escape(where)}</p></header>'
+        f"<main>{body}</main></body></html>\n"
     )
 
 
@@ -54,10 +66,8 @@ def _overview(results: Sequence[Result]) -> str:
         f"<td>{escape(_bites(r))}</td></tr>"
         for r in results
     )
-    first = results[0].journal if results else None
-    where = f"{first.start}, {first.system}, {first.cpus} CPUs, Python {first.python}" if first else ""
     return (
-        f'<h1>Experiments</h1><p class="soft">{escape(where)}</p><div class="scroll"><table>'
+        '<div class="scroll"><table>'
         "<tr><th>experiment</th><th>verdict</th><th>seconds</th><th>what shows that it bit</th></tr>"
         f"{rows}</table></div>"
     )
@@ -68,7 +78,7 @@ def _bites(result: Result) -> str:
 
 
 def _section(folder: Path, result: Result) -> str:
-    findings = result.journal.findings
+    name, findings = escape(result.name), result.journal.findings
     experiment: dict[str, Any] = result.journal.experiment or {}
     verdicts = "".join(
         f'<tr><td>{escape(v.invariant)}</td><td class="{v.judgement}">{v.judgement}</td>'
@@ -76,7 +86,7 @@ def _section(folder: Path, result: Result) -> str:
         for v in findings.verdicts
     )
     return (
-        f'<h2 id="{escape(result.name)}">{escape(result.name)}: '
+        f'<section aria-labelledby="{name}"><h2 id="{name}">{name}: '
         f'<span class="{findings.judgement}">{findings.judgement}</span></h2>'
         f"<p>{escape(str(experiment.get('title', '')))}. {escape(str(experiment.get('description', '')))}</p>"
         f'<p class="soft">{escape(result.journal.status)}, definition {escape(findings.digest)}, '
@@ -84,7 +94,7 @@ def _section(folder: Path, result: Result) -> str:
         f"{_plots(folder, result)}"
         '<div class="scroll"><table><tr><th>invariant</th><th>verdict</th><th>why</th></tr>'
         f"{verdicts}</table>"
-        f"{_phases(findings.phases)}</div>"
+        f"{_phases(findings.phases)}</div></section>"
     )
 
 

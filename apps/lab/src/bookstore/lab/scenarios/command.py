@@ -145,5 +145,5 @@ def _told(played: Played) -> str:
     number = played.guide.number
     if played.missing:
         return f"? {number}  {played.missing}"
-    held = sum(observation.holds for _, observation in played.observations)
-    return f"{'✓' if played.holds else '✗'} {number}  {held} of {len(played.observations)} observations hold"
+    mark, held = "✓" if played.holds else "✗", f"{played.held} of {len(played.observations)}"
+    return f"{mark} {number}  {held} observations hold"

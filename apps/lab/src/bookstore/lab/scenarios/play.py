@@ -36,10 +36,15 @@ class Played:
     interrupted: bool = False
 
     @property
+    def held(self) -> int:
+        """How many of the observations are as it says."""
+        return sum(observation.holds for _, observation in self.observations)
+
+    @property
     def holds(self) -> bool:
         """Whether everything that it says was seen."""
         whole = not self.missing and not self.interrupted
-        return whole and all(observation.holds for _, observation in self.observations)
+        return whole and self.held == len(self.observations)
 
 
 @dataclass

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from html import escape
+from platform import platform, python_version
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bookstore.lab.experiments.journal import now
 from bookstore.lab.report.page import wrapped
 
 if TYPE_CHECKING:
@@ -37,12 +40,37 @@ def write(folder: Path, played: Sequence[Played]) -> None:
     ]
     text = msgspec.json.format(msgspec.json.encode({"judgement": ending(played), "guides": rows}))
     (folder / "report.json").write_bytes(text + b"\n")
-    (folder / "report.html").write_text(wrapped("Guides", "".join(_section(each) for each in played)))
+    (folder / "report.html").write_text(page(played))
+
+
+def page(played: Sequence[Played]) -> str:
+    """The whole page."""
+    where = f"{now()}, {platform()}, {os.cpu_count() or 0} CPUs, Python {python_version()}"
+    body = "".join([_overview(played), *map(_section, played)])
+    return wrapped("Guides", where, [each.guide.number for each in played], body)
 
 
 def rows_of(played: Played) -> dict[str, object]:
     """What is told of one guide, beside its observations."""
     return {"title": played.guide.title, "holds": played.holds, "missing": played.missing}
+
+
+def _overview(played: Sequence[Played]) -> str:
+    rows = "".join(
+        f'<tr><td><a href="#{_anchor(each)}">{escape(each.guide.number)}</a></td>'
+        f"<td>{escape(each.guide.title)}</td>"
+        f'<td class="{CLASSES[ending([each])]}">{ending([each])}</td>'
+        f'<td class="n">{each.held} of {len(each.observations)}</td></tr>'
+        for each in played
+    )
+    return (
+        '<div class="scroll"><table><tr><th>guide</th><th>what it shows</th><th>verdict</th>'
+        f"<th>observations that hold</th></tr>{rows}</table></div>"
+    )
+
+
+def _anchor(played: Played) -> str:
+    return f"guide-{escape(played.guide.number)}"
 
 
 def _section(played: Played) -> str:
@@ -54,8 +82,9 @@ def _section(played: Played) -> str:
     )
     elsewhere = "".join(f'<p class="soft">{escape(line)}</p>' for line in guide.elsewhere)
     return (
-        f"<h2>{escape(guide.number)}: {escape(guide.title)}: "
+        f'<section aria-labelledby="{_anchor(played)}"><h2 id="{_anchor(played)}">'
+        f"{escape(guide.number)}: {escape(guide.title)}: "
         f'<span class="{CLASSES[verdict]}">{verdict}</span></h2><p>{escape(played.missing)}</p>'
-        '<div class="scroll"><table><tr><th>step</th><th>the guide</th><th>seen</th><th></th></tr>'
-        f"{rows}</table></div>{elsewhere}"
+        '<div class="scroll"><table><tr><th>step</th><th>the guide</th><th>seen</th><th>verdict</th></tr>'
+        f"{rows}</table></div>{elsewhere}</section>"
     )

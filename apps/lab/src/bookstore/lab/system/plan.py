@@ -18,7 +18,7 @@ from bookstore.lab.system.ports import Claims, choose_ports
 from bookstore.lab.system.prerequisites import libfaketime
 from bookstore.lab.system.probe import ELSEWHERE
 from bookstore.lab.system.record import Row
-from bookstore.lab.system.tools import Surroundings, tool_of, traces_to, untraced
+from bookstore.lab.system.tools import Surroundings, own_spans, tool_of, traces_to
 from bookstore.lab.system.topology import ACCOUNTS
 from bookstore.lab.system.ways import led, only_here, wiring
 from bookstore.stores.account import unprivileged
@@ -144,7 +144,7 @@ def make_plan(
         "ways": wiring(topology, ports),
         "libfaketime": libfaketime() or "",
         "jaeger": f"http://127.0.0.1:{ports['jaeger']}" if "jaeger" in ports else "",
-        "untraced": untraced(addresses.get("monitor", ""), caller),
+        "own_spans": own_spans(addresses.get("monitor", ""), caller),
     }
     addresses |= {database.name: database.url(plan.administrator_url) for database in plan.databases}
     for service in topology.services:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _ALSO_IN: Final = ("/usr/sbin", "/usr/local/bin", "/usr/share/grafana/bin", "/opt/jaeger")
 """Where packages put them beside the usual places."""
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_EXPORTER: Final = "OTEL_TRACES_EXPORTER"
 _OTLP: Final = "jaeger-otlp"
 _SPANS: Final = "jaeger-spans"
 
@@ -210,6 +211,9 @@ def traces_to(ports: Mapping[str, int]) -> dict[str, str]:
     return {_ENDPOINT: f"http://127.0.0.1:{port}"} if port else {}
 
 
-def untraced(monitor: str, caller: Mapping[str, str]) -> str:
-    """Whether a monitor here makes no spans: it takes everybody's, or none are wanted at all."""
-    return "true" if caller.get(_ENDPOINT) == monitor else caller.get("OTEL_SDK_DISABLED") or "false"
+def own_spans(monitor: str, caller: Mapping[str, str]) -> str:
+    """How a monitor here sends its spans: not at all if it takes everybody's, or it would be full of its own.
+
+    It gives ids all the same: what it is asked, and what it asks of others for that, is one trace.
+    """
+    return "none" if caller.get(_ENDPOINT) == monitor else caller.get(_EXPORTER, "")

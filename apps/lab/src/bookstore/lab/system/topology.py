@@ -5,9 +5,9 @@ first instance), `{books_all}` are those of all with commas between them, `{book
 are, `{redis}` and `{postgres}` are the stores' URLs, `{redis_place}` is one without its password,
 `{books_db}` is the URL of a database for its owner, `{services}` is the secret that services show each other,
 `{desk_secret}` is what the desk wants to see, `{jaeger}` is where traces are looked at (or nothing),
-`{untraced}` says whether the monitor has nobody but itself to send spans to, `{folder}` is an instance's own
-folder for what it keeps in files, and `{state}` is the folder of the whole system. `{books:21050}` is that
-URL with another port: a way round.
+`{own_spans}` is `none` where the monitor has nobody but itself to send spans to, `{folder}` is an instance's
+own folder for what it keeps in files, and `{state}` is the folder of the whole system. `{books:21050}` is
+that URL with another port: a way round.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ SYSTEM = Topology(
             settings={
                 "TARGETS": WATCHED,
                 "PROBE_INTERVAL": "5",
-                "OTEL_SDK_DISABLED": "{untraced}",  # it would send them to itself
+                "OTEL_TRACES_EXPORTER": "{own_spans}",
                 "ACCOUNTS_SERVICE_URL": "{accounts}",
                 "SERVICE_SECRET": "{services}",
                 # Nobody's work depends on what runs here.

@@ -7,13 +7,13 @@ import struct
 from collections import deque
 from contextvars import ContextVar
 from typing import Any, Protocol, cast
-from urllib.parse import unquote
 
 import httptools
 
 from bookstore.service.door.arrival import ARRIVED, since_arrival
 from bookstore.service.door.exchange import HIGH_WATER, RESET, App, Exchange
-from bookstore.service.door.refusal import FAILED, TOO_LONG, TOO_SLOW, Refusal, unreadable
+from bookstore.service.door.refusal import TOO_LONG, TOO_SLOW, Refusal, failed, unreadable
+from bookstore.service.door.target import decoded, split
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class House(Protocol):
 
     connections: "set[Connection]"
     is_open: bool
+    traced: bool
 
     @property
     def app(self) -> App:
@@ -110,7 +111,7 @@ class Connection(asyncio.Protocol):
         if self._current is None:
             if now - self._since > patience and not self._transport.is_closing():
                 if self._head_size:
-                    self._transport.write(TOO_SLOW.written())
+                    self._say(TOO_SLOW)
                 self._transport.close()
         elif self._drain is None or self._transport.get_write_buffer_size() != self._unsent:
             self._since = now
@@ -192,7 +193,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._last = True  # no upgrade is offered; the request itself was taken
         except httptools.HttpParserError as error:
-            self._refuse(unreadable(error, data))
+            # Only a head that began with these bytes can be found in them.
+            self._refuse(unreadable(error, data if self._head_size == len(data) else b""))
             return
         if self._incoming is None and self._head_size > MAX_HEAD:
             self._refuse(TOO_LONG)
@@ -230,7 +232,7 @@ class Connection(asyncio.Protocol):
             if name in _TOLD:
                 self._told[name] = value.lower()
             if len(self._headers) == MAX_HEADERS:
-                raise Refusal(431, "header-fields-too-large", "the request has too many headers")
+                raise self._refusal_of(431, "header-fields-too-large", "the request has too many headers")
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -239,9 +241,9 @@ class Connection(asyncio.Protocol):
         version = self._parser.get_http_version()
         coding = self._told.get(b"transfer-encoding")
         if version not in _VERSIONS:
-            raise Refusal(505, "http-version-not-supported", "HTTP/1.1 and HTTP/1.0 are spoken here")
+            raise self._refusal_of(505, "http-version-not-supported", "HTTP/1.1 and HTTP/1.0 are spoken here")
         if coding is not None and (coding != b"chunked" or version == "1.0"):
-            raise Refusal(400, "bad-request", "the body is framed in a way that isn't known here")
+            raise self._refusal_of(400, "bad-request", "the body is framed in a way that isn't known here")
         expects = self._told.get(b"expect") == b"100-continue"
         self._incoming = Exchange(
             self, self._scope(version), keep_alive=self._parser.should_keep_alive(), expects=expects
@@ -272,17 +274,14 @@ class Connection(asyncio.Protocol):
         if exchange.ended:
             self._transport.close()  # its answer didn't wait for it, and said so
 
+    def _refusal_of(self, status: int, slug: str, detail: str) -> Refusal:
+        return Refusal(status, slug, detail, target=self._target, headers=self._headers)
+
     # -- answering
 
     def _scope(self, version: str) -> dict[str, Any]:
-        target = self._target
         method = self._parser.get_method().decode()
-        if target.startswith(b"/") or target == b"*" or method == "CONNECT":
-            path, _, query = target.partition(b"?")
-            path = path.partition(b"#")[0]
-        else:
-            parsed = httptools.parse_url(target)
-            path, query = parsed.path or b"/", parsed.query or b""
+        path, query = split(self._target, method)
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -290,7 +289,7 @@ class Connection(asyncio.Protocol):
             "method": method,
             "answer_without_body": method == "HEAD",
             "scheme": "http",
-            "path": unquote(path.decode("latin-1")) if b"%" in path else path.decode("latin-1"),
+            "path": decoded(path),
             "raw_path": path,
             "query_string": query,
             "root_path": "",
@@ -312,7 +311,7 @@ class Connection(asyncio.Protocol):
             logger.exception("the app failed outside of its own handling")
         if not exchange.began and not self._transport.is_closing():
             exchange.keep_alive = False
-            self.write(FAILED.written())
+            self._say(failed(exchange.scope))
         self._finish(exchange)
 
     def _finish(self, exchange: Exchange) -> None:
@@ -337,6 +336,9 @@ class Connection(asyncio.Protocol):
         if self._waiting:
             self._start(self._waiting.popleft())
         elif self._refusal is not None:
-            self._transport.write(self._refusal.written())
+            self._say(self._refusal)
             self._transport.close()
         self.resume()
+
+    def _say(self, refusal: Refusal) -> None:
+        self._transport.write(refusal.written(traced=self._house.traced))

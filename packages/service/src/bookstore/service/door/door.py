@@ -24,10 +24,14 @@ class Door:
     Args:
         header_timeout: Seconds in which a request's head has to be there, and for which a connection may be
             idle between two requests; None for as long as anybody likes.
+        traced: Whether what is refused here gets the id of a trace, as all that the app answers.
     """
 
-    def __init__(self, host: str, port: int, *, setting: str, header_timeout: float | None) -> None:
+    def __init__(
+        self, host: str, port: int, *, setting: str, header_timeout: float | None, traced: bool = True
+    ) -> None:
         self.app: App
+        self.traced = traced
         self._host = host
         self._port = port
         self._setting = setting
