@@ -164,7 +164,9 @@ async def test_who_names_samples_is_not_told_of_requests_that_never_were(client)
     await client.get("/v2/things/7")
     named = (await client.get("/metrics", params={"name[]": "http_requests_total"})).text
     told = [line for line in named.splitlines() if not line.startswith("#")]
-    assert told == ['http_requests_total{handler="/v2/things/{thing_id}",method="GET",status_class="2xx"} 1.0']
+    assert told == [
+        'http_requests_total{handler="/v2/things/{thing_id}",method="GET",status_class="2xx"} 1.0'
+    ]
     assert 'method="POST",status_class="5xx"} 0.0' in (await client.get("/metrics")).text
 
 

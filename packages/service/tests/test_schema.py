@@ -177,6 +177,16 @@ async def test_a_job_brings_it_up_and_may_be_run_again(package, postgres_databas
         await Schema(database, package).check()
 
 
+async def test_one_process_brings_several_databases_up(package, postgres_database):
+    job = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "bookstore.service.migrate"), stdin=subprocess.PIPE
+    )
+    await job.communicate(f"{package} {postgres_database}\n".encode() * 2)
+    assert job.returncode == 0
+    async with Database(postgres_database) as database:
+        await Schema(database, package).check()
+
+
 def test_a_job_without_a_database_says_so_in_a_line(package):
     job = migrate(package)
     assert (job.returncode, len(job.stderr.splitlines())) == (1, 1)

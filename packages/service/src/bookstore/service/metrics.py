@@ -48,8 +48,8 @@ class Metrics:
     def exposition(self, accept: str, names: Sequence[str] = ()) -> tuple[bytes, str]:
         """The text that Prometheus scrapes, in the form that it asks for, and its content type.
 
-        With `names` there are only the samples of those names, without the series of requests in which nothing
-        has happened yet: whoever asks each second pays for what there is to tell.
+        With `names` there are only the samples of those names, without the series of requests in which
+        nothing has happened yet: whoever asks each second pays for what there is to tell.
         """
         told = _Told(self._named(frozenset(names)) if names else self._all())
         if "application/openmetrics-text" in accept:
