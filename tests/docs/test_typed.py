@@ -28,9 +28,9 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory):
+def system(tmp_path_factory, store_guardian):
     """One for all pages, which may end it and start it otherwise."""
-    made = Bookstore(tmp_path_factory.mktemp("typed") / "state")
+    made = Bookstore(tmp_path_factory.mktemp("typed") / "state", store_guardian)
     yield made
     made.run("down")
 

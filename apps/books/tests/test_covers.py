@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 
 PICTURES = {path.name: path.read_bytes() for path in sorted((Path(__file__).parent / "pictures").iterdir())}
@@ -183,6 +184,23 @@ def test_of_covers_that_come_at_once_one_stays_whole(gallery, path, folder):
     [one] = _kept(folder) - before
     assert one.read_bytes() == gallery.get(path).content
     assert one.read_bytes() in contents
+
+
+def test_who_waits_to_replace_a_cover_keeps_nobody_from_seeing_it(books_template, run_books, add, tmp_path):
+    with books_template.fresh() as url, run_books(url, hurried=False, covers_folder=str(tmp_path)) as gallery:
+        path = f"/v2/books/{add(gallery)['id']}/cover"
+        assert gallery.put(path, content=JPEG).status_code == 201
+        with psycopg.connect(url) as other, ThreadPoolExecutor(12) as pool:
+            other.execute("SELECT FROM books FOR UPDATE")
+            writers = [pool.submit(gallery.put, path, content=PNG) for _ in range(9)]
+            with psycopg.connect(url, autocommit=True) as observer:
+                waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                eventually(lambda: observer.execute(waiting).fetchone() == (2,))
+            assert gallery.get(path).content == JPEG
+            assert not any(writer.done() for writer in writers)
+            other.rollback()
+        assert {writer.result().status_code for writer in writers} == {200}
+        assert gallery.get(path).content == PNG
 
 
 def test_a_client_that_leaves_in_mid_body_leaves_nothing(gallery, path, folder):

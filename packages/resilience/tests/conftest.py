@@ -1,26 +1,29 @@
 """What most tests need: a clock that stands still."""
 
+import ast
 import importlib.util
+from pathlib import Path
 
 import pytest
 
 from bookstore.resilience import Breaker, CircuitOpen, Pipeline, Retry
 from bookstore.resilience.testing import FakeClock
 
-NEEDS = {
+BESIDES = {
     "test_httpx.py": {"httpx"},
-    "test_litestar.py": {"litestar"},
-    "test_otel.py": {"opentelemetry.sdk"},
-    "test_collector.py": {"prometheus_client"},
-    "test_prometheus.py": {"prometheus_client"},
-    "test_prometheus_series.py": {"prometheus_client"},
     "test_readme.py": {"httpx", "litestar"},
-    "test_redis.py": {"redis"},
     "test_redis_processes.py": {"redis"},
-    "test_redis_scripts.py": {"redis"},
     "test_settings.py": {"msgspec"},
 }
-"""What a file of tests can't do without. The others need no extra."""
+"""What a file of tests can't do without, beside what it imports at its head. Most need no extra."""
+
+
+def needed(path):
+    """The modules without which a file of tests can't be run."""
+    heads = ast.parse(path.read_text()).body
+    named = {alias.name for head in heads if isinstance(head, ast.Import) for alias in head.names}
+    opened = {head.module for head in heads if isinstance(head, ast.ImportFrom)}
+    return named | opened | BESIDES.get(path.name, set())
 
 
 def installed(module):
@@ -30,7 +33,9 @@ def installed(module):
         return False
 
 
-collect_ignore = [file for file, modules in NEEDS.items() if not all(map(installed, modules))]
+collect_ignore = [
+    path.name for path in Path(__file__).parent.glob("test_*.py") if not all(map(installed, needed(path)))
+]
 
 
 @pytest.fixture

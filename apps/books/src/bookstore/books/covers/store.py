@@ -1,7 +1,8 @@
 """SQL of covers: which book has which, and under which name its content is kept."""
 
-from bookstore.books.covers.model import Cover, NoSuchBook
-from bookstore.service.database import Database
+from bookstore.books.covers.model import Cover, NoSuchBook, reached
+from bookstore.resilience import Bulkhead, BulkheadFull
+from bookstore.service.database import Connection, Database
 
 _COLUMNS = "book_id, name, media_type, width, height, size, sha256"
 
@@ -11,6 +12,9 @@ class CoverStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # Whoever replaces the cover of one and the same book waits for those before, and would do so with
+        # a connection in hand: all of them could be taken so, and readers find none.
+        self._replacing = Bulkhead(2, queue=64, wait=1.0)
 
     async def check_book(self, book_id: int) -> None:
         """Return if there is such a book.
@@ -34,24 +38,15 @@ class CoverStore:
 
         Raises:
             NoSuchBook: if there is none any more.
+            CoversUnavailable: too many are being replaced.
         """
-        async with self._database.transaction() as connection:
-            cursor = await connection.execute(
-                "SELECT FROM books WHERE id = %s AND active FOR NO KEY UPDATE", (cover.book_id,)
-            )
-            if cursor.rowcount == 0:
-                raise NoSuchBook
-            cursor = await connection.execute("SELECT name FROM covers WHERE book_id = %s", (cover.book_id,))
-            before = await cursor.fetchone()
-            await connection.execute("DELETE FROM covers WHERE book_id = %s", (cover.book_id,))
-            await connection.execute(
-                f"INSERT INTO covers ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                (
-                    cover.book_id, cover.name, cover.media_type,
-                    cover.width, cover.height, cover.size, cover.sha256,
-                ),
-            )  # fmt: skip
-        return before[0] if before else None
+        with reached(BulkheadFull):
+            place = await self._replacing.admit()
+        try:
+            async with self._database.transaction() as connection:
+                return await _replace(connection, cover)
+        finally:
+            place.drop()
 
     async def delete(self, book_id: int) -> str | None:
         """Take a book's cover away; gives its name, or None if there was none."""
@@ -63,3 +58,22 @@ class CoverStore:
             )
             row = await cursor.fetchone()
         return row[0] if row else None
+
+
+async def _replace(connection: Connection, cover: Cover) -> str | None:
+    cursor = await connection.execute(
+        "SELECT FROM books WHERE id = %s AND active FOR NO KEY UPDATE", (cover.book_id,)
+    )
+    if cursor.rowcount == 0:
+        raise NoSuchBook
+    # What is returned was read before the statement wrote: the book's lock keeps it true.
+    cursor = await connection.execute(
+        f"INSERT INTO covers ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (book_id) DO UPDATE SET name = excluded.name, media_type = excluded.media_type,"
+        " width = excluded.width, height = excluded.height, size = excluded.size, sha256 = excluded.sha256,"
+        " created_at = now()"
+        " RETURNING (SELECT name FROM covers AS before WHERE before.book_id = covers.book_id)",
+        (cover.book_id, cover.name, cover.media_type, cover.width, cover.height, cover.size, cover.sha256),
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else None
