@@ -55,6 +55,14 @@ def test_status_tells_of_every_process(bookstore):
     assert status["services"][0]["url"].startswith("postgresql://postgres:")
 
 
+@pytest.mark.parametrize("instance", ["books-1", "orders-1", "accounts-1", "orders-worker-1"])
+def test_who_has_a_database_finds_its_tables_at_a_first_start(bookstore, instance):
+    log = StateFolder(bookstore.state).log(instance).read_text()
+    before, ready, _ = log.partition("the schema is ready")
+    assert ready
+    assert "the database is not ready" not in before
+
+
 @pytest.mark.parametrize("instance", PROCESSES)
 def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eventually, instance):
     before = bookstore.services()

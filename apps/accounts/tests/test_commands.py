@@ -1,6 +1,7 @@
 """The command line: people who work here, and keys that are rotated while the service runs."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -72,6 +73,47 @@ def test_somebody_who_works_here(accounts, run_accounts, database_url, person, r
         me = member.get("/auth/me").json()
         assert (me["roles"], me["customer_id"], me["name"]) == ([role], None, "ops")
         assert member.get("/v1/customers").status_code == 200
+
+
+def new(email="ops@bookstore.local", **other):
+    return json.dumps({"email": email, "role": "ops", "password": PASSWORD, **other})
+
+
+def test_several_are_made_at_once_and_whoever_is_there_stays(accounts, run_accounts, database_url, person):
+    first, again = new(), new(password="another one altogether")
+    others = new("Staff@Bookstore.local", role="staff")
+    assert accounts("create-users", typed=[first]) == (0, "ops@bookstore.local may log in as ops\n", "")
+    code, said, complained = accounts("create-users", typed=[again, others])
+    assert (code, complained) == (0, "")
+    assert said == "ops@bookstore.local is there already\nstaff@bookstore.local may log in as staff\n"
+    with run_accounts(database_url) as client:
+        person(client, "ops@bookstore.local", PASSWORD).log_in()
+        assert person(client, "staff@bookstore.local", PASSWORD).log_in().get("/auth/me").json()["roles"] == [
+            "staff"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (new("nobody"), "must be an e-mail address"),
+        (new(role="customer"), "Invalid enum value 'customer'"),
+        (new(password="short"), "8 to 128 characters"),
+        (new(name="more"), "unknown field `name`"),
+        ("[]", "Expected `object`"),
+        ("nothing", "JSON is malformed"),
+    ],
+)
+def test_a_line_that_cannot_be_used_makes_nobody_of_those_after_it(accounts, line, said):
+    code, made, complained = accounts("create-users", typed=[line, new("late@x.example")])
+    assert (code, made) == (1, "")
+    assert said in complained
+    assert PASSWORD not in complained
+    assert accounts("create-users", typed=[new("late@x.example")])[1] == "late@x.example may log in as ops\n"
+
+
+def test_nobody_is_made_of_nothing(accounts):
+    assert accounts("create-users", typed=[]) == (0, "", "")
 
 
 @pytest.mark.parametrize("words", [("--generate",), ()])

@@ -46,7 +46,8 @@ if sys.argv[1:]:
     with Path("asked").open("a") as file:
         file.write(json.dumps([sys.argv[1:], sys.stdin.read(), os.environ.get("DATABASE_URL")]) + "\n")
     print(f"did {sys.argv[1]}")
-    sys.exit(MODE == "denies")
+    first = Path("asked").read_text().count("\n") == 1
+    sys.exit(MODE == "denies" or (MODE == "late" and first))
 if MODE == "refuses":
     print(json.dumps({"level": "error", "message": "PRICE: unknown setting"}), flush=True)
     sys.exit(2)

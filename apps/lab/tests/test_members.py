@@ -6,6 +6,7 @@ import pytest
 
 from bookstore.lab.failures import Exit
 
+MAKE = ["create-users"]
 OPS, STAFF = "ops@bookstore.local", "staff@bookstore.local"
 
 
@@ -17,22 +18,26 @@ def staffed(system):
     return system
 
 
+def told(system):
+    """What accounts was told on its standard input, start by start."""
+    return [
+        json.loads(line) for words, typed, _ in system.asked for line in typed.splitlines() if words == MAKE
+    ]
+
+
 def emails(system):
-    return sorted(words[words.index("--email") + 1] for words, *_ in system.asked)
+    return sorted(member["email"] for member in told(system))
 
 
 def test_they_are_made_once_with_passwords_that_nobody_sees(staffed):
     out = staffed.up()
-    assert out.count("did create-user") == 2
+    assert out.count("did create-users") == 1
     passwords = staffed.credentials["accounts"]
     assert set(passwords) == {OPS, STAFF}
-    for words, typed, _ in staffed.asked:
-        email, role = words[2], words[4]
-        assert words == [
-            "create-user", "--email", email, "--role", role, "--if-missing", "--password-stdin"
-        ]  # fmt: skip
-        assert staffed.members[email] == role
-        assert typed == passwords[email] + "\n"
+    assert told(staffed) == [
+        {"email": email, "role": role, "password": passwords[email]}
+        for email, role in staffed.members.items()
+    ]
     logs = "".join(path.read_text() for path in staffed.folder.logs.iterdir())
     record = staffed.folder.record.read_text()
     for password in [*passwords.values(), *staffed.credentials["passwords"].values()]:
@@ -100,7 +105,7 @@ def test_a_new_database_gets_them_anew_and_commands_run_on_it_running_or_not(sta
     assert keys()[2].startswith(f"postgresql://accounts_user:{password}@127.0.0.1:")
     assert staffed.status()["state"] == "stopped"
     assert staffed.supervisor is None
-    assert [words[0] for words, *_ in staffed.asked] == ["create-user"] * 2 + ["keys"] * 2
+    assert [words[0] for words, *_ in staffed.asked] == [*MAKE, "keys", "keys"]
 
 
 def test_a_command_fails_as_accounts_does(system):
@@ -117,3 +122,10 @@ def test_a_command_fails_as_accounts_does(system):
 def test_what_cannot_be_run_is_said(system, words, code, says):
     result = system.run("accounts", *words)
     assert (result.returncode, says in result.stderr) == (code, True), result.stderr
+
+
+def test_who_could_not_be_made_at_once_is_when_accounts_is_there(staffed):
+    staffed.services[0]["settings"]["MODE"] = "late"
+    staffed.up()
+    assert emails(staffed) == [OPS, OPS, STAFF, STAFF]
+    assert staffed.credentials["accounts_made"] == [OPS, STAFF]

@@ -122,10 +122,9 @@ def test_nobody_else_is_asked_for_anything():
 
 
 def test_modules_lead_to_modules_and_all_are_fetched_at_once():
-    loaded = set(re.findall(r'modulepreload" fetchpriority="low" href="([^"]+)"', OWN["index.html"])) | {
-        "js/main.js"
-    }
-    assert loaded == set(MODULES)
+    first, template = OWN["index.html"].split('<template id="modules">')
+    assert re.findall(r'<script[^>]* src="([^"]+)"', first + template) == ["js/start.js"]
+    assert {*re.findall(r'"modulepreload" href="([^"]+)"', template), "js/start.js"} == set(MODULES)
     for path, text in MODULES.items():
         for target in re.findall(
             r'^(?:import|export) .*? from "([^"]+)"|^} from "([^"]+)"', text, re.MULTILINE
@@ -135,6 +134,14 @@ def test_modules_lead_to_modules_and_all_are_fetched_at_once():
             for part in name.split("/"):
                 folder = folder[:-1] if part == ".." else folder + [part] * (part != ".")
             assert "/".join(folder) in MODULES, (path, name)
+
+
+def test_its_first_words_wait_for_no_file():
+    """What stands in the head is awaited before anything is painted, but for modules and pictures."""
+    before, _, after = OWN["index.html"].partition('<div id="app">')
+    assert {*re.findall(r'<link rel="([^"]+)"', before)} == {"icon"}
+    assert all('type="module"' in script for script in re.findall("<script[^>]*>", before))
+    assert after.startswith('<p class="first">Bookstore console')
 
 
 def test_what_is_vendored_is_what_it_says():

@@ -160,6 +160,21 @@ async def test_who_names_samples_is_told_those_alone(client, headers):
     assert {line for line in text.splitlines() if not line.startswith("#")} <= set(whole.splitlines())
 
 
+async def test_who_names_samples_is_not_told_of_requests_that_never_were(client):
+    await client.get("/v2/things/7")
+    named = (await client.get("/metrics", params={"name[]": "http_requests_total"})).text
+    told = [line for line in named.splitlines() if not line.startswith("#")]
+    assert told == [
+        'http_requests_total{handler="/v2/things/{thing_id}",method="GET",status_class="2xx"} 1.0'
+    ]
+    assert 'method="POST",status_class="5xx"} 0.0' in (await client.get("/metrics")).text
+
+
+async def test_what_the_process_tells_of_itself_can_be_named(client):
+    text = (await client.get("/metrics", params={"name[]": "process_open_fds"})).text
+    assert [line.split()[0] for line in text.splitlines() if line[0] != "#"] == ["process_open_fds"]
+
+
 def test_the_numbers_of_an_app_can_be_named_too():
     metrics, own = Metrics("shop", "1.0"), CollectorRegistry()
     metrics.registry.register(own)

@@ -177,6 +177,21 @@ async def test_a_job_brings_it_up_and_may_be_run_again(package, postgres_databas
         await Schema(database, package).check()
 
 
+async def test_one_process_brings_several_databases_up(package, postgres_database):
+    lost = "postgresql://user:a-secret@127.0.0.1:1/lost_db"
+    job = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "bookstore.service.migrate"),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    _, complained = await job.communicate(f"{package} {postgres_database}\n{package} {lost}\n".encode())
+    assert job.returncode == 1
+    assert b"refused" in complained
+    assert b"a-secret" not in complained
+    async with Database(postgres_database) as database:
+        await Schema(database, package).check()
+
+
 def test_a_job_without_a_database_says_so_in_a_line(package):
     job = migrate(package)
     assert (job.returncode, len(job.stderr.splitlines())) == (1, 1)

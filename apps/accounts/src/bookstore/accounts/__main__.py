@@ -1,5 +1,8 @@
 """`uv run accounts`: serve; with words after it, run a command."""
 
+import bookstore.service.loading  # noqa: F401  # pyright: ignore[reportUnusedImport] - first
+
+# isort: split
 import sys
 
 from bookstore.accounts import commands

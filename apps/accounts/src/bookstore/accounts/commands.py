@@ -2,12 +2,16 @@
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import secrets
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
 
 from bookstore.accounts.keys.model import Safe, state
 from bookstore.accounts.keys.ring import Ring
@@ -33,6 +37,14 @@ _HERE = "command line"
 """The address that failed logins are counted under."""
 
 
+class _New(msgspec.Struct, forbid_unknown_fields=True):
+    """One of those whom `create-users` makes."""
+
+    email: Email
+    role: Literal["ops", "staff"]
+    password: str
+
+
 class _Refused(Exception):
     """What was asked can't be done; the message is for whoever asked."""
 
@@ -44,6 +56,8 @@ def main(arguments: Sequence[str]) -> int:
         settings = load(AccountsSettings, "accounts")
         if asked.command == "create-user":
             said = asyncio.run(_create_user(settings, asked))
+        elif asked.command == "create-users":
+            said = asyncio.run(_create_users(settings))
         elif asked.command == "token":
             said = asyncio.run(_token(settings, asked))
         elif asked.verb == "rotate":
@@ -80,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     source = user.add_mutually_exclusive_group()
     source.add_argument("--generate", action="store_true", help="make a password up, and print it")
     source.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+    commands.add_parser(
+        "create-users",
+        help="make all who aren't there yet of those told on standard input:"
+        ' a line each, {"email": ..., "role": ..., "password": ...}',
+    )
 
     token = commands.add_parser("token", help="log in, and print the access token")
     token.add_argument("--email", required=True)
@@ -125,6 +145,32 @@ async def _create_user(settings: AccountsSettings, asked: argparse.Namespace) ->
         except EmailTaken:
             return _existing(email, asked)
     return f"{email} may log in as {role}\n" + (f"password: {password}\n" if shown else "")
+
+
+async def _create_users(settings: AccountsSettings) -> str:
+    """Make them one after the other. Who dies half-way has made the first of them; it can be run again."""
+    said: list[str] = []
+    try:
+        told = [msgspec.json.decode(line, type=_New, dec_hook=_value) for line in sys.stdin]
+    except ValueError as error:
+        raise _Refused(str(error)) from None
+    hasher = Passwords(memory=settings.argon2_memory, passes=settings.argon2_passes, threads=1)
+    async with _opened(settings) as database, hasher as passwords:
+        store = PeopleStore(database)
+        for new in told:
+            if await store.user_by_email(new.email):
+                said.append(f"{new.email} is there already\n")
+                continue
+            name, secret = Text(new.email.partition("@")[0]), await passwords.hash(_checked(new.password))
+            with contextlib.suppress(EmailTaken):  # by another who makes them just now
+                await store.add_user(email=new.email, name=name, password_hash=secret, role=new.role)
+            said.append(f"{new.email} may log in as {new.role}\n")
+    return "".join(said)
+
+
+def _value(kind: type, given: object) -> object:
+    """An address out of JSON, checked."""
+    return kind(given)
 
 
 async def _token(settings: AccountsSettings, asked: argparse.Namespace) -> str:

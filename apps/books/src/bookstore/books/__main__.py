@@ -1,5 +1,8 @@
 """`uv run books`: serve the catalogue."""
 
+import bookstore.service.loading  # noqa: F401  # pyright: ignore[reportUnusedImport] - first
+
+# isort: split
 from bookstore.books.app import create_app
 from bookstore.books.settings import ALIASES, BooksSettings
 from bookstore.service.command import run

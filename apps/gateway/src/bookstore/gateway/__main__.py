@@ -1,5 +1,8 @@
 """`uv run gateway`: serve; `uv run gateway check FILE`: see whether it would serve by that file."""
 
+import bookstore.service.loading  # noqa: F401  # pyright: ignore[reportUnusedImport] - first
+
+# isort: split
 import argparse
 import sys
 from pathlib import Path

@@ -1,5 +1,8 @@
 """`uv run monitor`: watch, and serve what is seen."""
 
+import bookstore.service.loading  # noqa: F401  # pyright: ignore[reportUnusedImport] - first
+
+# isort: split
 from bookstore.monitor.app import create_app
 from bookstore.monitor.settings import MonitorSettings
 from bookstore.service.command import run

@@ -1,5 +1,8 @@
 """`uv run orders`: serve orders. `uv run orders queue status`: look after what they are owed."""
 
+import bookstore.service.loading  # noqa: F401  # pyright: ignore[reportUnusedImport] - first
+
+# isort: split
 import sys
 
 

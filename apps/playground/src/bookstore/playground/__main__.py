@@ -1,5 +1,8 @@
 """`uv run playground`: serve; `uv run playground run`: the whole show, without a server."""
 
+import bookstore.service.loading  # noqa: F401  # pyright: ignore[reportUnusedImport] - first
+
+# isort: split
 import argparse
 import asyncio
 import sys

@@ -20,12 +20,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString, Self, TypeAlias, cast
 
 import psycopg
+from litestar import Response
 from psycopg.abc import Params
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from bookstore.service.database_limits import OPTIONS, make_default
-from bookstore.service.problem import Problem
+from bookstore.service.problem import Asked, Problem, handlers, respond
 from bookstore.service.tracing import sql
 
 logger = logging.getLogger(__name__)
@@ -242,3 +244,13 @@ def _shut(connection: Connection) -> None:
             twin.shutdown(socket.SHUT_RDWR)
     except (OSError, psycopg.Error):
         logger.debug("the connection was gone already")
+
+
+def _on_missing_schema(request: Asked, error: psycopg.Error) -> Response[bytes]:
+    logger.warning("the schema is behind", extra={"path": request.url.path, "cause": str(error)})
+    detail = "the database is not prepared for this version yet"
+    return respond(request, Problem(503, "database-unavailable", detail))
+
+
+# Here, and not where all problems are: who has no database, doesn't load what speaks to one.
+handlers.update({UndefinedTable: _on_missing_schema, UndefinedColumn: _on_missing_schema})

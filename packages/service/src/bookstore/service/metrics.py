@@ -1,6 +1,8 @@
 """The metrics that every service has, and how Prometheus gets them."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import chain
 from typing import cast
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, Info, disable_created_metrics
@@ -20,13 +22,14 @@ disable_created_metrics()
 
 
 class Metrics:
-    """A registry of its own for each service, with what all services tell in it."""
+    """What all services tell, and a registry for what one has to tell beside that."""
 
     def __init__(self, service: str, version: str) -> None:
+        self._process = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._process)
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        """The service's own numbers."""
         build = Info("bookstore_build", "Which version of which service this is.", registry=self.registry)
         build.info({"service": service, "version": version})
         self.active = 0
@@ -41,36 +44,44 @@ class Metrics:
         )
         self.requests = RequestMetrics()
         """Those that were answered."""
-        self.registry.register(self.requests)
 
     def exposition(self, accept: str, names: Sequence[str] = ()) -> tuple[bytes, str]:
         """The text that Prometheus scrapes, in the form that it asks for, and its content type.
 
-        With `names` there are only the samples of those names, which costs accordingly less.
+        With `names` there are only the samples of those names, without the series of requests in which
+        nothing has happened yet: whoever asks each second pays for what there is to tell.
         """
-        registry = _Named(self.registry, frozenset(names)) if names else self.registry
+        told = _Told(self._named(frozenset(names)) if names else self._all())
         if "application/openmetrics-text" in accept:
-            text = cast("bytes", openmetrics.generate_latest(registry))  # pyright: ignore[reportUnknownMemberType]
+            text = cast("bytes", openmetrics.generate_latest(told))  # pyright: ignore[reportUnknownMemberType]
             return text, openmetrics.CONTENT_TYPE_LATEST
-        return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+        return generate_latest(told), CONTENT_TYPE_PLAIN_0_0_4
 
+    def _all(self) -> Iterator[Metric]:
+        return chain(self._process.collect(), self.registry.collect(), self.requests.collect())
 
-class _Named(Collector):
-    """Of a registry, the samples of these names.
-
-    The library's own restriction knows only collectors that describe themselves, and so passes over a
-    registry within the registry, in which an app keeps its numbers.
-    """
-
-    def __init__(self, registry: CollectorRegistry, names: frozenset[str]) -> None:
-        self._registry = registry
-        self._names = names
-
-    def collect(self) -> Iterator[Metric]:
-        """Those families of which something is left."""
-        for family in self._registry.collect():
-            samples = [sample for sample in family.samples if sample.name in self._names]
+    def _named(self, names: frozenset[str]) -> Iterator[Metric]:
+        """The library's own restriction would pass over a registry within the registry, as apps have them."""
+        process = () if names.isdisjoint(self._process_names) else self._process.collect()
+        for family in chain(process, self.registry.collect(), self.requests.happened()):
+            samples = [sample for sample in family.samples if sample.name in names]
             if samples:
                 left = Metric(family.name, family.documentation, family.type, family.unit)
                 left.samples = samples
                 yield left
+
+    @cached_property
+    def _process_names(self) -> frozenset[str]:
+        """What the process tells of itself, out of a dozen files of the system."""
+        return frozenset(sample.name for family in self._process.collect() for sample in family.samples)
+
+
+class _Told(Collector):
+    """These families, as the library wants to be handed them."""
+
+    def __init__(self, families: Iterator[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """Each of them, once."""
+        return self._families

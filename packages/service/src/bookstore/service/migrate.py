@@ -1,7 +1,8 @@
 """Brings a database to a package's newest revision: `python -m bookstore.service.migrate bookstore.books`.
 
 The URL comes on standard input, where no list of processes shows the password in it. A job of its own, whose
-standard input is empty, has it in `DATABASE_URL`, as the service has.
+standard input is empty, has it in `DATABASE_URL`, as the service has. Without a package, standard input has
+lines of a package and a URL: one process for many databases.
 """
 
 import importlib.resources
@@ -51,9 +52,15 @@ def main() -> None:
 
     Whoever dies half-way has done nothing: all steps are one transaction. It can be run again at any time.
     """
-    package = sys.argv[1]
     typed = "" if sys.stdin.isatty() else sys.stdin.read().strip()
-    url = typed or os.environ.get("DATABASE_URL", "")
+    if sys.argv[1:]:
+        _bring(sys.argv[1], typed or os.environ.get("DATABASE_URL", ""))
+        return
+    for line in typed.splitlines():
+        _bring(*line.split())
+
+
+def _bring(package: str, url: str) -> None:
     if not url:
         sys.exit(f"{package}: no database is named, on standard input or in DATABASE_URL")
     try:

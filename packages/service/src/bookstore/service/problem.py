@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
-import psycopg
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
-from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, FieldError, ProblemDetails
 from bookstore.service.context import current, recording
@@ -98,7 +96,8 @@ async def send_problem(scope: "Scope", send: "Send", problem: Problem) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _respond(request: Asked, problem: Problem) -> Response[bytes]:
+def respond(request: Asked, problem: Problem) -> Response[bytes]:
+    """The answer that tells a problem."""
     return Response(
         problem.body(request.url.path),
         status_code=problem.status,
@@ -108,14 +107,14 @@ def _respond(request: Asked, problem: Problem) -> Response[bytes]:
 
 
 def _on_problem(request: Asked, error: Problem) -> Response[bytes]:
-    return _respond(request, error)
+    return respond(request, error)
 
 
 def _on_validation(request: Asked, error: ValidationException) -> Response[bytes]:
     found = cast("list[dict[str, Any]]", error.extra if isinstance(error.extra, list) else [])
     errors = [_field_error(str(item.get("key", "")), str(item.get("message", ""))) for item in found]
     detail = "; ".join(f"{each.field}: {each.message}" for each in errors) or str(error.detail)
-    return _respond(request, invalid(request.url.path, detail, errors))
+    return respond(request, invalid(request.url.path, detail, errors))
 
 
 def _field_error(key: str, message: str) -> FieldError:
@@ -136,20 +135,14 @@ def _on_http(request: Asked, error: HTTPException) -> Response[bytes]:
     headers = dict(error.headers or {})
     if methods := headers.pop("allow", ""):
         headers["Allow"] = allow(methods.split(", "))
-    return _respond(request, Problem(error.status_code, slug, detail, headers=headers))
-
-
-def _on_missing_schema(request: Asked, error: psycopg.Error) -> Response[bytes]:
-    logger.warning("the schema is behind", extra={"path": request.url.path, "cause": str(error)})
-    detail = "the database is not prepared for this version yet"
-    return _respond(request, Problem(503, "database-unavailable", detail))
+    return respond(request, Problem(error.status_code, slug, detail, headers=headers))
 
 
 def _on_anything(request: Asked, error: Exception) -> Response[bytes]:
     logger.error("unhandled error", exc_info=error, extra={"path": request.url.path})
     if span := recording():
         span.event("exception", {"exception.type": type(error).__qualname__})
-    return _respond(
+    return respond(
         request, Problem(500, "internal", "something went wrong here; the request id finds it in the logs")
     )
 
@@ -158,10 +151,9 @@ handlers: dict[int | type[Exception], Callable[[Asked, Any], Response[bytes]]] =
     Problem: _on_problem,
     ValidationException: _on_validation,
     HTTPException: _on_http,
-    UndefinedTable: _on_missing_schema,
-    UndefinedColumn: _on_missing_schema,
     Exception: _on_anything,
 }
+"""What is answered to each kind of error. Who brings further kinds along, such as a database, adds them."""
 
 
 def answer_to(request: Asked, error: Exception) -> Response[bytes]:

@@ -80,16 +80,21 @@ class RequestMetrics(Collector):
         if exemplar:
             self._exemplars[handler, edge] = Exemplar(dict(exemplar), seconds, time())
 
-    def describe(self) -> Iterable[Metric]:
-        """The families without their series."""
-        return self._families()
-
     def collect(self) -> Iterable[Metric]:
         """All of it."""
+        return self._told(self._times, self._expected)
+
+    def happened(self) -> Iterable[Metric]:
+        """All but the series that are still at 0."""
+        return self._told({series: times for series, times in self._times.items() if any(times.counts)}, {})
+
+    def _told(
+        self, seen: Mapping[tuple[str, str, int], _Times], expected: Mapping[tuple[str, str, str], int]
+    ) -> Iterable[Metric]:
         requests, durations, convention = families = self._families()
-        totals = dict(self._expected)
-        by_handler = {handler: _Times() for handler, _, _ in self._expected}
-        for (handler, method, status), times in self._times.items():
+        totals = dict(expected)
+        by_handler = {handler: _Times() for handler, _, _ in expected}
+        for (handler, method, status), times in seen.items():
             status_class = handler, method, f"{status // 100}xx"
             totals[status_class] = totals.get(status_class, 0) + sum(times.counts)
             by_handler.setdefault(handler, _Times()).add(times)

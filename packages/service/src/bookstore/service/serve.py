@@ -13,10 +13,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server as GranianServer
-
 from bookstore.service.app import Service
 from bookstore.service.door import Door
 from bookstore.service.port import family_of, unavailable
@@ -124,6 +120,14 @@ def server_of(service: Service) -> Server:
     """What serves it: Granian, or our own server for those that can't afford its threads."""
     if service.own_server:
         return OwnServer(service)
+    return _granian(service)
+
+
+def _granian(service: Service) -> Server:
+    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415 - who has our own server, loads no other
+    from granian.http import HTTP1Settings  # noqa: PLC0415
+    from granian.server.embed import Server as GranianServer  # noqa: PLC0415
+
     return GranianServer(
         service.asgi,
         address=service.settings.host,

@@ -64,6 +64,8 @@ class Keeper:
 
     def __init__(self, part: Part, house: House) -> None:
         self.part = part
+        self.spawned = asyncio.Event()
+        """Set since its first process was started."""
         self.healthy = asyncio.Event()
         self._house = house
         self._revive = asyncio.Event()
@@ -158,7 +160,9 @@ class Keeper:
 
         output = os.open(house.folder.log(row.instance), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            return spawn(self.part.program, output=output, record=record)
+            process = spawn(self.part.program, output=output, record=record)
+            self.spawned.set()
+            return process
         finally:
             os.close(output)
 

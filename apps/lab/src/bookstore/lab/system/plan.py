@@ -49,6 +49,8 @@ class Part:
     stop_seconds: float = APP_STOP_SECONDS
     store: Postgres | Redis | None = None
     configure: Callable[[], object] | None = None
+    keeps_data: bool = False
+    """Whether it is one that has a database."""
     app: Program | None = None
 
     @property
@@ -99,6 +101,7 @@ class Plan:
     elsewhere: list[Row] = field(default_factory=list[Row])
     administrator_url: str = ""
     databases: list[Database] = field(default_factory=list[Database])
+    tables: dict[str, str] = field(default_factory=dict[str, str])
     members: list[Member] = field(default_factory=list[Member])
     members_made: frozenset[str] = frozenset()
 
@@ -131,6 +134,7 @@ def make_plan(
     addresses = addresses_of(topology, ports, store_urls)
     plan.administrator_url = addresses.get("postgres", "")
     plan.databases = _databases(topology, secret)
+    plan.tables = dict(topology.tables)
     plan.members = [
         Member(email=email, role=role, password=credentials.accounts[email])
         for email, role in topology.members.items()
@@ -173,6 +177,15 @@ def make_plan(
             for row in part.rows:
                 row.wanted = firsts.get(row.instance)
     return plan
+
+
+def migration(folder: StateFolder, caller: Mapping[str, str] = os.environ) -> Program:
+    """The program that gives new databases their tables; it is told which on its standard input."""
+    return Program(
+        argv=[sys.executable, "-P", "-m", "bookstore.service.migrate"],
+        folder=folder.path,
+        environment={name: caller[name] for name in PLATFORM if name in caller},
+    )
 
 
 def accounts_command(
@@ -219,7 +232,8 @@ def _app(
         {**addresses, "folder": str(folder.kept(row.instance))},
         caller,
     )
-    return Part(row, [*doors.values()], app=_program(service, folder, settings))
+    program = _program(service, folder, settings)
+    return Part(row, [*doors.values()], app=program, keeps_data="DATABASE_URL" in service.settings)
 
 
 def _tool(service: Service, around: Surroundings, caller: Mapping[str, str]) -> Part:

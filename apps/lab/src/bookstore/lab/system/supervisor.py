@@ -7,15 +7,15 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.system.first_start import FirstStart
 from bookstore.lab.system.folder import folder_error
 from bookstore.lab.system.keeper import Keeper
 from bookstore.lab.system.logs import last_lines, shorten
-from bookstore.lab.system.members import make_members
 from bookstore.lab.system.record import Phase, Record
-from bookstore.lab.system.topology import ACCOUNTS, ACCOUNTS_DATABASE
+from bookstore.lab.system.topology import ACCOUNTS
 from bookstore.stores.errors import StoreError
 from bookstore.stores.guardian import Guardian
 from bookstore.stores.provision import provision
@@ -49,8 +49,10 @@ class Supervisor:
             rows=[*plan.elsewhere, *(row for part in plan.parts for row in part.rows)],
         )
         self._keepers = [Keeper(part, self) for part in plan.parts]
+        self._first = FirstStart(plan, self.say)
         self._tasks: dict[Keeper, asyncio.Task[None]] = {}
         self._hurry = asyncio.Event()
+        self._provisioned = asyncio.Event()
         self._first_signal = 0.0
         self._failure: LabError | None = None
 
@@ -66,7 +68,7 @@ class Supervisor:
             watchers.append(asyncio.create_task(self._watch_parent(self._parent)))
         try:
             self.save_or_raise()
-            self._tasks = {keeper: asyncio.create_task(keeper.keep()) for keeper in self._keepers}
+            self._tasks = {keeper: asyncio.create_task(self._keep(keeper)) for keeper in self._keepers}
             start = asyncio.create_task(self._start())
             stop = asyncio.create_task(self.stopping.wait())
             # A keeper never ends by itself: one that does has an error to tell.
@@ -82,6 +84,7 @@ class Supervisor:
                 watcher.cancel()
             self.stopping.set()
             await self._stop()
+            self._first.end()
             self.guardian.close()
             # One more keystroke must not spoil the good order in which everything has ended.
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
@@ -120,9 +123,11 @@ class Supervisor:
         """Everything up to the moment when all are healthy."""
         try:
             async with asyncio.timeout(START_SECONDS):
+                await self._first.load()
                 fresh = await self._provision()
+                self._provisioned.set()
                 healthy = [keeper.healthy.wait() for keeper in self._needed]
-                await asyncio.gather(self._make_members(fresh), *healthy)
+                await asyncio.gather(self._first.make_members(fresh, self._accounts), *healthy)
         except LabError as failure:
             self.fail(failure)
             return
@@ -145,25 +150,41 @@ class Supervisor:
         """All but the tools: nobody waits for those."""
         return [keeper for keeper in self._keepers if keeper.part.row.kind != "tool"]
 
+    async def _accounts(self) -> None:
+        """Wait until accounts is healthy."""
+        for keeper in self._keepers:
+            if keeper.part.row.name == ACCOUNTS:
+                await keeper.healthy.wait()
+
     async def _provision(self) -> list[str]:
-        """Make the databases as soon as PostgreSQL takes connections; the apps meanwhile keep trying."""
+        """Make the databases as soon as PostgreSQL takes connections, and tell which are new."""
         for keeper in self._keepers:
             if keeper.part.row.name == "postgres":
                 await keeper.healthy.wait()
         if self._plan.databases:
-            return await asyncio.to_thread(provision, self._plan.administrator_url, self._plan.databases)
+            fresh = await asyncio.to_thread(provision, self._plan.administrator_url, self._plan.databases)
+            await self._first.make_tables(fresh)
+            return fresh
         return []
 
-    async def _make_members(self, fresh: list[str]) -> None:
-        """Make those who work here, unless an earlier start has, in a database that is still there."""
-        made = frozenset[str]() if ACCOUNTS_DATABASE in fresh else self._plan.members_made
-        members = [member for member in self._plan.members if member.email not in made]
-        for keeper in self._keepers:
-            if members and keeper.part.row.name == ACCOUNTS:
-                await keeper.healthy.wait()
-                for line in await make_members(members, keeper.part.program, self.folder.credentials):
-                    self.say(line)
-                return
+    async def _keep(self, keeper: Keeper) -> None:
+        """Keep an instance, from when it is of use.
+
+        A first start makes PostgreSQL's files, and everybody waits for those: nobody is in their way. And who
+        came before its tables would make them itself.
+        """
+        wanted = [each.spawned for each in self._keepers if each.part.row.kind == "store"]
+        if keeper.part.keeps_data:
+            wanted.append(self._provisioned)
+        if keeper.part.row.kind != "store":
+            await self._unless_stopping(asyncio.gather(*(each.wait() for each in wanted)))
+        await keeper.keep()
+
+    async def _unless_stopping(self, wanted: asyncio.Future[list[Literal[True]]]) -> None:
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        await asyncio.wait({wanted, stopping}, return_when="FIRST_COMPLETED")
+        wanted.cancel()
+        stopping.cancel()
 
     async def _stop(self) -> None:
         """Apps first, all at once, and the stores when nobody needs them any more.

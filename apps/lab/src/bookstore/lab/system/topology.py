@@ -110,12 +110,15 @@ class Topology:
     Attributes:
         services: a row each.
         databases: those that they own, each with its owner.
+        tables: which package has the tables of a database. A new one gets them before its app comes, which
+            would make them itself: one program for all is done sooner.
         members: those who work here from the start, by e-mail address, each with a role; accounts makes them.
         ways: those that lead through a proxy (see `ways`).
     """
 
     services: tuple[Service, ...]
     databases: Mapping[str, str]
+    tables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
     members: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
     ways: tuple[Way, ...] = ()
 
@@ -269,6 +272,11 @@ SYSTEM = Topology(
         ),
     ),
     databases={"accounts_db": "accounts_user", "books_db": "books_user", "orders_db": "orders_user"},
+    tables={
+        "accounts_db": "bookstore.accounts",
+        "books_db": "bookstore.books",
+        "orders_db": "bookstore.orders",
+    },
     members={"ops@bookstore.local": "ops", "staff@bookstore.local": "staff"},
 )
 

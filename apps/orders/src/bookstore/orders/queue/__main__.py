@@ -1,5 +1,8 @@
 """`uv run orders-worker`: work on the ledger."""
 
+import bookstore.service.loading  # noqa: F401  # pyright: ignore[reportUnusedImport] - first
+
+# isort: split
 import asyncio
 import sys
 
