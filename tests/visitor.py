@@ -25,7 +25,7 @@ gateway SERVER POST /v1/orders
                 orders-worker CONSUMER process bookstore:settlements
                     orders-worker CLIENT POST /inventory/reservations/{id}/commit
                         books SERVER POST /inventory/reservations/{reservation_id}/commit
-                            books CLIENT UPDATE books
+                            books CLIENT UPDATE reservations books
 gateway SERVER GET /v1/customers
     gateway CLIENT GET /v1/customers
         accounts SERVER GET /v1/customers/{customer_id}
