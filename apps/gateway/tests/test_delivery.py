@@ -298,6 +298,13 @@ async def test_health_takes_a_target_out_and_brings_it_back(gateway):
         await front.until_health("up", "up")
 
 
+async def test_one_that_is_just_starting_is_not_left_out_for_long(gateway):
+    async with gateway([fine, fine], ill=["books"]) as front:  # health is asked for once an hour
+        await front.until_health("down", "up")
+        front.replicas[0].well = True
+        await front.until_health("up", "up")
+
+
 async def test_when_all_are_ill_all_are_used(gateway):
     async with gateway([fine, fine], ill=["books", "books2"], upstream={"slow_start": 0}) as front:
         assert await front.health() == ["down", "down", "up", "up"]

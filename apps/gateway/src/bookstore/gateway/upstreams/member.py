@@ -17,6 +17,8 @@ _LONGEST_ANSWER = 65_536
 _PATIENCE = 1.0
 """Seconds that a target has to say how it is."""
 _GOOD = range(200, 300)
+_STARTING, _SOON = 30.0, 0.2
+"""Seconds for which one that was never up may be just starting, and after which it is asked again then."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,28 +30,29 @@ class Wellness:
     starting. After that it goes by rise and fall.
     """
 
-    __slots__ = ("_proven", "_streak", "refused", "state")
+    __slots__ = ("_streak", "proven", "refused", "state")
 
     def __init__(self) -> None:
         self.state: State = "unknown"
         self.refused = False
         """Whether nobody listens there: then no request can do any good."""
         self._streak = 0
-        self._proven = False
+        self.proven = False
+        """Whether it has ever been up."""
 
     def copy(self) -> "Wellness":
         """The same knowledge, for another who goes on from there."""
         other = Wellness()
         other.state, other.refused = self.state, self.refused
-        other._streak, other._proven = self._streak, self._proven
+        other._streak, other.proven = self._streak, self.proven
         return other
 
     def hear(self, verdict: Verdict, rule: model.Health) -> bool:
         """Take in one answer; whether that changes anything."""
         before = self.state, self.refused
         well = verdict == "well"
-        if self.state == "unknown" or (well and not self._proven):
-            self.state, self._streak, self._proven = ("up" if well else "down"), 0, well
+        if self.state == "unknown" or (well and not self.proven):
+            self.state, self._streak, self.proven = ("up" if well else "down"), 0, well
         elif well == (self.state == "up"):
             self._streak = 0
         else:
@@ -123,6 +126,7 @@ class Member:
         await self.retire()
 
     async def _keep_asking(self) -> None:
+        started = monotonic()
         while True:
             try:
                 self._hear(await self._ask())
@@ -130,9 +134,15 @@ class Member:
                 # Whatever goes wrong with one question, the next one is asked.
                 logger.exception("a health check failed by itself", extra={"target": self.url})
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._rule.interval):
+                async with asyncio.timeout(self._pause(monotonic() - started)):
                     await self._hurry.wait()
             self._hurry.clear()
+
+    def _pause(self, watched: float) -> float:
+        """Seconds until the next question, of one that is watched for so long."""
+        if self.wellness.proven or watched > _STARTING:
+            return self._rule.interval
+        return min(_SOON, self._rule.interval)
 
     async def _ask(self) -> Verdict:
         self.asked_at = monotonic()
