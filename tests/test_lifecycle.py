@@ -78,6 +78,15 @@ def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eve
         assert (row["pid"] == before[name]["pid"]) == (before[name]["pid"] != victim.pid)
 
 
+@pytest.mark.parametrize("instance", ["playground-1", "supplier-1"])
+def test_up_brings_back_what_was_told_to_end_and_serves_still(bookstore, instance):
+    victim = ProcessId.of(bookstore.services()[instance]["pid"])
+    victim.send(signal.SIGTERM)
+    bookstore.up()
+    assert bookstore.services()[instance]["pid"] not in (None, victim.pid)
+    assert healthy(bookstore)
+
+
 def test_an_order_survives_the_kill_of_everything(bookstore, client, eventually):
     url = bookstore.url("gateway-1")
     new = {"title": "Survivors", "author": "A. Visitor", "price": "9.99", "stock": 5}

@@ -12,6 +12,7 @@ from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system.folder import folder_error
 from bookstore.lab.system.logs import last_lines
 from bookstore.lab.system.probe import probe
+from bookstore.lab.system.record import ENDED
 from bookstore.stores.errors import StoreError
 from bookstore.stores.process import ProcessId, spawn
 
@@ -80,7 +81,7 @@ class Keeper:
             if stopping.is_set():
                 break
             if ending is None:
-                row.note = "ended in good order; `bookstore up` starts it again"
+                row.note = ENDED
                 self._tell(f"{row.instance} ended in good order, and stays ended until `bookstore up`")
                 self._revive.clear()
                 await self._either(self._revive)

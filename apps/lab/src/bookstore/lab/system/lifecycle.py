@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -18,9 +19,9 @@ from bookstore.lab.system.credentials import POSTGRES
 from bookstore.lab.system.folder import StateFolder, folder_error
 from bookstore.lab.system.plan import Plan, make_plan
 from bookstore.lab.system.ports import Claims
-from bookstore.lab.system.probe import ELSEWHERE
+from bookstore.lab.system.probe import ELSEWHERE, is_leaving
 from bookstore.lab.system.progress import Log, Pipe, Progress, Terminal, follow
-from bookstore.lab.system.record import Record
+from bookstore.lab.system.record import ENDED, Record
 from bookstore.lab.system.supervisor import START_SECONDS, Supervisor
 from bookstore.lab.system.tools import with_tools
 from bookstore.lab.system.topology import SYSTEM, Topology
@@ -28,9 +29,10 @@ from bookstore.lab.system.ways import proxied
 from bookstore.stores.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from bookstore.lab.system.folder import Lock
+    from bookstore.lab.system.record import Row
 
 SUPERVISOR_LOG = "supervisor"
 LOOK_SECONDS = 0.05
@@ -103,23 +105,36 @@ def up_apart(start: Start, say: Callable[[str], None], *, bound: bool = False) -
 
 
 def join(folder: StateFolder) -> None:
-    """Wait for a system that somebody else has started; what was ended in good order starts again."""
+    """Wait for a system that somebody else has started; what was ended in good order starts again.
+
+    So does what is about to end, as it was told to a moment ago: it isn't there once we return.
+    """
     holder = folder.lock.holder()
-    revived = False
+    asked = False
     deadline = time.monotonic() + START_SECONDS
     while holder is not None and holder.alive and time.monotonic() < deadline:
         record = Record.read(folder.record)
         if record and record.phase == "stopping":
             return
         if record and record.phase == "running":
-            if not revived:
+            if not asked:
+                deadline = time.monotonic() + JOIN_SECONDS
+            if not asked or any(row.note == ENDED for row in record.rows):
                 # Not before: until then it might not listen to this signal yet.
                 holder.send(signal.SIGUSR1)
-                revived = True
-                deadline = time.monotonic() + JOIN_SECONDS
-            elif all(row.ready or row.note == ELSEWHERE or row.kind == "tool" for row in record.rows):
+                asked = True
+            elif _all_are_here(record.rows):
                 return
         time.sleep(LOOK_SECONDS)
+
+
+def _all_are_here(rows: Iterable[Row]) -> bool:
+    """Whether everything has been well, and nothing is leaving: one of its ports may be shut on purpose."""
+    ours = [row for row in rows if row.kind != "tool" and row.note != ELSEWHERE]
+    ports: defaultdict[int | None, list[Row]] = defaultdict(list)
+    for row in ours:
+        ports[row.pid].append(row)
+    return all(row.ready for row in ours) and not any(all(map(is_leaving, each)) for each in ports.values())
 
 
 @contextmanager

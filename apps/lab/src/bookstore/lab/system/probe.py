@@ -18,6 +18,8 @@ Health = Literal["starting", "healthy", "degraded", "unhealthy", "down"]
 POSTGRES_PORT = 5432
 OK = 200
 SERVER_ERROR = 500
+_SILENCE = (OSError, http.client.HTTPException, ValueError, AttributeError)
+"""What is raised where nothing comes, or nothing that is an answer."""
 
 
 def probe(kind: str, url: str, timeout: float = 1.0) -> Health:
@@ -34,20 +36,39 @@ def probe(kind: str, url: str, timeout: float = 1.0) -> Health:
         else:
             answers = postgres_answers(parts.hostname or LOOPBACK, parts.port or POSTGRES_PORT, timeout)
         return "healthy" if answers else "unhealthy"
-    connection = http.client.HTTPConnection(parts.hostname or LOOPBACK, parts.port, timeout=timeout)
     try:
-        connection.request("GET", "/health", headers={"Connection": "close"})
-        answer = connection.getresponse()
-        status = json.loads(answer.read()).get("status")
+        code, status = _said(url, "/health", timeout)
     except ConnectionRefusedError:
         return "down"
-    except (OSError, http.client.HTTPException, ValueError, AttributeError):
+    except _SILENCE:
         return "unhealthy"
-    finally:
-        connection.close()
-    if answer.status != OK:
+    if code != OK:
         return "unhealthy"
     return "degraded" if status == "degraded" else "healthy"
+
+
+def is_leaving(row: Row, timeout: float = 1.0) -> bool:
+    """Whether an app that was well takes nothing new any more: it was told to end, and is about to."""
+    if row.kind != "app":
+        return False
+    try:
+        return _said(row.url, "/health/ready", timeout)[1] == "draining"
+    except ConnectionRefusedError:
+        return True
+    except _SILENCE:
+        return False
+
+
+def _said(url: str, path: str, timeout: float) -> tuple[int, str]:
+    """The code and the status that an app answers."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or LOOPBACK, parts.port, timeout=timeout)
+    try:
+        connection.request("GET", path, headers={"Connection": "close"})
+        answer = connection.getresponse()
+        return answer.status, str(json.loads(answer.read()).get("status"))
+    finally:
+        connection.close()
 
 
 def _look_at(host: str, port: int, timeout: float) -> Health:

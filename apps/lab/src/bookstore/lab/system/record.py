@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Phase = Literal["starting", "running", "stopping"]
+ENDED = "ended in good order; `bookstore up` starts it again"
+"""What is noted of an app that somebody has told to end."""
 
 
 class Row(msgspec.Struct, kw_only=True):
