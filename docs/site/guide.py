@@ -64,10 +64,11 @@ def _several(told: dict[str, Any]) -> bool:
 
 
 def deed(told: dict[str, Any], replicas: dict[str, int]) -> str:
-    """What is done to the system, as a line to type."""
+    """What is done to the system, as lines to type. Who is told to end serves on for some seconds."""
     match told["action"], told.get("arguments", {}):
         case "terminate", {"instance": instance}:
-            return f"kill $(of {instance} pid)"
+            gone = f'while [ "$(of {instance} pid)" != None ]; do sleep 1; done'
+            return f"kill $(of {instance} pid)\n{gone}"
         case "let_go", _:
             options = "".join(f" --replicas {name}={count}" for name, count in replicas.items())
             return f"uv run bookstore up --detach{options}"
