@@ -105,9 +105,9 @@ async def test_another_file_while_it_works(gateway):
             assert reply.status == 200, reply.raw
             assert (await front.ask("GET", "/new/v1/books")).status == 200
             assert b"\n" not in reply.body
-        # What is known of a target is known on: it isn't up because the file is new.
+        # What is known of a target is known on: it isn't up because the file is new, nor asked anew.
         assert await front.health() == ["up", "down", "up"]
-        assert front.orders.asked == 1
+        assert front.books.asked == 1
         stop.set()
         await asyncio.gather(*asking)
         assert set(seen) == {200}
