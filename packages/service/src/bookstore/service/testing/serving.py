@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from time import monotonic, sleep
 
@@ -19,6 +20,8 @@ _PATIENCE = 20.0
 """Seconds until it listens."""
 _LEAVE = 20.0
 """Seconds in which it ends."""
+_ANSWER = 1.0
+"""Seconds in which its loop tells of its tasks."""
 
 
 @contextmanager
@@ -94,16 +97,32 @@ class _Host:
 
     def doing(self) -> str:
         """What still runs: its tasks, each with where it waits, and where the thread itself is."""
-        lines = ["what still runs:"]
-        tasks = asyncio.all_tasks(self._loop) if self._loop is not None else set[asyncio.Task[object]]()
-        for task in sorted(tasks, key=lambda task: task.get_name()):
-            what = getattr(task.get_coro(), "__qualname__", repr(task.get_coro()))
-            frames = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in task.get_stack())
-            lines += [f"{task.get_name()}, {what}, at:", "".join(frames.format())]
+        lines = ["what still runs:", *self._tasks()]
         frames_now = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented so
         if frame := frames_now.get(self._thread.ident or 0):
             lines += ["the thread, at:", "".join(traceback.format_stack(frame, limit=3))]
         return "\n".join(lines)
+
+    def _tasks(self) -> list[str]:
+        """Its tasks, told by its own loop: nobody else may look while they run. None if that is blocked."""
+        told: Future[list[str]] = Future()
+        try:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(lambda: told.set_result(_tasks()))
+                return told.result(_ANSWER)
+        except (RuntimeError, TimeoutError):  # it is closed, or blocked
+            pass
+        return []
+
+
+def _tasks() -> list[str]:
+    """Each task of this loop, and where it waits."""
+    lines: list[str] = []
+    for task in sorted(asyncio.all_tasks(), key=lambda task: task.get_name()):
+        what = getattr(task.get_coro(), "__qualname__", repr(task.get_coro()))
+        frames = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in task.get_stack())
+        lines += [f"{task.get_name()}, {what}, at:", "".join(frames.format())]
+    return lines
 
 
 def free_port() -> int:
