@@ -51,6 +51,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = super()._split_scope(nodeid)
             return "the running system" if file in SHARE_THE_SYSTEM else file
 
+        def remove_node(self, node: Any) -> str | None:
+            """Hand out anew what a process that died left undone, and nothing else.
+
+            Files that it had finished would be handed out too. A process that gets one has nothing to do with
+            it, says nothing, gets nothing more, and the run waits for ever.
+            """
+            left = self.assigned_work[node]
+            for file in [file for file, tests in left.items() if all(tests.values())]:
+                del left[file]
+            return super().remove_node(node)
+
     return ByFile(config, log) if config.option.dist == "loadfile" else None
 
 
