@@ -52,15 +52,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "the running system" if file in SHARE_THE_SYSTEM else file
 
         def remove_node(self, node: Any) -> str | None:
-            """Hand out anew what a process that died left undone, and nothing else.
+            """Hand out anew what a process that died left undone, but not the test that it died of.
 
             Files that it had finished would be handed out too. A process that gets one has nothing to do with
             it, says nothing, gets nothing more, and the run waits for ever.
             """
             left = self.assigned_work[node]
+            undone = [
+                (file, test) for file, tests in left.items() for test, done in tests.items() if not done
+            ]
+            if not undone:
+                return super().remove_node(node)
+            file, died_of = undone[0]
+            left[file][died_of] = True
             for file in [file for file, tests in left.items() if all(tests.values())]:
                 del left[file]
-            return super().remove_node(node)
+            super().remove_node(node)
+            return died_of
 
     return ByFile(config, log) if config.option.dist == "loadfile" else None
 
