@@ -17,7 +17,7 @@ from bookstore.stores.process import ProcessId
 HERE = Path(__file__).parent
 DRIVER = HERE.parent / "apps" / "lab" / "tests" / "driver.py"
 RUN = """
-import os, sys, time
+import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from conftest import Bookstore
@@ -30,7 +30,7 @@ class Quick(Bookstore):
 made = Quick(sys.argv[3], Guardian())
 made.up()
 print("up", flush=True)
-time.sleep(600)
+signal.pause()
 """
 """A run of tests, with stand-ins for the services."""
 

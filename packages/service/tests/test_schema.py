@@ -14,7 +14,7 @@ from bookstore.service.schema import Schema, SchemaBehind, head
 ENV = "from bookstore.service.migrate import run\n\nrun()\n"
 ENDLESS = """
 import os
-import time
+import threading
 
 revision, down_revision = "0003", "0002"
 
@@ -22,7 +22,7 @@ revision, down_revision = "0003", "0002"
 def upgrade():
     with open({path!r}, "w") as file:
         file.write(str(os.getpid()))
-    time.sleep(300)
+    threading.Event().wait()
 """
 STEP = """
 from alembic import op

@@ -12,10 +12,10 @@ import pytest
 from bookstore.stores.guardian import Guardian
 from bookstore.stores.process import ProcessId, Program, spawn
 
-SLEEPER = [sys.executable, "-I", "-S", "-c", "import time; print('on', flush=True); time.sleep(600)"]
+SLEEPER = [sys.executable, "-I", "-S", "-c", "import signal; print('on', flush=True); signal.pause()"]
 
 OWNER = """
-import json, os, sys, time
+import json, os, signal, sys
 from pathlib import Path
 from bookstore.stores.guardian import Guardian
 from bookstore.stores.process import Program, spawn
@@ -24,7 +24,7 @@ folder = Path(sys.argv[1]); folder.mkdir(); guardian.watch_folder(folder)
 process, identity = spawn(
     Program(argv=json.loads(sys.argv[2]), folder=Path("/")), output=1, record=guardian.watch)
 print(json.dumps([guardian.pid, identity.pid, identity.started]), flush=True)
-time.sleep(600)
+signal.pause()
 """
 
 

@@ -101,7 +101,6 @@ def test_the_page_on_installing_names_every_secret(rendered):
     assert told == asked | others
 
 
-@pytest.mark.skipif(not (DEPLOY / "compose.yaml").is_file(), reason="nothing to compare with")
 def test_it_is_the_system_that_compose_starts(rendered):
     """The same images under the same user, and the same stores, with one script for their databases."""
     world = World(rendered["local"])

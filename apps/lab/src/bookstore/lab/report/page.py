@@ -57,6 +57,14 @@ def wrapped(heading: str, where: str, names: Sequence[str], body: str) -> str:
     )
 
 
+def table(heads: Sequence[str], rows: str) -> str:
+    """Rows under their heads, in a box of its own to scroll in: the page itself never gets wider."""
+    return (
+        f'<div class="scroll"><table><tr>{"".join(f"<th>{head}</th>" for head in heads)}</tr>'
+        f"{rows}</table></div>"
+    )
+
+
 def _overview(results: Sequence[Result]) -> str:
     rows = "".join(
         f'<tr><td><a href="#{escape(r.name)}">{escape(r.name)}</a></td>'
@@ -66,11 +74,7 @@ def _overview(results: Sequence[Result]) -> str:
         f"<td>{escape(_bites(r))}</td></tr>"
         for r in results
     )
-    return (
-        '<div class="scroll"><table>'
-        "<tr><th>experiment</th><th>verdict</th><th>seconds</th><th>what shows that it bit</th></tr>"
-        f"{rows}</table></div>"
-    )
+    return table(("experiment", "verdict", "seconds", "what shows that it bit"), rows)
 
 
 def _bites(result: Result) -> str:
@@ -92,9 +96,7 @@ def _section(folder: Path, result: Result) -> str:
         f'<p class="soft">{escape(result.journal.status)}, definition {escape(findings.digest)}, '
         f"generator's lag p99 {findings.lag_p99_ms:.1f} ms</p>"
         f"{_plots(folder, result)}"
-        '<div class="scroll"><table><tr><th>invariant</th><th>verdict</th><th>why</th></tr>'
-        f"{verdicts}</table>"
-        f"{_phases(findings.phases)}</div></section>"
+        f"{table(('invariant', 'verdict', 'why'), verdicts)}{_phases(findings.phases)}</section>"
     )
 
 
@@ -135,4 +137,4 @@ def _phases(phases: Sequence[Phase]) -> str:
         for p in phases
     )
     heads = ("phase", "s", "sent", "ok", "refused", "unknown", "p50 ms", "p99 ms", "max ms", "over 2 s")
-    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{rows}</table>" if phases else ""
+    return table(heads, rows) if phases else ""

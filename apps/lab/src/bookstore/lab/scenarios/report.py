@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from bookstore.lab.experiments.journal import now
-from bookstore.lab.report.page import wrapped
+from bookstore.lab.report.page import table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,10 +63,7 @@ def _overview(played: Sequence[Played]) -> str:
         f'<td class="n">{each.held} of {len(each.observations)}</td></tr>'
         for each in played
     )
-    return (
-        '<div class="scroll"><table><tr><th>guide</th><th>what it shows</th><th>verdict</th>'
-        f"<th>observations that hold</th></tr>{rows}</table></div>"
-    )
+    return table(("guide", "what it shows", "verdict", "observations that hold"), rows)
 
 
 def _anchor(played: Played) -> str:
@@ -85,6 +82,5 @@ def _section(played: Played) -> str:
         f'<section aria-labelledby="{_anchor(played)}"><h2 id="{_anchor(played)}">'
         f"{escape(guide.number)}: {escape(guide.title)}: "
         f'<span class="{CLASSES[verdict]}">{verdict}</span></h2><p>{escape(played.missing)}</p>'
-        '<div class="scroll"><table><tr><th>step</th><th>the guide</th><th>seen</th><th>verdict</th></tr>'
-        f"{rows}</table></div>{elsewhere}</section>"
+        f"{table(('step', 'the guide', 'seen', 'verdict'), rows)}{elsewhere}</section>"
     )

@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 
 FRESH: Final = 10.0
 """Seconds for which what it has told says how it is."""
-_PATIENCE: Final = 1.0
+_PATIENCE: Final = 2.0
+"""Seconds that an operator waits for a switch: one that is given up may be done all the same."""
 _LONGEST: Final = 65_536
 _OK: Final = 200
 _encode = msgspec.json.Encoder().encode
