@@ -16,12 +16,19 @@ from bookstore.service.testing.serving import free_port
 MODULE = sys.modules["bookstore.service.testing.serving"]  # the package has a function of that name
 
 
+@pytest.fixture
 def threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("service on ")]
+    """Those that a test has begun and not ended; services of other files may last as long as the run."""
+
+    def running():
+        return {thread for thread in threading.enumerate() if thread.name.startswith("service on ")}
+
+    before = running()
+    return lambda: running() - before
 
 
 @pytest.fixture
-def released():
+def released(threads):
     """Lets go what a test has left behind."""
     event = threading.Event()
     yield event
@@ -74,7 +81,7 @@ def test_code_that_blocks_the_loop_is_named_and_hides_nobodys_failure(monkeypatc
     assert isinstance(caught.value.__context__, ValueError)
 
 
-def test_a_service_that_never_begins_is_given_up_and_ends(monkeypatch):
+def test_a_service_that_never_begins_is_given_up_and_ends(monkeypatch, threads):
     begun = threading.Event()
     monkeypatch.setattr(MODULE, "_PATIENCE", 0.0)
     monkeypatch.setattr(MODULE, "_listens", lambda _: begun.wait() and False)
@@ -87,11 +94,11 @@ def test_a_service_that_never_begins_is_given_up_and_ends(monkeypatch):
 
     with pytest.raises(TimeoutError, match=r"doesn't listen on \d+; what still runs:\n.*_serve, at:"):
         serving(lambda: service(lifespan)).__enter__()
-    assert threads() == []
+    assert threads() == set()
 
 
 @pytest.mark.parametrize("when", ["at the beginning", "at the end"])
-def test_what_ends_it_is_raised(when):
+def test_what_ends_it_is_raised(when, threads):
     @asynccontextmanager
     async def lifespan():
         if when == "at the beginning":
@@ -101,7 +108,7 @@ def test_what_ends_it_is_raised(when):
 
     with pytest.raises(LookupError, match=when), serving(lambda: service(lifespan)):
         pass
-    assert threads() == []
+    assert threads() == set()
 
 
 def test_a_free_port_is_one():
