@@ -162,11 +162,12 @@ class Breaker(Guard):
 
     def layer(self, inner: Layer, scope: Scope) -> Layer:
         """Ask the circuit before the call, and tell it how the call ended."""
-        acquire, conclude, refuse = self._circuit.acquire, self._conclude, self._refuse
+        circuit, conclude, refuse = self._circuit, self._conclude, self._refuse
 
         async def layer(call: Call) -> Any:
             try:
-                permit = acquire()
+                # Each call settles it once, below.
+                permit = circuit.shared or circuit.acquire()
             except CircuitOpen as error:
                 refuse(scope, error, call)
                 raise

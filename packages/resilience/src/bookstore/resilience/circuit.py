@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bookstore.resilience.clock import SLACK, Clock
 from bookstore.resilience.delays import Backoff
 from bookstore.resilience.errors import CircuitOpen
-from bookstore.resilience.permit import CircuitPermit, Running, Snapshot, State
+from bookstore.resilience.permit import CircuitPermit, Running, SharedPermit, Snapshot, State
 from bookstore.resilience.window import CountWindow, TimeWindow
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class Circuit:
     """The machine. `rules` is the breaker that it belongs to, whose settings may change at any time."""
 
     __slots__ = (
-        "_least", "_on_trial", "_opened_at", "_openings", "_plain", "_span", "_streak", "_until",
-        "announce", "clock", "generation", "rejected", "rules", "running", "state", "window",
+        "_least", "_on_trial", "_opened_at", "_openings", "_span", "_streak", "_until",
+        "announce", "clock", "generation", "rejected", "rules", "running", "shared", "state", "window",
     )  # fmt: skip
 
     def __init__(self, rules: "Breaker", clock: Clock, announce: Callable[[State, State], None]) -> None:
@@ -49,12 +49,13 @@ class Circuit:
         self._opened_at: float | None = None
         self._span = 0.0  # seconds to stay open
         self._until = 0.0  # and when they end
-        self._plain = False
+        self.shared: SharedPermit | None = None
+        """Leave for whoever calls now, while it matters to nobody how long a call takes."""
         self.read_rules()
 
     def acquire(self) -> CircuitPermit:
         """Leave to call, or `CircuitOpen`."""
-        if self._plain:
+        if self.shared is not None:
             # Nobody will ask how long the call took, so it isn't looked up when it began.
             return CircuitPermit(self, self.generation, inf)
         now = self.clock.now()
@@ -77,7 +78,7 @@ class Circuit:
         """Take in how a call ended."""
         now = self.clock.now()
         slow = False
-        if not self._plain:
+        if self.shared is None:
             if self.state == "half_open":
                 self.look(now)
             if self.state == "disabled":
@@ -142,7 +143,8 @@ class Circuit:
         """Follow a change of the settings, as far as they are looked up ahead of the calls."""
         if not self._on_trial:
             self._least = self.rules.min_calls
-        self._plain = self.state == "closed" and self.rules.slow_call is None and self.rules.classify is None
+        plain = self.state == "closed" and self.rules.slow_call is None and self.rules.classify is None
+        self.shared = SharedPermit(self, self.generation, inf) if plain else None
 
     def change_window(self) -> None:
         """Forget what was counted, and count by the new setting; trials are counted on their own."""

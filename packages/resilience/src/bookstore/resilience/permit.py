@@ -62,6 +62,28 @@ class CircuitPermit:
             circuit.forget(self)
 
 
+class SharedPermit(CircuitPermit):
+    """Leave for all calls of one generation, each of which settles it once and sees to that itself.
+
+    A circuit has one while nothing about a call matters to it but its end.
+    """
+
+    __slots__ = ()
+
+    def ok(self, *, elapsed: float | None = None) -> None:
+        """One of the calls succeeded."""
+        assert self._circuit is not None  # noqa: S101 - nobody takes it away
+        self._circuit.settle(self, False, elapsed)
+
+    def fail(self, error: BaseException | None = None, *, elapsed: float | None = None) -> None:  # noqa: ARG002 - as above
+        """One of them failed."""
+        assert self._circuit is not None  # noqa: S101 - nobody takes it away
+        self._circuit.settle(self, True, elapsed)
+
+    def drop(self) -> None:
+        """One of them doesn't count."""
+
+
 class Running:
     """Permits under way, in the order in which they were given, and which of them are overdue."""
 
