@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from time import sleep
 
 import pytest
+from prometheus_client import generate_latest
 
-from bookstore.service.door import ARRIVED, Door, connection
+from bookstore.service.door import ARRIVED, Door, DoorMetrics, connection
 from bookstore.service.door.arrival import since_arrival
 from bookstore.service.testing.serving import free_port
 
@@ -134,6 +135,19 @@ async def test_without_traces_a_refusal_has_no_id_of_one():
     )
     assert b"x-trace-id" not in head
     assert "trace_id" not in json.loads(body)
+
+
+async def test_what_is_refused_is_counted_and_logged_by_the_id_that_its_caller_has(caplog):
+    caplog.set_level("INFO", "bookstore.service.door")
+    async with served() as door:
+        for sent in (b"BREW /a HTTP/1.1\r\n" + IDS + b"\r\n", b"NONSENSE\r\n\r\n"):
+            async with connected(door) as client:
+                await (await client.send(sent)).rest()
+        told = generate_latest(DoorMetrics(door)).decode()
+    for status in (400, 501):
+        assert f'http_server_refused_requests_total{{status="{status}"}} 1.0' in told
+    logged = [record for record in caplog.records if record.msg == "a request was refused"]
+    assert [(record.status, record.request_id == "mine") for record in logged] == [(501, True), (400, False)]
 
 
 async def test_an_app_that_fails_is_told_of_in_the_log_alone(caplog):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bookstore.service.app import Service
-from bookstore.service.door import Door
+from bookstore.service.door import Door, DoorMetrics
 from bookstore.supplier import api
 from bookstore.supplier.desk import Desk
 from bookstore.supplier.front import Front
@@ -51,4 +51,5 @@ def create_app(settings: SupplierSettings) -> Service:
         port_setting="CONTROL_PORT",
     )
     door.app = cast("Any", service.asgi)
+    service.metrics.registry.register(DoorMetrics(door))
     return service

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 from bookstore.service.app import Service
-from bookstore.service.door import Door
+from bookstore.service.door import Door, DoorMetrics
 from bookstore.service.port import family_of, unavailable
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class OwnServer:
             traced=service.tracer is not None,
         )
         self._door.app = cast("Any", service.asgi)
+        service.metrics.registry.register(DoorMetrics(self._door))
         self._stopping = asyncio.Event()
 
     async def serve(self) -> None:

@@ -7,5 +7,6 @@ by an ASGI app. What could be read in two ways is refused, and nobody holds a pl
 from bookstore.service.door.arrival import ARRIVED
 from bookstore.service.door.door import Door
 from bookstore.service.door.exchange import RESET
+from bookstore.service.door.metrics import DoorMetrics
 
-__all__ = ["ARRIVED", "RESET", "Door"]
+__all__ = ["ARRIVED", "RESET", "Door", "DoorMetrics"]

@@ -39,11 +39,14 @@ class House(Protocol):
 
     connections: "set[Connection]"
     is_open: bool
-    traced: bool
 
     @property
     def app(self) -> App:
         """What answers requests."""
+        ...
+
+    def refuse(self, refusal: Refusal) -> bytes:
+        """What is answered for the app."""
         ...
 
     def forget(self, connection: "Connection") -> None:
@@ -341,4 +344,4 @@ class Connection(asyncio.Protocol):
         self.resume()
 
     def _say(self, refusal: Refusal) -> None:
-        self._transport.write(refusal.written(traced=self._house.traced))
+        self._transport.write(self._house.refuse(refusal))

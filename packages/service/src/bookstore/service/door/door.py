@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bookstore.service.door.connection import Connection
@@ -10,6 +11,7 @@ from bookstore.service.port import family_of, unavailable
 
 if TYPE_CHECKING:
     from bookstore.service.door.exchange import App
+    from bookstore.service.door.refusal import Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ class Door:
         self.is_open = False
         """Whether connections are taken."""
         self.connections: set[Connection] = set()
+        self.refused: Counter[int] = Counter()
+        """How often what was answered for the app, by status."""
 
     async def open(self) -> None:
         """Listen, unless that is so already.
@@ -90,6 +94,14 @@ class Door:
         self.connections.discard(connection)
         if not self.connections:
             self._left.set()
+
+    def refuse(self, refusal: "Refusal") -> bytes:
+        """What is answered for the app, whose log of requests knows nothing of this one."""
+        request = refusal.request(traced=self.traced)
+        told = {"status": refusal.status, "cause": refusal.detail, "request_id": request.request_id}
+        logger.info("a request was refused", extra=told | {"trace_id": request.trace_id})
+        self.refused[refusal.status] += 1
+        return refusal.written(request)
 
     def _stop_listening(self) -> None:
         self.is_open = False

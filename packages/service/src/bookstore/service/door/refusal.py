@@ -10,6 +10,7 @@ import msgspec
 
 from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, ProblemDetails
 from bookstore.service import context
+from bookstore.service.context import RequestContext
 from bookstore.service.door.target import decoded, split
 
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ ([!-~]+) HTTP/1\.[01]\r\n")
@@ -45,16 +46,19 @@ class Refusal(Exception):
         self._target = target
         self._headers = headers
 
-    def written(self, *, traced: bool) -> bytes:
-        """The whole answer, after which the connection ends; its ids are the caller's where they are sane."""
-        title = _PHRASES.get(self.status) or HTTPStatus(self.status).phrase
+    def request(self, *, traced: bool) -> RequestContext:
+        """What was refused; its ids are the caller's where they are sane."""
         known = dict(self._headers)
-        request = context.begin(
+        return context.begin(
             request_id=known.get(b"x-request-id"),
             traceparent=known.get(b"traceparent"),
             tracestate=None,
             traced=traced,
         )
+
+    def written(self, request: RequestContext) -> bytes:
+        """The whole answer, after which the connection ends."""
+        title = _PHRASES.get(self.status) or HTTPStatus(self.status).phrase
         body = msgspec.json.encode(
             ProblemDetails(
                 type=NAMESPACE + self.slug,
