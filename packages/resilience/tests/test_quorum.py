@@ -139,3 +139,41 @@ async def test_without_redis_each_goes_by_itself(clock, votes):
 def test_wrong_settings_name_the_field(votes, field, settings):
     with pytest.raises(ValueError, match=field):
         Quorum(Breaker(), votes, **settings)
+
+
+async def test_a_look_that_takes_too_long_is_no_signal(clock, votes, monkeypatch):
+    processes = [Process(clock, votes) for _ in range(3)]
+    for process in processes[:2]:
+        await process.call(fail)
+        clock.tick(1)
+        await process.call()
+    await processes[2].call()
+    assert processes[2].quorum.votes == 2
+
+    async def silent(*_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(votes, "evalsha", silent)
+    clock.tick(1)
+    await processes[2].call()
+    assert processes[2].quorum.votes == 2
+    await clock.advance(0.05)
+    assert processes[2].quorum.votes == 0
+
+
+async def test_who_closes_it_waits_for_the_look_that_is_under_way(clock, votes, monkeypatch):
+    answered = asyncio.Event()
+
+    async def late(*_):
+        await answered.wait()
+        return 2
+
+    monkeypatch.setattr(votes, "evalsha", late)
+    process = Process(clock, votes)
+    await process.call()
+    closing = asyncio.create_task(process.quorum.aclose())
+    await clock.advance(0)
+    assert not closing.done()
+    answered.set()
+    await closing
+    assert process.quorum.votes == 2
