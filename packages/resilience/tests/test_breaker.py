@@ -4,6 +4,7 @@ import asyncio
 import sys
 from abc import ABC
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -45,6 +46,15 @@ def test_wrong_settings_name_the_field(settings, field):
 
 def test_edges_of_the_settings_are_fine():
     Breaker(failure_rate=1.0, slow_rate=1, min_calls=10, window=Window.count(10), consecutive=1, trials=1)
+
+
+def judge(outcome):
+    return "ok" if outcome.error is None else "fail"
+
+
+def raises(error):
+    if error is not None:
+        raise error
 
 
 class TestCalls:
@@ -195,6 +205,55 @@ class TestCalls:
             with pytest.raises(type(error)), breaker:
                 raise error
         assert breaker.snapshot()[:2] == (1, 1)
+
+    @pytest.mark.parametrize("settings", [{}, {"slow_call": 5}, {"classify": judge}], ids=str)
+    async def test_what_comes_through_a_pipeline_is_counted(self, clock, settings):
+        """Each end of it: what succeeds keeps the rate down. A cancelled call teaches nothing."""
+        breaker = Breaker(window=Window.count(10), **settings)
+        pipeline = Pipeline("books", breaker, clock=clock)
+
+        async def ends(error=None):
+            if error is not None:
+                raise error
+
+        for error in (None, ValueError(), None, asyncio.CancelledError(), None):
+            with suppress(ValueError, asyncio.CancelledError):
+                await pipeline.call(ends, error)
+            with suppress(ValueError, asyncio.CancelledError):
+                pipeline(raises)(error)
+        assert breaker.snapshot()[:2] == (8, 2)
+        permits_at_rest(breaker)
+
+    @pytest.mark.parametrize("fails", [False, True])
+    async def test_calls_from_before_a_reset_do_not_count_after_it(self, clock, fails):
+        breaker = Breaker(window=Window.count(10))
+        pipeline = Pipeline("books", breaker, clock=clock)
+
+        async def ends():
+            await clock.sleep(1)
+            if fails:
+                raise ValueError
+
+        before = asyncio.create_task(pipeline.call(ends))
+        await clock.advance(0)
+        breaker.reset()
+        after = asyncio.create_task(pipeline.call(ends))
+        await clock.advance(1)
+        await asyncio.gather(before, after, return_exceptions=True)
+        assert breaker.snapshot()[:2] == (1, int(fails))
+
+    async def test_calls_under_way_count_by_settings_that_change_meanwhile(self, clock):
+        breaker = Breaker(window=Window.count(10))
+        pipeline = Pipeline("books", breaker, clock=clock)
+        calls = [asyncio.create_task(pipeline.call(clock.sleep, 3)) for _ in range(2)]
+        await clock.advance(0)
+        breaker.reconfigure(failure_rate=0.9)
+        await clock.advance(1)
+        breaker.reconfigure(slow_call=1)  # nobody knows when they began
+        await clock.advance(2)
+        await asyncio.gather(*calls)
+        assert breaker.snapshot()[:3] == (2, 0, 0)
+        permits_at_rest(breaker)
 
     async def test_as_a_guard(self, clock):
         breaker = Breaker(window=Window.count(10), clock=clock)
