@@ -80,6 +80,14 @@ async def contestants() -> dict[str, dict[str, Contestant]]:
         fn = hyx.bulkhead.bulkhead(max_concurrency=32, max_capacity=64)(fn)
         return hyx.retry.retry(attempts=3)(hyx.circuitbreaker.consecutive_breaker()(fn))
 
+    circuit = Breaker()
+
+    async def without_pipeline() -> int:
+        permit = circuit.acquire()
+        answer = await work()
+        permit.ok()
+        return answer
+
     guarded = await purgatory.AsyncCircuitBreakerFactory().get_breaker("bench")
 
     async def with_purgatory() -> int:
@@ -116,6 +124,7 @@ async def contestants() -> dict[str, dict[str, Contestant]]:
         },
         "breaker": {
             "ours": ours(Breaker()),
+            "ours, no pipeline": without_pipeline,
             "hyx": hyx.circuitbreaker.consecutive_breaker()(work),
             "interlock-cb": interlock.CircuitBreaker(name="bench")(work),
             "purgatory": with_purgatory,

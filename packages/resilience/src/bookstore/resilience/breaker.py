@@ -1,6 +1,7 @@
 """Stop calling what doesn't answer, and find out with a few calls when it does again."""
 
 from dataclasses import KW_ONLY, dataclass, field
+from math import inf
 from threading import RLock
 from typing import Any, ClassVar, Final
 
@@ -107,7 +108,11 @@ class Breaker(Guard):
 
     def acquire(self) -> CircuitPermit:
         """Leave to call, to be settled with exactly one of `ok`, `fail` and `drop`; or `CircuitOpen`."""
-        return self._circuit.acquire()
+        circuit = self._circuit
+        if circuit.shared is not None:
+            # Nobody will ask how long the call took, so it isn't looked up when it began.
+            return CircuitPermit(circuit, circuit.generation, inf)
+        return circuit.acquire()
 
     def verdict(
         self, permit: CircuitPermit, error: BaseException | None, value: Any = None, attempt: int = 1
@@ -190,7 +195,7 @@ class Breaker(Guard):
         def layer(call: Call) -> Any:
             try:
                 with self._lock:
-                    permit = self._circuit.acquire()
+                    permit = self._circuit.shared or self._circuit.acquire()
             except CircuitOpen as error:
                 self._refuse(scope, error, call)
                 raise

@@ -55,9 +55,6 @@ class Circuit:
 
     def acquire(self) -> CircuitPermit:
         """Leave to call, or `CircuitOpen`."""
-        if self.shared is not None:
-            # Nobody will ask how long the call took, so it isn't looked up when it began.
-            return CircuitPermit(self, self.generation, inf)
         now = self.clock.now()
         limit = self.rules.slow_call
         if self.state == "closed" and limit is not None:
@@ -73,6 +70,16 @@ class Circuit:
         elif self.state == "closed" and limit is not None:
             self.running.add(permit)
         return permit
+
+    def count_good(self) -> None:
+        """Take in that a call of this generation succeeded, while there is a `shared` permit: hot."""
+        now = self.clock.now()
+        window = self.window
+        window.add(now)
+        self._streak = 0
+        # Where nothing failed and nothing was slow there is no rate to speak of.
+        if (window.failures or window.slow) and self._too_bad():
+            self._open(now)
 
     def settle(self, permit: CircuitPermit, failed: bool, elapsed: float | None) -> None:  # noqa: FBT001 - hot
         """Take in how a call ended."""
@@ -145,6 +152,8 @@ class Circuit:
             self._least = self.rules.min_calls
         plain = self.state == "closed" and self.rules.slow_call is None and self.rules.classify is None
         self.shared = SharedPermit(self, self.generation, inf) if plain else None
+        if plain:
+            self.running.clear()  # how long they take is of no interest any longer
 
     def change_window(self) -> None:
         """Forget what was counted, and count by the new setting; trials are counted on their own."""

@@ -40,7 +40,10 @@ class CircuitPermit:
         circuit = self._circuit
         if circuit is not None:
             self._circuit = None
-            circuit.settle(self, False, elapsed)
+            if circuit.shared is not None and self.generation == circuit.generation:
+                circuit.count_good()
+            else:
+                circuit.settle(self, False, elapsed)
 
     def fail(
         self,
@@ -72,8 +75,12 @@ class SharedPermit(CircuitPermit):
 
     def ok(self, *, elapsed: float | None = None) -> None:
         """One of the calls succeeded."""
-        assert self._circuit is not None  # noqa: S101 - nobody takes it away
-        self._circuit.settle(self, False, elapsed)
+        circuit = self._circuit
+        assert circuit is not None  # noqa: S101 - nobody takes it away
+        if circuit.shared is not None and self.generation == circuit.generation:
+            circuit.count_good()
+        else:
+            circuit.settle(self, False, elapsed)
 
     def fail(self, error: BaseException | None = None, *, elapsed: float | None = None) -> None:  # noqa: ARG002 - as above
         """One of them failed."""

@@ -25,7 +25,7 @@ class CountWindow:
         self._ring = bytearray(size)
         self._next = self.calls = self.failures = self.slow = 0
 
-    def add(self, _now: float, failed: bool, slow: bool) -> None:  # noqa: FBT001 - hot, and always called in this order
+    def add(self, _now: float, failed: bool = False, slow: bool = False) -> None:  # noqa: FBT001, FBT002 - hot, and always called in this order
         """Take one outcome in, and let the oldest go when the ring is full."""
         at = self._next
         self._next = at + 1 if at + 1 < self.size else 0
