@@ -1,12 +1,13 @@
-"""The gateway, nginx' proxy_pass and FastAPI with httpx, in front of the same service, one worker each.
+"""The gateway, nginx' proxy_pass, FastAPI with httpx, and next to nothing, in front of the same service.
 
     uv run python bench/gateway.py [--seconds 5] [--rounds 3] [--connections 32] [--without fastapi]
 
-The gateway does all that it does in earnest: it verifies a token, counts on a shared Redis, asks breaker and
-bulkhead, balances over two targets, and records one trace in ten. nginx and FastAPI pass on, and nothing
-else. The peers are measured in turns; the table shows medians. Needs `wrk`. nginx is Debian's; without it
-that line is left out, and the service behind is Granian. FastAPI and httpx are fetched by uv for the
-measurement alone.
+One worker each. The gateway does all that it does in earnest: it verifies a token, counts on a shared Redis,
+asks breaker and bulkhead, balances over two targets, and records one trace in ten. nginx and FastAPI pass on,
+and nothing else. `nothing` is the least that a proxy in Python can be: it takes both heads apart and puts
+them together again, without a rule, a task or a timer. The peers are measured in turns; the table shows
+medians. Needs `wrk`. nginx is Debian's; without it that line is left out, and the service behind is Granian.
+FastAPI and httpx are fetched by uv for the measurement alone.
 """
 
 import argparse
@@ -66,6 +67,58 @@ async def proxy(path: str, request: Request):
         headers=[(name, value) for name, value in request.headers.raw if name != b"host"])
     return Response(answer.content, answer.status_code, dict(answer.headers))
 uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False)
+"""
+
+NOTHING = """
+import asyncio, sys, httptools, uvloop
+port, behind = map(int, sys.argv[1:])
+idle = []
+class Service(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport, self.parser = transport, httptools.HttpResponseParser(self)
+    def on_message_begin(self):
+        self.headers, self.body, self.whole = [], b"", False
+    def on_header(self, name, value):
+        self.headers.append(b"%b: %b\\r\\n" % (name.lower(), value))
+    def on_body(self, body):
+        self.body += body
+    def on_message_complete(self):
+        self.whole = True
+    def data_received(self, data):
+        self.parser.feed_data(data)
+        if self.whole:
+            head = b"HTTP/1.1 %d OK\\r\\n" % self.parser.get_status_code()
+            if not self.client.is_closing():
+                self.client.write(b"".join([head, *self.headers, b"\\r\\n", self.body]))
+            idle.append(self)
+    def ask(self, client, head):
+        self.client = client
+        self.transport.write(head)
+class Client(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport, self.parser = transport, httptools.HttpRequestParser(self)
+    def on_message_begin(self):
+        self.headers = []
+    def on_url(self, url):
+        self.url = url
+    def on_header(self, name, value):
+        self.headers.append(b"%b: %b\\r\\n" % (name.lower(), value))
+    def on_message_complete(self):
+        line = b"%b %b HTTP/1.1\\r\\n" % (self.parser.get_method(), self.url)
+        head = b"".join([line, *self.headers, b"\\r\\n"])
+        if idle:
+            idle.pop().ask(self.transport, head)
+        else:
+            asyncio.ensure_future(self.connect(head))
+    async def connect(self, head):
+        _, service = await asyncio.get_running_loop().create_connection(Service, "127.0.0.1", behind)
+        service.ask(self.transport, head)
+    def data_received(self, data):
+        self.parser.feed_data(data)
+async def main():
+    server = await asyncio.get_running_loop().create_server(Client, "127.0.0.1", port, backlog=1024)
+    await server.serve_forever()
+uvloop.run(main())
 """
 
 
@@ -193,6 +246,7 @@ def main() -> int:
         peer("gateway", port, sys.executable, "-m", "bookstore.gateway", **settings)
         if shutil.which("nginx") and "nginx" not in options.without:
             peer("nginx", port := any_free(), *front(folder, port, behind))
+        peer("nothing", port := any_free(), sys.executable, "-c", NOTHING, port, behind[0])
         if "fastapi" not in options.without:
             uv = ["uv", "run", "--no-project", "--with", "fastapi,httpx,uvicorn[standard]", "python", "-c"]
             peer("fastapi", port := any_free(), *uv, FASTAPI, port, f"http://127.0.0.1:{behind[0]}")
