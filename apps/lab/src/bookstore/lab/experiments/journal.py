@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from bookstore.lab.experiments.evidence import Bitten, Judgement, Samples, States, Verdict
-from bookstore.lab.load.summary import Latency
+from bookstore.lab.load.summary import LAG_LIMIT, Latency
 
 Status = Literal["completed", "interrupted", "failed", "aborted"]
 """`completed` says nothing about the verdict. `aborted`: the system wasn't well, so nothing was done to it.
@@ -50,6 +50,7 @@ class Findings(msgspec.Struct, kw_only=True):
 
     Attributes:
         marks: when each phase began, in seconds since the load did.
+        lagged_before_ms: how late the generator was in a first run, which therefore proved nothing.
     """
 
     name: Literal["bookstore-lab"] = "bookstore-lab"
@@ -62,10 +63,25 @@ class Findings(msgspec.Struct, kw_only=True):
     marks: dict[str, float] = {}
     phases: list[Phase] = []
     lag_p99_ms: float = 0.0
+    lagged_before_ms: float | None = None
     states: dict[str, States] = {}
     metrics: dict[str, Samples] = {}
     monitor: dict[str, States] | None = None
     restored: bool = False
+
+    @property
+    def lagged(self) -> bool:
+        """Whether nothing was proved, and the instrument was at fault, not the system."""
+        wanted = self.judgement == "unknown" and self.expected != "unknown"
+        return wanted and self.lag_p99_ms > 1000 * LAG_LIMIT and all(bite.bit for bite in self.bites)
+
+    @property
+    def again(self) -> str:
+        """What a report says of a run that was not the first."""
+        late = self.lagged_before_ms
+        return (
+            "" if late is None else f"; a first run proved nothing: the generator was late by {late:.0f} ms"
+        )
 
 
 class Journal(msgspec.Struct, kw_only=True):

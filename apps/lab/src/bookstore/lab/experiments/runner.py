@@ -65,6 +65,7 @@ class Run:
     marks: dict[str, float] = field(default_factory=dict[str, float])
     bites: list[Bitten] = field(default_factory=list[Bitten])
     watch: Watch | None = None
+    lagged_before_ms: float | None = None
 
     async def go(self) -> Journal:
         """Run it; the journal is written however it ends."""
@@ -81,6 +82,7 @@ class Run:
             expected=ours.expected,
             verdicts=[],
             bites=[],
+            lagged_before_ms=self.lagged_before_ms,
         )
         self.journal.extensions = [findings]
         try:

@@ -41,7 +41,7 @@ def _about(result: Result) -> list[str]:
     lines = ["", f"## {result.name}: {findings.judgement}", "", told]
     lines += [
         "",
-        f"Status {journal.status}, definition {findings.digest}.",
+        f"Status {journal.status}, definition {findings.digest}{findings.again}.",
         "",
     ]
     lines += [

@@ -94,7 +94,7 @@ def _section(folder: Path, result: Result) -> str:
         f'<span class="{findings.judgement}">{findings.judgement}</span></h2>'
         f"<p>{escape(str(experiment.get('title', '')))}. {escape(str(experiment.get('description', '')))}</p>"
         f'<p class="soft">{escape(result.journal.status)}, definition {escape(findings.digest)}, '
-        f"generator's lag p99 {findings.lag_p99_ms:.1f} ms</p>"
+        f"generator's lag p99 {findings.lag_p99_ms:.1f} ms{findings.again}</p>"
         f"{_plots(folder, result)}"
         f"{table(('invariant', 'verdict', 'why'), verdicts)}{_phases(findings.phases)}</section>"
     )
