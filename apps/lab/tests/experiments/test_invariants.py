@@ -195,6 +195,17 @@ def test_a_generator_that_lagged_proves_nothing_about_latency():
     assert verdicts(made)["answer_within"].judgement == "unknown"
 
 
+@pytest.mark.parametrize("bug", BUGS)
+def test_where_the_generator_lagged_only_promises_of_time_are_in_doubt(bug):
+    """A machine that stands still makes everything late, but loses nothing and does nothing twice."""
+    invariant, _ = BUGS[bug]
+    made = spoiled(bug)
+    for request in made.requests:
+        request.sent = request.due + 0.06
+    timed = {"answer_within", "no_5xx_outside", "no_errors", "recovers", "monitor_names"}
+    assert verdicts(made)[invariant].judgement == ("unknown" if invariant in timed else "invalid")
+
+
 def test_a_lost_answer_may_have_made_an_order():
     """Neither lost nor out of nothing: the client knows that it doesn't know."""
     made = evidence()

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
     from bookstore.lab.live import Ending, Teller, Verdict
 
+ATTEMPTS = 3
+"""How often an experiment is run at the most, while its generator is late."""
 LAGGED = "lagged"
-"""The folder of a first run that proved nothing."""
+"""Begins the folder of a run that proved nothing."""
 MARKS: dict[Judgement, Verdict] = {"valid": "ok", "invalid": "bad", "unknown": "unknown"}
 
 
@@ -116,21 +118,19 @@ def _in_one_instance(
 
 
 async def _one(named: Named, bench: Bench, sheet: Sheet, teller: Teller) -> bool:
-    """Run one, and once more if its generator was late; whether somebody interrupted it."""
+    """Run one, and again if its generator was late; whether somebody interrupted it."""
     into = sheet.folder / named.name
     into.mkdir()
     teller.tell(Began(name=named.name, title=named.experiment.title))
     run = Run(named, bench, into, teller)
     interrupted = await _to_its_end(run)
-    first = run.journal.findings
-    if first.lagged and not interrupted:
-        teller.tell(
-            Said(
-                text=f"the generator itself was late (p99 {first.lag_p99_ms:.0f} ms), so it is run once more"
-            )
-        )
-        _set_aside(into)
-        run = Run(named, bench, into, teller, lagged_before_ms=first.lag_p99_ms)
+    for number in range(1, ATTEMPTS):
+        if interrupted or not run.journal.findings.lagged:
+            break
+        late = run.journal.findings.lag_p99_ms
+        teller.tell(Said(text=f"the generator itself was late (p99 {late:.0f} ms), so it is run again"))
+        _set_aside(into, f"{LAGGED}-{number}")
+        run = Run(named, bench, into, teller, lagged_before_ms=late)
         interrupted = await _to_its_end(run)
     result = Result(name=named.name, journal=run.journal)
     sheet.results.append(result)
@@ -146,12 +146,12 @@ async def _to_its_end(run: Run) -> bool:
     )
 
 
-def _set_aside(folder: Path) -> None:
+def _set_aside(folder: Path, name: str) -> None:
     """Keep what a run has left, where no report looks for it."""
     files = [path for path in folder.iterdir() if path.is_file()]
-    (folder / LAGGED).mkdir()
+    (folder / name).mkdir()
     for path in files:
-        path.rename(folder / LAGGED / path.name)
+        path.rename(folder / name / path.name)
 
 
 def _judged(result: Result) -> Iterator[Seen]:

@@ -255,12 +255,18 @@ INVARIANTS: Mapping[str, Callable[..., Verdict]] = {
 }
 
 
+TIMED = frozenset({"answer_within", "no_5xx_outside", "no_errors", "recovers", "monitor_names"})
+"""Promises that any system breaks whose machine stands still."""
+
+
 def judge(evidence: Evidence, wanted: Mapping[str, Mapping[str, float | str]]) -> list[Verdict]:
     """All verdicts. Where a fault didn't bite, nothing is proved: what would be valid is unknown.
 
-    Without a monitor in the system nobody asks what it says.
+    Where the generator itself was late, the machine was, so that a promise of time may be broken by that
+    alone: then it is unknown too. Without a monitor in the system nobody asks what it says.
     """
     verdicts: list[Verdict] = []
+    doubt = believed(evidence.requests, evidence.due - len(evidence.requests))
     toothless = [bite for bite in evidence.bites if not bite.bit]
     for name, parameters in wanted.items():
         if name == "monitor_names" and evidence.monitor is None:
@@ -272,6 +278,8 @@ def judge(evidence: Evidence, wanted: Mapping[str, Mapping[str, float | str]]) -
         if verdict.judgement == "valid" and (toothless or not evidence.bites):
             why = toothless[0].proof if toothless else "no fault was injected"
             verdict = _unknown(name, f"the fault didn't bite ({why}); otherwise: {verdict.reason}")
+        elif verdict.judgement == "invalid" and doubt and name in TIMED:
+            verdict = _unknown(name, f"{doubt}; otherwise: {verdict.reason}")
         verdicts.append(verdict)
     return verdicts
 

@@ -50,7 +50,7 @@ class Findings(msgspec.Struct, kw_only=True):
 
     Attributes:
         marks: when each phase began, in seconds since the load did.
-        lagged_before_ms: how late the generator was in a first run, which therefore proved nothing.
+        lagged_before_ms: how late the generator was in the run before, which therefore proved nothing.
     """
 
     name: Literal["bookstore-lab"] = "bookstore-lab"
@@ -80,7 +80,9 @@ class Findings(msgspec.Struct, kw_only=True):
         """What a report says of a run that was not the first."""
         late = self.lagged_before_ms
         return (
-            "" if late is None else f"; a first run proved nothing: the generator was late by {late:.0f} ms"
+            ""
+            if late is None
+            else f"; the run before proved nothing: the generator was late by {late:.0f} ms"
         )
 
 
