@@ -92,6 +92,14 @@ def test_what_stands_in_redis_by_mistake_is_not_believed(remembering, books, red
     assert remembering.get(f"{PATH}/1").status_code == 503
 
 
+def test_a_redis_that_is_late_for_once_is_asked_again(remembering, books, redis_url):
+    assert _told(remembering.get(f"{PATH}/1")) == NOW
+    books.refuse()
+    with redis.Redis.from_url(redis_url) as memory:
+        memory.execute_command("CLIENT", "PAUSE", 220, "ALL")
+    assert _told(remembering.get(f"{PATH}/1")) == THEN
+
+
 def test_without_redis_it_is_asked_for_only(orders, books, check_problem):
     books.stock[1] = 100
     assert _told(orders.get(f"{PATH}/1")) == NOW

@@ -6,14 +6,15 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bookstore.resilience import Breaker, Pipeline, Rejected, Sink
+from bookstore.resilience import Breaker, Pipeline, Rejected, Retry, Sink
 
 KEYS: Final = "{orders:stock}"
 """Begins all keys; in a cluster they are in one slot."""
 KEPT: Final = 7 * 86_400
 """Seconds for which a stock is remembered: an old one is better than none, and says that it is old."""
 
-_AWAY = (RedisError, OSError, Rejected)
+_LATE = (RedisError, OSError)
+_AWAY = (*_LATE, Rejected)
 
 
 class StockMemory:
@@ -28,7 +29,11 @@ class StockMemory:
         self._redis = redis
         # No timeout of its own: the client's sockets have one, and cutting it off costs a connection.
         self.pipeline = Pipeline(
-            "redis.stock", Breaker(name="redis", consecutive=3, open_for=2.0), sinks=sinks
+            "redis.stock",
+            # Each command may be given twice. One that came too late for once is no reason to know nothing.
+            Retry(attempts=2, delay=0.0, on=_LATE),
+            Breaker(name="redis", consecutive=3, open_for=2.0),
+            sinks=sinks,
         )
 
     async def keep(self, book_id: int, quantity: int) -> None:
