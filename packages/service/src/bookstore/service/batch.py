@@ -34,7 +34,7 @@ class Batch(Generic[K, V]):
         *,
         width: int = 2,
         most: int = 100,
-        patience: float = 1.8,
+        patience: float = 1.6,
         linger: float = 0.0,
     ) -> None:
         self._fetch = fetch

@@ -94,7 +94,7 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, direct_url: str = "", size: int = 8, patience: float = 1.5, acquire: float = 0.3
+        self, url: str, *, direct_url: str = "", size: int = 8, patience: float = 1.3, acquire: float = 0.3
     ) -> None:
         self.direct_url = direct_url or url
         """For what needs a session of its own."""

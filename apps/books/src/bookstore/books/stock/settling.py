@@ -21,7 +21,7 @@ from bookstore.service.database import Connection, Database, DatabaseUnavailable
 
 End: TypeAlias = Literal["committed", "released"]
 
-_PATIENCE: Final = 1.8
+_PATIENCE: Final = 1.6
 """Seconds that one may take, those included for which it waits for the statement before its own."""
 
 
