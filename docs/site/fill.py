@@ -66,13 +66,18 @@ def filled(root: Path, text: str) -> str:
 
 
 def settings(root: Path, what: str) -> str:
-    """`orders BOOKS_TIMEOUT ...`: rows of the table in that member's README."""
+    """`orders BOOKS_TIMEOUT ...`: rows of the tables in that member's README.
+
+    The first table is the service's, and counts where that of its worker has the same name.
+    """
     member, *names = what.split()
     readme = (
         next(path for path in (root / "apps" / member, root / "packages" / member) if path.exists())
         / "README.md"
     )
-    rows = {name: (default.strip(), text.strip()) for name, default, text in ROW.findall(readme.read_text())}
+    rows: dict[str, tuple[str, str]] = {}
+    for name, default, text in ROW.findall(readme.read_text()):
+        rows.setdefault(name, (default.strip(), text.strip()))
     if missing := [name for name in names if name not in rows]:
         raise LookupError(f"{member} has no setting {missing[0]}")
     lines = [f"| `{name}` | {rows[name][0]} | {rows[name][1]} |" for name in names]

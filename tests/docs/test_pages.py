@@ -68,6 +68,12 @@ def test_a_piece_of_code_is_all_of_it_and_no_more(tmp_path):
     ]
 
 
+def test_a_setting_is_the_services_own_where_its_worker_has_one_of_that_name():
+    shown = fill.filled(ROOT, "<!-- settings: orders BOOKS_TIMEOUT WORKER_LEASE -->\n<!-- end -->")
+    defaults = re.findall(r"^\| `(\w+)` \| (.*?) \|", shown, re.MULTILINE)
+    assert defaults == [("BOOKS_TIMEOUT", "1.0"), ("WORKER_LEASE", "15.0")]
+
+
 def headings(page):
     return re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
 
