@@ -64,6 +64,7 @@ ELSEWHERE_BY_FORM = {
     r"uv run bookstore experiment run [a-z -]+": "a minute each; a page can't be made that names one that "
     "isn't there, and `.ci/run experiments` runs those tagged fast",
     r"uv run pytest (\S+/test_\w+\.py ?)+": "part of this very run, or of `.ci/run long`",
+    r"uv run .*\bbench/\w+\.py\b.*": "a measurement, which takes minutes and wants a quiet machine",
 }
 """The same for what pages have many of."""
 
@@ -207,8 +208,11 @@ def same_shape(shown, said):
 
 @every_document
 def test_every_block_says_what_it_is(document):
-    """What says nothing is not looked at, and may be a command that nobody runs."""
-    opened = re.findall(r"^```(.*)$", document.read_text(), re.MULTILINE)[::2]
+    """What says nothing, or is only indented, is not looked at, and may be a command that nobody runs."""
+    text = document.read_text()
+    fenced = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    assert re.findall(r"^\n {4}\S.*", fenced.sub("", text), re.MULTILINE) == []
+    opened = re.findall(r"^```(.*)$", text, re.MULTILINE)[::2]
     assert set(opened) <= {"sh", "bash", "json", "python", "text", "toml", "mermaid", "sql"}, opened
 
 

@@ -11,7 +11,7 @@ import pytest
 from bookstore.resilience.redis import RedisLimits
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+BLOCKS = re.findall(r"^```(?!text)(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 EXAMPLES = {f"example {n}": code for n, (kind, code) in enumerate(BLOCKS, 1) if kind == "python"}
 FILES = dict(re.findall(r"^`(\S+)`:\n\n```\w+\n(.*?)^```", README, re.DOTALL | re.MULTILINE))
 """What is to be saved before an example is run, by its name."""
