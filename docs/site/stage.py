@@ -162,10 +162,10 @@ def configuration(folder: Path) -> dict[str, object]:
 
 def navigation(folder: Path) -> list[dict[str, object]]:
     """Every page, once. A section is a folder, in the order of its own front page's links."""
-    top = [path.name for path in sorted(folder.glob("*.md")) if path.name not in {"index.md", "start.md"}]
+    first = {"Bookstore": "index.md", "Start here": "start.md", "How it works": "how-it-works.md"}
+    top = [path.name for path in sorted(folder.glob("*.md")) if path.name not in first.values()]
     return [
-        {"Bookstore": "index.md"},
-        {"Start here": "start.md"},
+        *({title: page} for title, page in first.items()),
         {"Patterns": _section(folder, "patterns")},
         {"Guides": _section(folder, "guides")},
         {"Operations": [*_section(folder, "operations"), *top]},
