@@ -7,9 +7,8 @@ from decimal import Decimal
 import msgspec
 
 from bookstore.contracts.orders import MAX_QUANTITY, Line, NewLine, State
-from bookstore.contracts.problems import FieldError
 from bookstore.orders.idempotency.model import Claim
-from bookstore.service.problem import invalid
+from bookstore.service.problem import invalid_field
 
 
 class Book(msgspec.Struct, frozen=True):
@@ -64,7 +63,7 @@ def summed(lines: Iterable[NewLine], path: str) -> dict[int, int]:
     for book_id, quantity in wanted.items():
         if quantity > MAX_QUANTITY:
             message = f"at most {MAX_QUANTITY} of book {book_id}, not {quantity}"
-            raise invalid(path, f"quantity: {message}", [FieldError(field="quantity", message=message)])
+            raise invalid_field(path, "quantity", message)
     return wanted
 
 

@@ -14,9 +14,8 @@ import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
-from bookstore.contracts.problems import FieldError
 from bookstore.contracts.values import decoder
-from bookstore.service.problem import Problem, invalid
+from bookstore.service.problem import Problem, invalid, invalid_field
 
 MAX_DEPTH = 32
 
@@ -71,7 +70,7 @@ def decode(body: bytes, kind: Any, path: str) -> Any:
         found = _WHERE.match(str(error))
         what, where = (found["what"], found["where"]) if found else (str(error), None)
         field = (where or "").lstrip(".") or "body"
-        raise invalid(path, f"{field}: {what}", [FieldError(field=field, message=what)]) from None
+        raise invalid_field(path, field, what) from None
     except _DuplicateKeyError as error:
         raise invalid(path, f"the body names {error.args[0]!r} twice") from None
     except (ValueError, RecursionError):

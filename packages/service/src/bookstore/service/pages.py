@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 
 from litestar.params import QueryParameter
 
-from bookstore.contracts.problems import FieldError
-from bookstore.service.problem import Asked, invalid
+from bookstore.service.problem import Asked, invalid_field
 
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 Offset = Annotated[int, QueryParameter(ge=0, le=2**31 - 1)]
@@ -32,9 +31,7 @@ async def plainly_asked(request: Asked) -> None:
         elif not _PLAIN.fullmatch(str(request.query_params[name])):
             message = "must be a whole number"
         if message:
-            raise invalid(
-                request.scope["path"], f"{name}: {message}", [FieldError(field=name, message=message)]
-            )
+            raise invalid_field(request.scope["path"], name, message)
 
 
 def page_headers(

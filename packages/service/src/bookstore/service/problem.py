@@ -84,6 +84,11 @@ def invalid(path: str, detail: str, errors: Sequence[FieldError] = ()) -> Proble
     return Problem(422 if path.startswith("/v2/") else 400, "validation", detail, errors=errors)
 
 
+def invalid_field(path: str, field: str, message: str) -> Problem:
+    """The same, for one field that can't be used."""
+    return invalid(path, f"{field}: {message}", [FieldError(field=field, message=message)])
+
+
 async def send_problem(scope: "Scope", send: "Send", problem: Problem) -> None:
     """Answer a plain ASGI request with a problem."""
     body = problem.body(scope["path"])

@@ -5,9 +5,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from bookstore.contracts.accounts import Login
-from bookstore.contracts.problems import FieldError
 from bookstore.service.body import decode
-from bookstore.service.problem import Asked, Problem, invalid
+from bookstore.service.problem import Asked, Problem, invalid, invalid_field
 
 _FORM = "application/x-www-form-urlencoded"
 _NAMES = {"username": "email", "password": "password"}
@@ -46,22 +45,18 @@ def _from_form(body: bytes, path: str) -> Login:
     found: dict[str, str] = {}
     for name, value in pairs:
         if name in found:
-            raise _refused(path, name, "given more than once")
+            raise invalid_field(path, name, "given more than once")
         if "\0" in value:
             raise invalid(path, "text must not hold the character NUL")
         found[name] = value
     if found.pop("grant_type", "password") != "password":
-        raise _refused(path, "grant_type", "must be password")
+        raise invalid_field(path, "grant_type", "must be password")
     for name in found.keys() - _NAMES.keys() - _IGNORED - {_SCOPE}:
-        raise _refused(path, "body", f"the form has the unknown field {name[:50]!r}")
+        raise invalid_field(path, "body", f"the form has the unknown field {name[:50]!r}")
     for name in _NAMES.keys() - found.keys():
-        raise _refused(path, name, "missing")
+        raise invalid_field(path, name, "missing")
     try:
         given = {own: found[name] for name, own in _NAMES.items()}
         return msgspec.convert({**given, "scope": found.get(_SCOPE, "")}, Login)
     except msgspec.ValidationError as error:
         raise invalid(path, str(error)) from None
-
-
-def _refused(path: str, field: str, message: str) -> Problem:
-    return invalid(path, f"{field}: {message}", [FieldError(field=field, message=message)])

@@ -6,8 +6,7 @@ from litestar.openapi.spec import Operation, Parameter, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
 from bookstore.books.catalogue.search import BadSearch, Search, search_of
-from bookstore.contracts.problems import FieldError
-from bookstore.service.problem import Asked, invalid
+from bookstore.service.problem import Asked, invalid_field
 
 
 def searched(request: Asked) -> Search:
@@ -19,8 +18,7 @@ def searched(request: Asked) -> Search:
     try:
         return search_of(request.query_params.dict())
     except BadSearch as error:
-        errors = [FieldError(field=error.field, message=error.message)]
-        raise invalid(request.scope["path"], str(error), errors) from None
+        raise invalid_field(request.scope["path"], error.field, error.message) from None
 
 
 def _parameter(name: str, description: str, schema: Schema) -> Parameter:

@@ -37,12 +37,12 @@ from bookstore.contracts.books import (
 )
 from bookstore.contracts.health import Health
 from bookstore.contracts.orders import NewLine
-from bookstore.contracts.problems import NAMESPACE, FieldError
+from bookstore.contracts.problems import NAMESPACE
 from bookstore.service.docs import problems
 from bookstore.service.health import Checkup, answer
 from bookstore.service.identity import PathId, identity
 from bookstore.service.pages import Limit, plainly_asked
-from bookstore.service.problem import Asked, Problem, invalid, not_found
+from bookstore.service.problem import Asked, Problem, invalid_field, not_found
 from bookstore.service.provide import Given
 from bookstore.service.tokens.callers import Together, services_only, staff_only
 
@@ -143,7 +143,7 @@ async def reserve_together(
     """
     wanted = {each.reservation_id: _summed(request, each) for each in data.reservations}
     if len(wanted) < len(data.reservations):
-        raise _invalid(request, "reservations", "each must have a name of its own")
+        raise invalid_field(request.scope["path"], "reservations", "each must have a name of its own")
     outcomes = await stock.reserve(wanted)
     await changed({book_id for asked in wanted.values() for book_id in asked})
     return ReservationOutcomes(data=[_outcome(name, outcomes[name], asked) for name, asked in wanted.items()])
@@ -191,7 +191,7 @@ async def read_reservation(reservation_id: ReservationId, stock: Given[StockStor
 
 async def _held_only(request: Asked) -> None:
     if request.query_params.getall("state", ["held"]) != ["held"]:
-        raise _invalid(request, "state", "must be held")
+        raise invalid_field(request.scope["path"], "state", "must be held")
 
 
 @get(
@@ -211,7 +211,7 @@ async def list_reservations(
     """Reservations that are still held, the oldest first; `Link` leads to the next page."""
     start = await stock.reservation(after) if after and is_reservation_id(after) else None
     if after is not None and start is None:
-        raise _invalid(request, "after", "there is no such reservation")
+        raise invalid_field(request.scope["path"], "after", "there is no such reservation")
     found = await stock.held(older_than=older_than, limit=limit, after=start)
     headers: dict[str, str] = {}
     if len(found) == limit:
@@ -224,7 +224,7 @@ def _summed(request: Asked, wanted: NewReservation) -> Quantities:
     try:
         return summed(wanted.items)
     except ValueError as error:
-        raise _invalid(request, "items", str(error)) from None
+        raise invalid_field(request.scope["path"], "items", str(error)) from None
 
 
 def _outcome(name: str, outcome: Taken | Exception, asked: Quantities) -> ReservationOutcome:
@@ -284,11 +284,6 @@ def _inventory(stock: Stock) -> Inventory:
 def _reservation(held: Held) -> Reservation:
     items = [NewLine(book_id=book_id, quantity=quantity) for book_id, quantity in held.quantities.items()]
     return Reservation(reservation_id=held.id, state=held.state, items=items, created_at=held.created_at)
-
-
-def _invalid(request: Asked, field: str, message: str) -> Problem:
-    errors = [FieldError(field=field, message=message)]
-    return invalid(request.scope["path"], f"{field}: {message}", errors)
 
 
 def _named(reservation_id: str) -> str:

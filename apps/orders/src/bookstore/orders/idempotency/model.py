@@ -7,8 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from bookstore.contracts.problems import FieldError
-from bookstore.service.problem import Problem, invalid
+from bookstore.service.problem import Problem, invalid_field
 
 HEADER = "Idempotency-Key"
 
@@ -68,7 +67,7 @@ def key_in(headers: Iterable[tuple[bytes, bytes]], path: str) -> str | None:
         return None
     if len(given) > 1 or not _VISIBLE.fullmatch(given[0]):
         message = "must be given once, with 1 to 255 visible ASCII characters"
-        raise invalid(path, f"{HEADER}: {message}", [FieldError(field=HEADER, message=message)])
+        raise invalid_field(path, HEADER, message)
     return given[0].decode()
 
 
