@@ -34,10 +34,6 @@ def b64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def kid_of(person):
-    return jwt.get_unverified_header(person.tokens["access_token"])["kid"]
-
-
 def test_the_key_set_holds_public_keys_with_their_thumbprints(shared):
     [key] = key_set(shared)
     assert key.keys() == {"kty", "crv", "x", "kid", "alg", "use"}

@@ -6,7 +6,6 @@ policy is neither a success nor a failure, and whoever takes it for one closes c
 or the other way round.
 """
 
-from asyncio import CancelledError
 from collections.abc import Callable, Collection
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
@@ -18,9 +17,6 @@ T = TypeVar("T")
 
 Verdict: TypeAlias = Literal["ok", "fail", "ignore"]
 """`ok` and `fail` teach a policy something; `ignore` gives the permit back and teaches nothing."""
-
-CANCELLATIONS: Final = (CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
-"""Somebody stopped the call. Never a failure, never a success, never retried, never shown to a classifier."""
 
 _VERDICTS: Final = frozenset(get_args(Verdict))
 
