@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from bookstore.service.background import meanwhile
 from bookstore.service.redis_home import Home
 from bookstore.service.redis_session import RedisAway, Session
 from bookstore.service.redis_url import Server
@@ -57,13 +58,11 @@ class RedisLine:
     @asynccontextmanager
     async def kept(self) -> AsyncGenerator[None]:
         """Keep a session for as long as the block runs; it begins after the first try, come what may."""
-        keeper = asyncio.create_task(self._keep())
         try:
-            await self._tried.wait()
-            yield
+            async with meanwhile(self._keep()):
+                await self._tried.wait()
+                yield
         finally:
-            keeper.cancel()
-            await asyncio.wait({keeper})
             if self.session:
                 self.session.end("closing")
 

@@ -9,12 +9,13 @@ import asyncio
 import importlib.resources
 import logging
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import psycopg
 import psycopg.errors
 
+from bookstore.service.background import meanwhile
 from bookstore.service.database import Database, DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
@@ -80,15 +81,11 @@ class Schema:
                 logger.info("the schema is ready", extra={"revision": self._head})
                 return
 
-    @asynccontextmanager
-    async def preparing(self, then: Callable[[], Awaitable[None]] | None = None) -> AsyncGenerator[None]:
+    def preparing(
+        self, then: Callable[[], Awaitable[None]] | None = None
+    ) -> AbstractAsyncContextManager[None]:
         """Prepare in the background for as long as the block runs: a service starts without its database."""
-        task = asyncio.create_task(self.prepare(then))
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
+        return meanwhile(self.prepare(then))
 
     async def _upgrade_if_behind(self) -> None:
         try:

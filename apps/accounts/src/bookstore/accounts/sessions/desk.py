@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from time import time
 
 from bookstore.accounts.keys.ring import Ring
@@ -14,6 +13,7 @@ from bookstore.accounts.sessions import model
 from bookstore.accounts.sessions.store import SessionStore
 from bookstore.accounts.settings import AccountsSettings
 from bookstore.contracts.accounts import Login, NewPassword, Tokens
+from bookstore.service.background import meanwhile
 from bookstore.service.database import DatabaseUnavailable
 from bookstore.service.problem import Problem
 
@@ -142,14 +142,9 @@ class Desk:
             expires_in=settings.access_token_life,
         )
 
-    @asynccontextmanager
-    async def sweeping(self) -> AsyncGenerator[None]:
+    def sweeping(self) -> AbstractAsyncContextManager[None]:
         """Remove what counts no more, once in a while, for as long as the block runs."""
-        task = asyncio.create_task(self._sweep())
-        try:
-            yield
-        finally:
-            task.cancel()
+        return meanwhile(self._sweep())
 
     async def _sweep(self) -> None:
         while True:

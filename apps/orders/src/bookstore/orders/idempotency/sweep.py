@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from bookstore.orders.idempotency.store import KeyStore
+from bookstore.service.background import meanwhile
 
 logger = logging.getLogger(__name__)
 
@@ -14,15 +14,9 @@ _BREATH = 0.1
 """Seconds between two handfuls of keys, so that requests go first."""
 
 
-@asynccontextmanager
-async def sweeping(keys: KeyStore, *, every: float = _EVERY) -> AsyncGenerator[None]:
+def sweeping(keys: KeyStore, *, every: float = _EVERY) -> AbstractAsyncContextManager[None]:
     """Sweep for as long as the block runs. Each process does, and none waits for another."""
-    task = asyncio.create_task(_sweep(keys, every))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
+    return meanwhile(_sweep(keys, every))
 
 
 async def _sweep(keys: KeyStore, every: float) -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import msgspec
@@ -11,6 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from bookstore.contracts.health import QueueHealth
 from bookstore.orders.queue.metrics import KINDS
+from bookstore.service.background import meanwhile
 from bookstore.service.database import Database
 from bookstore.service.problem import Problem
 
@@ -102,14 +102,9 @@ class Backlog:
         self._admitted -= before
         self._show()
 
-    @asynccontextmanager
-    async def counting(self) -> AsyncGenerator[None]:
+    def counting(self) -> AbstractAsyncContextManager[None]:
         """Count each second, for as long as the block runs."""
-        task = asyncio.create_task(self._keep_counting())
-        try:
-            yield
-        finally:
-            task.cancel()
+        return meanwhile(self._keep_counting())
 
     async def _keep_counting(self) -> None:
         well = True
