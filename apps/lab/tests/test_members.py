@@ -117,7 +117,7 @@ def test_a_command_fails_as_accounts_does(system):
 
 @pytest.mark.parametrize(
     ("words", "code", "says"),
-    [((), Exit.USAGE, "isn't said"), (("keys", "list"), Exit.NOT_RUNNING, "nothing in")],
+    [((), Exit.USAGE, "needs a command"), (("keys", "list"), Exit.NOT_RUNNING, "nothing in")],
 )
 def test_what_cannot_be_run_is_said(system, words, code, says):
     result = system.run("accounts", *words)

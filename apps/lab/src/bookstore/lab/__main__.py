@@ -6,14 +6,17 @@ import argparse
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from bookstore.lab import laboratory
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.system import commands
 from bookstore.lab.system.topology import SYSTEM
 
-DESCRIPTION = "Starts the whole bookstore on this machine, watches it, shows it."
+if TYPE_CHECKING:
+    from bookstore.lab.laboratory import AddVerb
+
+DESCRIPTION = "Starts the whole bookstore on this machine, watches it, shows it, and puts it to the test."
 EPILOG = """\
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running, 10 state folder unusable, 11 port taken,
 12 bad setting, 13 store unreachable or unusable, 14 a service failed to start, 15 disk full, 130 interrupted
@@ -71,8 +74,18 @@ def _parser(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     def verb(name: str, text: str) -> argparse.ArgumentParser:
         return verbs.add_parser(name, help=text, description=text, parents=[shared])
 
-    up = verb("up", "start everything; Ctrl-C ends it")
-    up.add_argument("--detach", action="store_true", help="return when everything is healthy; `down` ends it")
+    _add_up(verb("up", "start everything; Ctrl-C stops it"))
+    _add_operating(verb)
+    _add_handed_on(verb)
+    _add_demo(verb("demo", "a guided story: browse, register, order, two outages, recovery"))
+    laboratory.add_verbs(verb)
+    return parser
+
+
+def _add_up(up: argparse.ArgumentParser) -> None:
+    up.add_argument(
+        "--detach", action="store_true", help="return when everything is healthy; `down` stops it"
+    )
     up.add_argument(
         "--port-base", type=_port_base, metavar="N", help="fixed ports: gateway N, books N+1, ..."
     )
@@ -82,7 +95,7 @@ def _parser(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=N",
-        help="so many processes of a service (books=2); for several services say it several times",
+        help="several processes of a service (books=2); give it again for each further service",
     )
     up.add_argument(
         "--workers",
@@ -90,7 +103,7 @@ def _parser(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
         action="append",
         dest="replicas",
         metavar="N",
-        help="so many workers: the same as --replicas orders-worker=N",
+        help="several workers: the same as --replicas orders-worker=N",
     )
     up.add_argument(
         "--observe", action="store_true", help="Prometheus, Jaeger and Grafana as well, if they are installed"
@@ -98,43 +111,55 @@ def _parser(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     up.add_argument(
         "--proxied",
         action="store_true",
-        help="proxies between the parts, so that the console can make a way slow or thin, or cut it",
+        help="proxies between the parts, so that the console can slow down, throttle or cut a connection",
     )
-    verb("down", "end everything, leftovers of a killed start too")
-    status = verb("status", "show what runs and how it is")
+
+
+def _add_operating(verb: AddVerb) -> None:
+    """To look at what runs, and to end it."""
+    verb("down", "stop everything, and whatever a killed start has left behind")
+    status = verb("status", "show what is running, and its health")
     status.add_argument("--json", action="store_true", help="for scripts, with the stores' passwords")
-    console = verb("console", "a fresh link to the console: good once, for ten minutes")
+    console = verb("console", "print a new link to the console: works once, for ten minutes")
     console.add_argument("--open", action="store_true", help="open it in a browser")
     console.add_argument("--json", action="store_true", help="for scripts")
     logs = verb("logs", "show the logs")
-    logs.add_argument("service", nargs="?", help="a service (books) or an instance (books-1); all without it")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
-    logs.add_argument("-n", "--lines", type=int, default=100, metavar="N", help="how many of the last lines")
-    logs.add_argument("--json", action="store_true", help="the lines as they were written")
-    reset = verb("reset", "end everything and remove all data")
+    logs.add_argument("service", nargs="?", help="a service (books) or an instance (books-1); by default all")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep showing new lines")
+    logs.add_argument(
+        "-n", "--lines", type=int, default=100, metavar="N", help="how many of the last lines (100)"
+    )
+    logs.add_argument("--json", action="store_true", help="the lines exactly as they were written")
+    reset = verb("reset", "stop everything and remove all data")
     reset.add_argument("--yes", action="store_true", help="don't ask")
-    doctor = verb("doctor", "look for what could be wrong on this machine, and what further parts would need")
+    doctor = verb("doctor", "look for what could be wrong on this machine, or missing for optional parts")
     doctor.add_argument("--json", action="store_true", help="for scripts")
-    orders = verb("orders", "look after the queue of orders: `bookstore orders queue status`")
+
+
+def _add_handed_on(verb: AddVerb) -> None:
+    """What services' own commands do."""
+    orders = verb("orders", "look after the queue of jobs: `bookstore orders queue status`")
     orders.add_argument("words", nargs=argparse.REMAINDER, metavar="queue VERB", help="see `queue --help`")
-    accounts = verb("accounts", "people who work here, and the keys of tokens, by accounts' own command")
+    accounts = verb("accounts", "operators and staff, and the keys of tokens, by accounts' own command")
     accounts.add_argument(
         "words",
         nargs=argparse.REMAINDER,
         metavar="WORDS",
-        help="create-user --email E --role ops|staff, keys list, keys rotate; --help after them tells more",
+        help="create-user --email E --role ops|staff, keys list, keys rotate; add --help to learn more",
     )
-    gateway = verb("gateway", "the gateway's own command: see whether a file of routes is fine")
+    gateway = verb("gateway", "the gateway's own command: check a file of routes")
     gateway.add_argument("words", nargs=argparse.REMAINDER, metavar="WORDS", help="check FILE")
     playground = verb("playground", "a client with every protection, shown without a server")
-    playground.add_argument("words", choices=["run"], metavar="run", help="play every scene, half a minute")
-    demo = verb("demo", "a guided story: browse, register, order, an outage, recovery")
+    playground.add_argument(
+        "words", choices=["run"], metavar="run", help="play every scene; takes half a minute"
+    )
+
+
+def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--yes", action="store_true", help="run it through without pauses")
     demo.add_argument(
         "--port-base", type=_port_base, metavar="N", help="fixed ports, if it starts the system"
     )
-    laboratory.add_verbs(verb)
-    return parser
 
 
 def main() -> None:

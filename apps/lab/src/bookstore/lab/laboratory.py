@@ -25,7 +25,7 @@ class AddVerb(Protocol):
 
 def add_verbs(verb: AddVerb) -> None:
     """Add all verbs."""
-    _add_load(verb("load", "send customers at the running system, and measure what they get"))
+    _add_load(verb("load", "send customers to the running system, and measure what they get"))
     _add_experiment(verb("experiment", "break a system of its own on purpose, and prove what held"))
     scenario = verb("scenario", "go through the guides on a system of its own: what they say, what is seen")
     scenario.add_argument("deed", choices=("list", "run"), help="what to do with guides")
@@ -33,12 +33,12 @@ def add_verbs(verb: AddVerb) -> None:
     scenario.add_argument("--port-base", type=_count, metavar="N", help="the ports of the system of its own")
     scenario.add_argument("--json", action="store_true", help="for scripts")
     _add_progress(scenario)
-    report = verb("report", "tell of a run of experiments, and write its page anew")
+    report = verb("report", "show a run of experiments, and write its page again")
     report.add_argument(
-        "run", nargs="?", metavar="RUN", help="the name of a run, or its folder; else the last one"
+        "run", nargs="?", metavar="RUN", help="the name of a run, or its folder; by default the last one"
     )
     report.add_argument("--json", action="store_true", help="for scripts")
-    _add_contracts(verb("contracts", "what changed in what crosses the wire, and the version it asks for"))
+    _add_contracts(verb("contracts", "what changed in the APIs, and the version that it asks for"))
 
 
 def _add_contracts(contracts: argparse.ArgumentParser) -> None:
@@ -46,9 +46,9 @@ def _add_contracts(contracts: argparse.ArgumentParser) -> None:
         "exit codes of diff: 0 each version is high enough, 1 one is too low, 2 it can't be compared"
     )
     contracts.add_argument(
-        "deed", choices=("diff", "write"), help="compare with a release, or make the documents anew"
+        "deed", choices=("diff", "write"), help="compare with a release, or write the documents again"
     )
-    contracts.add_argument("tag", nargs="?", help="a tag or commit; else each member's own last tag")
+    contracts.add_argument("tag", nargs="?", help="a tag or commit; by default each member's own last tag")
     contracts.add_argument("--json", action="store_true", help="for scripts")
 
 
@@ -56,17 +56,22 @@ def _add_load(load: argparse.ArgumentParser) -> None:
     load.add_argument("--rate", type=_positive, metavar="N", help="requests a second (20; 10 with --orders)")
     load.add_argument("--seconds", type=_positive, default=10.0, metavar="S", help="for how long (10)")
     load.add_argument("--mix", metavar="MIX", help="what they ask for, by weight: browse=5,book=4,order=1")
-    load.add_argument("--orders", type=_count, metavar="N", help="so many orders and nothing else")
+    load.add_argument("--orders", type=_count, metavar="N", help="send this many orders and nothing else")
     load.add_argument(
-        "--mode", type=_mode, metavar="M", help="the supplier's failure mode meanwhile: normal, slow, ..."
+        "--mode",
+        type=_mode,
+        metavar="M",
+        help="the supplier's failure mode during the load: normal, slow, ...",
     )
     load.add_argument(
         "--gateway",
         metavar="URL",
-        help="of a system that `up` didn't start, on this machine: http://localhost:8080",
+        help="the gateway of a system on this machine that `up` didn't start: http://localhost:8080",
     )
     load.add_argument("--arrivals", choices=("constant", "poisson"), default="constant")
-    load.add_argument("--seed", type=int, default=7, metavar="N", help="of everything that is drawn (7)")
+    load.add_argument(
+        "--seed", type=int, default=7, metavar="N", help="makes the random choices repeatable (7)"
+    )
     load.add_argument("--out", type=Path, metavar="DIR", help="where history, result and plot go")
     load.add_argument("--json", action="store_true", help="the result for scripts")
 
@@ -76,10 +81,12 @@ def _add_experiment(experiment: argparse.ArgumentParser) -> None:
         "exit codes of run: 0 all as it should be, 1 an invariant is broken, 2 something isn't known"
     )
     experiment.add_argument("deed", choices=("list", "show", "run"), help="what to do with experiments")
-    experiment.add_argument("names", nargs="*", metavar="NAME", help="some of the list, or files of your own")
+    experiment.add_argument(
+        "names", nargs="*", metavar="NAME", help="names from the list, or files of your own"
+    )
     experiment.add_argument("--all", action="store_true", help="run all of them")
     experiment.add_argument(
-        "--tag", metavar="TAG", help="only those with this tag (fast: all in some minutes)"
+        "--tag", metavar="TAG", help="only those with this tag (fast: all of them take some minutes)"
     )
     experiment.add_argument(
         "--port-base", type=_count, metavar="N", help="the ports of the system of its own"

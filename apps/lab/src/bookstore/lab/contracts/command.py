@@ -174,7 +174,5 @@ def _write(repository: Repository) -> int:
     for words in commands:
         result = subprocess.run([sys.executable, "-m", *words], check=False)  # noqa: S603 - our own programs
         if result.returncode:
-            raise LabError(
-                f"{words[0]} couldn't write its documents.", "See what it says above.", Exit.FAILED
-            )
+            raise LabError(f"{words[0]} couldn't write its documents.", "Its error is above.", Exit.FAILED)
     return Exit.OK

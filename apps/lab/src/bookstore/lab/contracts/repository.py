@@ -51,7 +51,7 @@ class Repository:
             self.root = Path(self._git("rev-parse", "--show-toplevel").strip())
         except LabError as error:
             raise LabError(
-                f"{folder} isn't in a clone of the workspace.", "Go to one, and say it again.", Exit.USAGE
+                f"{folder} isn't in a clone of the workspace.", "Go to one, and try again.", Exit.USAGE
             ) from error
 
     def members(self) -> list[Member]:
@@ -136,11 +136,11 @@ class Repository:
             ).stdout
         except FileNotFoundError as error:
             raise LabError(
-                "git isn't installed.", "Install it: releases are found by it.", Exit.USAGE
+                "git isn't installed.", "Install it: it is needed to find the releases.", Exit.USAGE
             ) from error
         except (OSError, subprocess.CalledProcessError, UnicodeDecodeError) as error:
             said = getattr(error, "stderr", "") or str(error)
             raise LabError(f"git {words[0]} failed: {said.strip()}", _MEND, Exit.USAGE) from error
 
 
-_MEND = "Mend it, and say it again; `bookstore contracts write` makes documents anew."
+_MEND = "Mend it, and try again; `bookstore contracts write` writes the documents again."

@@ -183,7 +183,11 @@ def _chosen(arguments: argparse.Namespace) -> list[Named]:
     named = [_named(name) for name in arguments.names]
     for each in named:
         if lines := missing(each.experiment.ours.needs):
-            raise LabError(f"{each.name} can't be run: {lines[0]}.", "Get it, or run others.", Exit.USAGE)
+            raise LabError(
+                f"{each.name} can't be run: {lines[0]}.",
+                "Install what is missing, or run other experiments.",
+                Exit.USAGE,
+            )
     if arguments.all:
         for each in library().values():
             if not _has_tag(each, arguments.tag):
@@ -194,8 +198,8 @@ def _chosen(arguments: argparse.Namespace) -> list[Named]:
                 named.append(each)
     if not named:
         raise LabError(
-            "It isn't said which experiments to run.",
-            "Name some of `bookstore experiment list`, or say --all, perhaps with --tag fast.",
+            "Which experiments should be run?",
+            "Name some from `bookstore experiment list`, or use --all, perhaps with --tag fast.",
             Exit.USAGE,
         )
     return named
@@ -207,7 +211,9 @@ def _named(name: str) -> Named:
         try:
             return parse(path.stem, path.read_bytes())
         except OSError as error:
-            raise LabError(f"{path} can't be read: {error.strerror}.", "See its name.", Exit.USAGE) from error
+            raise LabError(
+                f"{path} can't be read: {error.strerror}.", "Check its name and its rights.", Exit.USAGE
+            ) from error
     found = library().get(name)
     if found is None:
         raise LabError(

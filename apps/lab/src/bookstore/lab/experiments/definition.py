@@ -176,9 +176,7 @@ def parse(name: str, text: bytes, *, check: bool = True) -> Named:
         if check:
             _check(experiment)
     except (msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
-        raise LabError(
-            f"The experiment {name} makes no sense: {error}.", "Correct its definition.", Exit.USAGE
-        ) from error
+        raise LabError(f"The definition of {name} is wrong: {error}.", "Correct it.", Exit.USAGE) from error
     return Named(name, experiment, text)
 
 

@@ -79,8 +79,8 @@ def load(arguments: argparse.Namespace, folder: StateFolder) -> int:
         report, requests = asyncio.run(_run(plan, urls, arguments.mode, out))
     except (ShopClosedError, RefusedError, BrokenOffError, NotLoopbackError, TimeoutError) as error:
         raise LabError(
-            f"The load couldn't begin: {error or type(error).__name__}.",
-            "See with `bookstore status` how the system is.",
+            f"The load couldn't start: {error or type(error).__name__}.",
+            "Look at the system with `bookstore status`.",
             Exit.FAILED,
         ) from error
     (out / "latency.svg").write_text(latency_plot(requests))
@@ -95,7 +95,7 @@ def _urls(arguments: argparse.Namespace, folder: StateFolder) -> dict[str, str]:
     if arguments.gateway:
         if arguments.mode:
             raise LabError(
-                "How the supplier of a system behaves that `up` didn't start isn't ours to say.",
+                "--mode works only on a system that `bookstore up` has started.",
                 "Leave out --mode, or tell the supplier: POST /set_failure_mode on its control port.",
                 Exit.USAGE,
             )
@@ -113,11 +113,11 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         mix = parse_mix(arguments.mix or ("order=1" if arguments.orders else DEFAULT_MIX))
     except ValueError as error:
         raise LabError(
-            f"{arguments.mix!r} is no mix: {error}.", f"Write one like {DEFAULT_MIX}.", Exit.USAGE
+            f"{arguments.mix!r} isn't a mix: {error}.", f"Write one like {DEFAULT_MIX}.", Exit.USAGE
         ) from error
     if unknown := sorted(set(mix) - set(OPS)):
         raise LabError(
-            f"Nobody knows what {', '.join(unknown)} is.", f"A mix is made of {', '.join(OPS)}.", Exit.USAGE
+            f"A mix can't contain {', '.join(unknown)}.", f"It is made of {', '.join(OPS)}.", Exit.USAGE
         )
     rate = arguments.rate or (ORDERS_RATE if arguments.orders else 20.0)
     seconds = arguments.orders / rate if arguments.orders else arguments.seconds

@@ -117,4 +117,6 @@ def parse(name: str, text: bytes) -> Guide:
     try:
         return msgspec.json.decode(text, type=Guide)
     except msgspec.DecodeError as error:
-        raise LabError(f"The guide {name} makes no sense: {error}.", "Correct it.", Exit.USAGE) from error
+        raise LabError(
+            f"The definition of guide {name} is wrong: {error}.", "Correct it.", Exit.USAGE
+        ) from error
