@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -28,12 +27,11 @@ from bookstore.lab.system.lifecycle import (
     up_here,
 )
 from bookstore.lab.system.members import run_command
-from bookstore.lab.system.operate import asks_for_help, orders
+from bookstore.lab.system.operate import asks_for_help, bare, hand_on, orders
 from bookstore.lab.system.plan import accounts_command
 from bookstore.lab.system.status import take_status
 from bookstore.lab.system.table import table
 from bookstore.lab.system.tools import missing
-from bookstore.lab.system.topology import SYSTEM
 
 if TYPE_CHECKING:
     import argparse
@@ -176,7 +174,9 @@ def _reset(arguments: argparse.Namespace, folder: StateFolder) -> int:
     if not arguments.yes:
         if not sys.stdin.isatty():
             raise LabError(
-                "Nobody is there to be asked whether all data may go.", "Say it with --yes.", Exit.USAGE
+                "All data would be removed, and nobody is at the keyboard to confirm it.",
+                "Use --yes.",
+                Exit.USAGE,
             )
         answer = input(f"End the system and remove all its data in {folder.path}? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
@@ -212,31 +212,27 @@ def _doctor(arguments: argparse.Namespace, folder: StateFolder) -> int:
 def _accounts(arguments: argparse.Namespace, folder: StateFolder) -> int:
     if not arguments.words:
         raise LabError(
-            "It isn't said what accounts should do.",
+            "`bookstore accounts` needs a command.",
             "Try `bookstore accounts create-user --help`.",
             Exit.USAGE,
         )
     if asks_for_help(arguments.words):
-        return _own_command("accounts", arguments.words)
+        return hand_on("accounts", arguments.words)
     start = Start(folder=folder)
     with stores_of(start, _complain) as addresses:
         if POSTGRES not in addresses:
-            raise LabError("The system is just ending.", "Try again in a moment.", Exit.NOT_RUNNING)
+            raise LabError("The system is just stopping.", "Try again in a moment.", Exit.NOT_RUNNING)
         return run_command(accounts_command(start.topology, folder, addresses, start.caller), arguments.words)
 
 
 def _gateway(arguments: argparse.Namespace, _: StateFolder) -> int:
     if arguments.words[:1] != ["check"]:
         raise LabError(
-            "It isn't said what the gateway should do.", "Try `bookstore gateway check FILE`.", Exit.USAGE
+            "`bookstore gateway` only has the command `check`.",
+            "Try `bookstore gateway check FILE`.",
+            Exit.USAGE,
         )
-    return _own_command("gateway", arguments.words)
-
-
-def _own_command(service: str, words: list[str]) -> int:
-    """What an app's command does without anything that runs."""
-    command = [sys.executable, "-P", *SYSTEM.service(service).run, *words]
-    return subprocess.run(command, check=False).returncode  # noqa: S603 - our own program
+    return hand_on("gateway", arguments.words)
 
 
 def _complain(line: str) -> None:
@@ -245,16 +241,14 @@ def _complain(line: str) -> None:
 
 
 def _demo(arguments: argparse.Namespace, folder: StateFolder) -> int:
-    from bookstore.lab.scenario.demo import demo  # noqa: PLC0415 - brings an HTTP client with it
+    from bookstore.lab.demo.command import demo  # noqa: PLC0415 - brings an HTTP client with it
 
     return demo(Start(folder=folder, port_base=arguments.port_base), pause=not arguments.yes)
 
 
 def _playground(arguments: argparse.Namespace, folder: StateFolder) -> int:
-    from bookstore.lab.scenario.playground import playground  # noqa: PLC0415
-
     del folder
-    return playground([arguments.words])
+    return hand_on("playground", [arguments.words], bare())
 
 
 def _orders(arguments: argparse.Namespace, folder: StateFolder) -> int:

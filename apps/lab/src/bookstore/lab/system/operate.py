@@ -1,4 +1,4 @@
-"""`bookstore orders queue ...`: hands an operator's words on to the service whose business they are."""
+"""Hands an operator's words on to the service whose business they are: `bookstore orders queue status`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bookstore.lab.system.topology import SYSTEM
 from bookstore.stores.provision import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bookstore.lab.system.folder import StateFolder
 
@@ -30,10 +30,12 @@ def orders(words: Sequence[str], folder: StateFolder) -> int:
     """
     if words[:1] != ["queue"]:
         raise LabError(
-            "It isn't said what orders should do.", "Try `bookstore orders queue --help`.", Exit.USAGE
+            "`bookstore orders` only has commands for its queue.",
+            "Try `bookstore orders queue --help`.",
+            Exit.USAGE,
         )
     if asks_for_help(words):
-        return _hand_on(words)
+        return hand_on("orders", words, bare())
     postgres = next((row for row in take_status(folder).rows if row.name == "postgres"), None)
     if postgres is None:
         raise LabError(
@@ -41,7 +43,8 @@ def orders(words: Sequence[str], folder: StateFolder) -> int:
         )
     owner = SYSTEM.databases[DATABASE]
     password = Credentials.load(folder.credentials, [owner]).passwords[owner]
-    return _hand_on(words, DATABASE_URL=Database(DATABASE, owner, password).url(postgres.url))
+    url = Database(DATABASE, owner, password).url(postgres.url)
+    return hand_on("orders", words, bare(DATABASE_URL=url))
 
 
 def asks_for_help(words: Sequence[str]) -> bool:
@@ -49,7 +52,12 @@ def asks_for_help(words: Sequence[str]) -> bool:
     return not {"-h", "--help"}.isdisjoint(words)
 
 
-def _hand_on(words: Sequence[str], **known: str) -> int:
-    kept = {name: value for name, value in os.environ.items() if name in PLATFORM}
-    command = [sys.executable, "-P", "-m", "bookstore.orders", *words]
-    return subprocess.run(command, env={**kept, **known}, check=False).returncode  # noqa: S603 - our own program
+def hand_on(service: str, words: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run a service's own command on this terminal, with this environment or ours; gives its exit code."""
+    command = [sys.executable, "-P", *SYSTEM.service(service).run, *words]
+    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - our own program
+
+
+def bare(**known: str) -> dict[str, str]:
+    """What Python and the system need of our environment, and what is known besides."""
+    return {**{name: value for name, value in os.environ.items() if name in PLATFORM}, **known}

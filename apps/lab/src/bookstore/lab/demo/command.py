@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from bookstore.lab.demo.outages import catalogue_away, supplier_away
+from bookstore.lab.demo.story import CREATED, BrokenPromiseError, Story, exactly
 from bookstore.lab.failures import Exit
-from bookstore.lab.scenario.outages import catalogue_away, supplier_away
-from bookstore.lab.scenario.story import CREATED, BrokenPromiseError, Story, exactly
 from bookstore.lab.system.lifecycle import AlreadyRunningError, down, up_apart
 from bookstore.lab.system.status import take_status
 from bookstore.lab.system.table import table

@@ -10,11 +10,11 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bookstore.lab.scenario.story import CREATED, UNAVAILABLE
+from bookstore.lab.demo.story import CREATED, UNAVAILABLE
 from bookstore.lab.system.status import take_status
 
 if TYPE_CHECKING:
-    from bookstore.lab.scenario.story import Story
+    from bookstore.lab.demo.story import Story
 
 MODE = "/set_failure_mode"
 DOWN_FOR = 120

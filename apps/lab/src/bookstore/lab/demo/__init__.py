@@ -1,0 +1,1 @@
+"""The guided story that `bookstore demo` tells, on a running system."""

@@ -1,1 +1,0 @@
-"""Guided stories with the running system."""
