@@ -89,8 +89,7 @@ class Service:
         self.settings = settings
         self.port_setting = port_setting
         self.port: int = getattr(settings, port_setting.lower())
-        hostname = platform.node()
-        self.instance = settings.instance or f"{hostname}-{os.getpid()}"
+        self.instance = settings.instance or f"{platform.node()}-{os.getpid()}"
         self.checkup = Checkup(dependencies, alive=alive, queue=queue)
         self.metrics = Metrics(name, version)
         self.tracer = (
@@ -99,8 +98,42 @@ class Service:
         self.metrics.registry.register(SpanMetrics(self.tracer))
         self._lifespan = lifespan
 
+        objects: dict[str, Any] = {"checkup": self.checkup, **(provide or {})}
+        if circuits:
+            objects["circuits"] = Circuits(circuits)
+        self.router = self._routed([*handlers, *self._operations(circuits=bool(circuits))], objects)
+        self.router.state["access"] = access
+        self._expect_requests()
+        routes = _head_as_get(Shortcut(self.router, shortcuts, objects) if shortcuts else self.router)
+        self._access_log = AccessLog(name, self.instance) if settings.access_log else None
+        self.asgi: ASGIApp = Telemetry(
+            closing_unread(front(routes) if front else routes),
+            self.metrics if settings.metrics_enabled else None,
+            self._access_log,
+            self.tracer,
+        )
+
+    def _routed(self, handlers: "Sequence[ControllerRouterHandler]", objects: Mapping[str, Any]) -> Litestar:
+        return Litestar(
+            [*options_for(handlers), *handlers],
+            dependencies={key: constant(value) for key, value in objects.items()},
+            exception_handlers=problem_handlers,
+            request_class=StrictRequest,
+            request_max_body_size=self.settings.max_body or None,
+            openapi_config=docs.config(f"Bookstore {self.name}", self.version),
+            plugins=[docs.Values()],
+            logging_config=None,
+            debug=False,
+        )
+
+    def _operations(self, *, circuits: bool) -> list[Any]:
+        """What every service answers; of circuits only one that calls others through some."""
         card = WhoAmI(
-            service=name, version=version, hostname=hostname, pid=os.getpid(), instance=self.instance
+            service=self.name,
+            version=self.version,
+            hostname=platform.node(),
+            pid=os.getpid(),
+            instance=self.instance,
         )
 
         @get(["/", "/whoami"], tags=["operations"])
@@ -114,39 +147,19 @@ class Service:
             text, content_type = self.metrics.exposition(request.headers.get("accept", ""), names)
             return Response(text, media_type=content_type)
 
-        operations: list[Any] = [whoami, health.health, health.live, health.ready, docs.openapi]
-        objects: dict[str, Any] = {"checkup": self.checkup, **(provide or {})}
-        if circuits:
-            operations += circuit_handlers()
-            objects["circuits"] = Circuits(circuits)
-        if settings.metrics_enabled:
-            operations.append(metrics)
-        router = Litestar(
-            [*options_for([*handlers, *operations]), *handlers, *operations],
-            dependencies={key: constant(value) for key, value in objects.items()},
-            exception_handlers=problem_handlers,
-            request_class=StrictRequest,
-            request_max_body_size=settings.max_body or None,
-            openapi_config=docs.config(f"Bookstore {name}", version),
-            plugins=[docs.Values()],
-            logging_config=None,
-            debug=False,
-        )
+        return [
+            *(whoami, health.health, health.live, health.ready, docs.openapi),
+            *(circuit_handlers() if circuits else ()),
+            *([metrics] if self.settings.metrics_enabled else ()),
+        ]
+
+    def _expect_requests(self) -> None:
+        """Have the series of all routes in the metrics from the start."""
         self.metrics.requests.expect(
             (route.path_format, method)
-            for route in router.routes
+            for route in self.router.routes
             for method in getattr(route, "methods", ())
             if method != "OPTIONS" and not route.path.startswith(_APART)
-        )
-        self.router = router
-        router.state["access"] = access
-        routes = _head_as_get(Shortcut(router, shortcuts, objects) if shortcuts else router)
-        self._access_log = AccessLog(name, self.instance) if settings.access_log else None
-        self.asgi: ASGIApp = Telemetry(
-            closing_unread(front(routes) if front else routes),
-            self.metrics if settings.metrics_enabled else None,
-            self._access_log,
-            self.tracer,
         )
 
     @asynccontextmanager
