@@ -22,7 +22,7 @@ from bookstore.orders.queue.settings import WorkerSettings
 from bookstore.orders.settings import OrdersSettings
 from bookstore.service.migrate import upgrade
 from bookstore.service.redis_home import Home
-from bookstore.service.testing import serving
+from bookstore.service.testing import eventually, serving, soon
 from bookstore.service.testing.patience import patient
 from bookstore.service.testing.serving import free_port
 from bookstore.stores.account import unprivileged
@@ -40,24 +40,6 @@ sys.path.append(str(Path(__file__).parent))  # modules here, which tests import
 PATIENCE = 60.0
 PROMISE = 2.0
 """Seconds within which an order is answered, whatever fails."""
-
-
-def eventually(check, seconds=PATIENCE):
-    """Wait until `check()` is true; gives what it gave."""
-    until = monotonic() + seconds
-    while not (found := check()):
-        assert monotonic() < until, "it never came about"
-        sleep(0.02)
-    return found
-
-
-async def soon(check, seconds=PATIENCE):
-    """The same for what has to be awaited."""
-    until = monotonic() + seconds
-    while not (found := await check()):
-        assert monotonic() < until, "it never came about"
-        await asyncio.sleep(0.02)
-    return found
 
 
 @pytest.fixture(scope="session", name="eventually")

@@ -3,7 +3,6 @@
 import base64
 import itertools
 import json
-import time
 from contextlib import contextmanager
 
 import httpx
@@ -14,6 +13,7 @@ from bookstore.accounts.app import create_app
 from bookstore.accounts.settings import AccountsSettings
 from bookstore.service import testing
 from bookstore.service.migrate import upgrade
+from bookstore.service.testing import eventually
 from bookstore.stores.provision import Database, provision
 
 CHEAP = {"argon2_memory": 8, "argon2_passes": 1}
@@ -216,13 +216,6 @@ def provisioned():
     return make
 
 
-@pytest.fixture
-def eventually():
-    """Wait for a condition; the test's own timeout ends a wait in vain."""
-
-    def wait(condition):
-        while not (value := condition()):
-            time.sleep(0.005)
-        return value
-
-    return wait
+@pytest.fixture(name="eventually")
+def eventually_fixture():
+    return eventually

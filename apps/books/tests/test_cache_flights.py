@@ -3,12 +3,12 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from time import monotonic, sleep
 
 import httpx
 import pytest
 
 from bookstore.books.catalogue.store import BookStore
+from bookstore.service.testing import eventually
 
 PATIENCE = 20.0
 PATH = "/v2/books?limit=3"
@@ -42,13 +42,6 @@ def held(monkeypatch):
     return Held
 
 
-def _until(true):
-    until = monotonic() + PATIENCE
-    while not true():
-        assert monotonic() < until
-        sleep(0.002)
-
-
 def _misses(client):
     [line] = [
         line
@@ -67,7 +60,7 @@ def test_one_query_answers_all(books, held):
     with ThreadPoolExecutor(9) as pool:
         answers = [pool.submit(_price, books.base_url) for _ in range(8)]
         try:
-            _until(lambda: _misses(books) == 8)
+            eventually(lambda: _misses(books) == 8)
         finally:
             held.go.set()
         assert {answer.result() for answer in answers} == {("1.00", False)}
@@ -79,10 +72,10 @@ def test_who_asks_after_a_write_is_not_given_what_was_read_before_it(books, held
     with ThreadPoolExecutor(3) as pool:
         early = pool.submit(_price, books.base_url)
         try:
-            _until(lambda: held.queries == 1)
+            eventually(lambda: held.queries == 1)
             books.put("/v2/books/1", json={"price": 2}).raise_for_status()
             late = [pool.submit(_price, books.base_url) for _ in range(2)]
-            _until(lambda: _misses(books) == 3)
+            eventually(lambda: _misses(books) == 3)
         finally:
             held.go.set()
         assert early.result() == ("1.00", False)
@@ -105,9 +98,9 @@ def test_a_query_that_fails_is_tried_anew_for_those_who_came_later(books, held, 
     with ThreadPoolExecutor(2) as pool:
         early = pool.submit(httpx.get, f"{books.base_url}{PATH}", timeout=PATIENCE)
         try:
-            _until(lambda: held.queries == 1)
+            eventually(lambda: held.queries == 1)
             later = pool.submit(_price, books.base_url)
-            _until(lambda: _misses(books) == 2)
+            eventually(lambda: _misses(books) == 2)
         finally:
             held.go.set()
         assert early.result().status_code == 500

@@ -2,12 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from time import monotonic
 
 import psycopg
 import pytest
 
-PATIENCE = 30.0
+from bookstore.service.testing import eventually
+
 STOCK = 1000
 PATH = "/inventory/reservations"
 WORKERS, EACH = 2, 32
@@ -41,12 +41,6 @@ def waiting(count):
     return lambda: count("wait_event_type = 'Lock'")
 
 
-def _until(condition):
-    until = monotonic() + PATIENCE
-    while not condition():
-        assert monotonic() < until, "it never came about"
-
-
 @pytest.fixture
 def two(database_url, redis_server, run_books, count, waiting):
     """A service whose connections are all open, with a Redis of its own, and two books."""
@@ -57,7 +51,7 @@ def two(database_url, redis_server, run_books, count, waiting):
         def open_them():
             with ThreadPoolExecutor(CONNECTIONS) as pool, _somebody_holds(database_url, "LOCK books"):
                 reads = [pool.submit(client.get, f"/inventory/{books[0]}") for _ in range(CONNECTIONS)]
-                _until(lambda: waiting() == CONNECTIONS or all(read.done() for read in reads))
+                eventually(lambda: waiting() == CONNECTIONS or all(read.done() for read in reads))
 
         while count("backend_type = 'client backend'") < CONNECTIONS:
             open_them()
@@ -80,7 +74,7 @@ def test_orders_are_taken_while_workers_reserve_again_what_somebody_holds(databa
     with ThreadPoolExecutor(len(paths)) as pool:
         with _somebody_holds(database_url, f"SELECT FROM books WHERE id = {sold} FOR UPDATE"):
             reserved = [pool.submit(client.put, path, json=lines) for path in paths]
-            _until(waiting)
+            eventually(waiting)
             for number in range(10):
                 assert _reserve(client, [f"order-{number}"], other) == [None]
                 assert waiting() <= 1
@@ -103,7 +97,7 @@ def test_orders_are_taken_while_workers_settle_a_book_that_somebody_holds(databa
     with ThreadPoolExecutor(len(names)) as pool:
         with _somebody_holds(database_url, f"SELECT FROM books WHERE id = {sold} FOR UPDATE"):
             settled = [pool.submit(client.post, f"{PATH}/{name}/{how}") for name in names]
-            _until(waiting)
+            eventually(waiting)
             for number in range(10):
                 assert _reserve(client, [f"order-{number}"], other) == [None]
                 assert client.get(f"/v1/books/{sold}").status_code == 200
@@ -139,7 +133,7 @@ def test_reads_go_on_while_all_that_was_settled_waits_for_the_cache_to_be_closed
         with _somebody_holds(database_url, "SELECT FROM cache FOR UPDATE"):
             redis_server.kill()
             settled = [pool.submit(client.post, f"{PATH}/{name}/commit") for name in names]
-            _until(waiting)
+            eventually(waiting)
             for _ in range(10):
                 assert client.get(f"/v1/books/{other}").status_code == 200
                 assert client.get(f"/inventory/{other}").status_code == 200

@@ -9,6 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bookstore.service.testing import eventually
+
 PICTURES = {path.name: path.read_bytes() for path in sorted((Path(__file__).parent / "pictures").iterdir())}
 JPEG, PNG = PICTURES["baseline.jpg"], PICTURES["colours.png"]
 LIMIT = 10 * 1024 * 1024
@@ -28,13 +30,6 @@ def gallery(books_template, run_books, folder):
 @pytest.fixture
 def path(gallery, add):
     return f"/v2/books/{add(gallery)['id']}/cover"
-
-
-def eventually(holds):
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def _kept(folder):

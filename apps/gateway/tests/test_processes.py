@@ -11,6 +11,8 @@ import msgspec
 import psutil
 import pytest
 
+from bookstore.service.testing import soon
+
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 MEBI = 1 << 20
 
@@ -86,12 +88,6 @@ async def _until_it_answers(running):
         await asyncio.sleep(0.02)
 
 
-async def until(holds):
-    """Wait until it holds; the time limit of the process ends a wait in vain."""
-    while not holds():  # noqa: ASYNC110 - the condition is not ours to signal
-        await asyncio.sleep(0.01)
-
-
 def file(*targets, **route):
     return {
         "upstreams": {
@@ -138,12 +134,12 @@ async def test_its_last_requests_are_answered(started, raw_service):
     timeout = {"attempt": 20.0, "total": 20.0}
     async with raw_service(waits) as service, started(file(service, timeout=timeout)) as gateway:
         running = [asyncio.create_task(gateway.get()) for _ in range(20)]
-        await until(lambda: len(service.heads) == 20)
+        await soon(lambda: len(service.heads) == 20)
         gateway.process.send_signal(signal.SIGTERM)
         while await gateway.status("/health/ready") != 503:
             pass
         last = asyncio.create_task(gateway.get())  # it is still served while it says that it leaves
-        await until(lambda: len(service.heads) == 21)
+        await soon(lambda: len(service.heads) == 21)
         with contextlib.suppress(OSError):
             while True:
                 # Until connections are refused.
@@ -178,7 +174,7 @@ async def test_it_ends_under_load(started, raw_service):
 
     async with raw_service(says_ok) as service, started(file(service)) as gateway:
         asking = [asyncio.create_task(ask_on(gateway)) for _ in range(8)]
-        await until(lambda: statuses[200] >= 200)
+        await soon(lambda: statuses[200] >= 200)
         gateway.process.send_signal(signal.SIGTERM)
         await asyncio.gather(*asking)
         assert set(statuses) == {200}
@@ -216,14 +212,14 @@ async def test_a_replica_that_is_killed_under_load(started, raw_service, free_po
                     statuses[await gateway.status()] += 1
 
             asking = [asyncio.create_task(ask_on()) for _ in range(8)]
-            await until(lambda: statuses[200] >= 300)
+            await soon(lambda: statuses[200] >= 300)
             victim.kill()
             gone = f'bookstore_gateway_target_up{{target="{victim.url}",upstream="books"}} 0.0'.encode()
             async with asyncio.timeout(1):
                 while gone not in await gateway.get("/metrics"):
                     pass
             before = statuses[200]
-            await until(lambda: statuses[200] >= before + 100)
+            await soon(lambda: statuses[200] >= before + 100)
             stop.set()
             await asyncio.gather(*asking)
             assert set(statuses) == {200}

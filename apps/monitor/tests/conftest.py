@@ -7,10 +7,10 @@ import pytest
 
 from bookstore.monitor.app import create_app
 from bookstore.monitor.settings import MonitorSettings
-from bookstore.service.testing import serving
+from bookstore.service.testing import eventually, serving
 
 from .house import Accounts
-from .stand import INTERVAL, Stand, until
+from .stand import INTERVAL, Stand
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ class Monitor(httpx.Client):
     def sees(self, **states):
         """Wait until services are seen as this, and give all that is seen then."""
         wanted = {name.replace("_", "-"): state for name, state in states.items()}
-        return until(lambda: (seen := self.states()) and wanted.items() <= seen.items() and seen)
+        return eventually(lambda: (seen := self.states()) and wanted.items() <= seen.items() and seen)
 
 
 @contextmanager

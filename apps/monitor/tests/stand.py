@@ -1,7 +1,6 @@
 """A target that behaves as a test tells it, and patience."""
 
 import asyncio
-import time
 
 from bookstore.service.testing.peer import Peer, reset
 
@@ -48,12 +47,3 @@ class Stand(Peer):
         await writer.drain()
         if isinstance(told, bytes) and b"connection: close" in told.lower():
             raise ConnectionResetError
-
-
-def until(what):
-    """Wait for something, and give it."""
-    end = time.monotonic() + PATIENCE
-    while not (found := what()):
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
-    return found

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from bookstore.monitor.events import feed as feed_module
 from bookstore.monitor.events.feed import BOX, TRACE_BYTES, Feed, Reader
+from bookstore.service.testing import eventually
 from bookstore.service.testing.problems import check_problem
 
-from .stand import PATIENCE, answer, until
+from .stand import PATIENCE, answer
 from .test_traces import TRACE, request, span
 
 
@@ -89,10 +90,10 @@ def test_the_fifty_first_reader_is_told_so_and_gets_a_place_once_one_is_free(sta
         assert refused.headers["Retry-After"] == "5"
         assert "bookstore_monitor_readers 50.0" in monitor.get("/metrics").text
         readers[0].close()
-        until(lambda: "bookstore_monitor_readers 49.0" in monitor.get("/metrics").text)
+        eventually(lambda: "bookstore_monitor_readers 49.0" in monitor.get("/metrics").text)
         with reading(monitor) as events:
             first(events, "picture")
-    until(lambda: "bookstore_monitor_readers 0.0" in monitor.get("/metrics").text)
+    eventually(lambda: "bookstore_monitor_readers 0.0" in monitor.get("/metrics").text)
 
 
 def test_who_does_not_read_is_cut_off_and_slows_nobody(monkeypatch, stand, watched):
@@ -109,11 +110,11 @@ def test_who_does_not_read_is_cut_off_and_slows_nobody(monkeypatch, stand, watch
     place = urlsplit(str(monitor.base_url))
     with socket.create_connection((place.hostname, place.port), timeout=PATIENCE) as idle:
         idle.sendall(b"GET /v2/monitor/events HTTP/1.1\r\nHost: x\r\n\r\n")
-        until(lambda: readers(1))
+        eventually(lambda: readers(1))
         with reading(monitor) as events:
             assert readers(2)
             # The other goes on getting pictures all the while, and a place is free again.
-            until(lambda: first(events, "picture") and readers(1))
+            eventually(lambda: first(events, "picture") and readers(1))
 
 
 def test_a_box_holds_the_newest_changes_and_one_picture():

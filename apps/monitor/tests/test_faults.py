@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bookstore.service.testing import eventually
 from bookstore.service.testing.peer import Peer, reset
 from bookstore.service.testing.problems import check_problem
 
-from .stand import answer, until
+from .stand import answer
 
 URL = "/v2/monitor/faults"
 SECRET = "d3sk-" * 8
@@ -231,5 +232,5 @@ def test_the_picture_shows_them_while_somebody_looks(monitor):
             line = next(lines)
             return line.startswith('data: {"instances"') and json.loads(line[6:])["topology"]["faults"]
 
-        [fault] = until(faults)
+        [fault] = eventually(faults)
     assert fault["mode"] == "kill"

@@ -6,8 +6,9 @@ from bookstore.monitor.survey import survey as survey_module
 from bookstore.monitor.survey.exposition import read
 from bookstore.monitor.survey.picture import MOST
 from bookstore.monitor.survey.promises import PROMISES, RECENT, WINDOW, Ledger
+from bookstore.service.testing import eventually
 
-from .stand import answer, until
+from .stand import answer
 
 TEXT = """\
 http_requests_total{{handler="/a",method="GET",status_class="2xx"}} {good}
@@ -95,7 +96,7 @@ def test_the_map_has_promises_and_stores(monkeypatch, stand, watched):
         shown = monitor.get("/v2/monitor/topology").json()
         return shown["promises"][0]["budget_left"] is not None and shown
 
-    shown = until(kept)
+    shown = eventually(kept)
     assert [(each["service"], each["kind"]) for each in shown["services"]] == [
         ("books", "service"),
         ("postgres", "store"),

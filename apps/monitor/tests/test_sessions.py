@@ -8,12 +8,13 @@ import pytest
 from bookstore.monitor.sessions import model
 from bookstore.monitor.sessions.model import Book, Credentials, Failures, Session, TooManyFailures
 from bookstore.service.problem import Problem
+from bookstore.service.testing import eventually
 from bookstore.service.testing.problems import check_problem
 from bookstore.service.tokens import OPERATOR
 
 from .conftest import watching
 from .house import PASSWORD
-from .stand import Stand, answer, until
+from .stand import Stand, answer
 
 SESSION, TICKETS = "/v2/monitor/session", "/v2/monitor/tickets"
 OPS = {"email": "ops@bookstore.local", "password": PASSWORD}
@@ -87,7 +88,7 @@ def test_signing_out_ends_it_for_whoever_holds_the_cookie(monitor, accounts):
     answer = monitor.delete(SESSION)
     assert (answer.status_code, "Max-Age=0" in answer.headers["set-cookie"]) == (204, True)
     check_problem(monitor.get("/v2/monitor/instances", headers=cookie), 401)
-    until(lambda: len(accounts.ended) == 1)
+    eventually(lambda: len(accounts.ended) == 1)
     assert monitor.delete(SESSION).status_code == 204
 
 
@@ -119,7 +120,7 @@ def test_who_is_not_let_in(monitor, sent, status, slug):
 def test_who_is_no_operator_is_signed_out_at_accounts_again(monitor, accounts):
     before = len(accounts.ended)
     monitor.post(SESSION, json={"email": "staff@bookstore.local", "password": PASSWORD})
-    until(lambda: len(accounts.ended) > before)
+    eventually(lambda: len(accounts.ended) > before)
 
 
 @pytest.mark.parametrize(("mode", "status"), [(500, 503), (503, 503), (429, 429), ("silent", 503)])

@@ -2,10 +2,11 @@
 
 import pytest
 
+from bookstore.service.testing import eventually
 from bookstore.service.testing.problems import check_problem
 from bookstore.service.testing.serving import free_port
 
-from .stand import INTERVAL, WELL, Stand, answer, until
+from .stand import INTERVAL, WELL, Stand, answer
 
 ILL = b'{"status":"unhealthy","services":{"database":"unhealthy"}}'
 HALF_ILL = b'{"status":"degraded","services":{"books":"unhealthy"}}'
@@ -36,7 +37,7 @@ HALF_ILL = b'{"status":"degraded","services":{"books":"unhealthy"}}'
 def test_a_state_for_each_answer(stand, watched, answers, state, detail):
     monitor = watched(books=stand(**answers))
     monitor.sees(books=state)
-    seen = until(lambda: (told := monitor.services()["books"]) and detail in told["detail"] and told)
+    seen = eventually(lambda: (told := monitor.services()["books"]) and detail in told["detail"] and told)
     assert seen["status"] == state
     assert seen.keys() == {"status", "response_time_ms", "checked_at", "detail"}
     assert (seen["response_time_ms"] is None) == (detail == "does not answer")
@@ -99,7 +100,7 @@ def test_targets_that_are_slow_frozen_or_gone_delay_nobody(stand, watched):
     assert seen["books"] == "HEALTHY"
     frozen = monitor.services()["frozen"]["checked_at"]
     looks = len(well.asked)
-    until(lambda: monitor.services()["frozen"]["checked_at"] != frozen)
+    eventually(lambda: monitor.services()["frozen"]["checked_at"] != frozen)
     # The frozen one takes 0.9 s a look, the well one 0.2: half of that is slack for a busy machine.
     assert len(well.asked) - looks >= 0.9 / INTERVAL / 2
 

@@ -5,9 +5,10 @@ import pytest
 from bookstore.monitor.survey import survey as survey_module
 from bookstore.monitor.survey.exposition import MOST, read
 from bookstore.monitor.survey.flow import Flow, p95, rate, share
+from bookstore.service.testing import eventually
 from bookstore.service.testing.problems import check_problem
 
-from .stand import answer, until
+from .stand import answer
 
 TEXT = """\
 # HELP http_requests_total Requests answered.
@@ -146,7 +147,7 @@ def test_the_map_and_the_circuits(monkeypatch, stand, watched):
         shown = monitor.get("/v2/monitor/topology").json()
         return shown["orders_per_second"] and shown
 
-    shown = until(moved)
+    shown = eventually(moved)
     [edge] = shown["edges"]
     assert (edge["source"], edge["target"], edge["circuit"]) == ("orders", "books", "open")
     assert edge["success_share"] == pytest.approx(80 / 90, abs=1e-3)
@@ -183,11 +184,11 @@ def test_nobody_is_asked_while_nobody_wants_to_know(monkeypatch, stand, watched)
 
     assert asked() == 0
     monitor.get("/v2/monitor/topology").raise_for_status()
-    until(lambda: asked() > 3)
+    eventually(lambda: asked() > 3)
     before, looks = -1, 0
     while before != asked():  # it ends by itself
         before, looks = asked(), looked()
-        until(lambda looks=looks: looked() > looks + 5)
+        eventually(lambda looks=looks: looked() > looks + 5)
 
 
 def test_a_service_that_gives_no_metrics_delays_nobody(stand, watched):
@@ -244,6 +245,6 @@ def test_while_somebody_looks_a_service_that_goes_is_seen_at_once(monkeypatch, s
         return monitor.states() == {"books": state}
 
     books.refuse()
-    until(lambda: seen("DOWN"))
+    eventually(lambda: seen("DOWN"))
     books.open()
-    until(lambda: seen("HEALTHY"))
+    eventually(lambda: seen("HEALTHY"))

@@ -6,10 +6,11 @@ import threading
 
 import pytest
 
+from bookstore.service.testing import eventually
 from bookstore.service.testing.peer import Peer, reset
 from bookstore.service.testing.problems import check_problem
 
-from .stand import answer, until
+from .stand import answer
 
 URL = "/v2/monitor/try"
 BOOKS = {"data": [{"id": 5, "title": "<b>Emma</b>"}], "total": 1}
@@ -153,7 +154,7 @@ def test_a_crowd_of_twenty_comes_two_hundred_times_and_one_crowd_at_a_time(monit
     told = {}
     crowd = threading.Thread(target=lambda: told.update(attempt(monitor, "flood")))
     crowd.start()
-    until(lambda: gateway.at_once == 20)
+    eventually(lambda: gateway.at_once == 20)
     check_problem(monitor.post(URL, json={"what": "flood"}), 409, "flood-runs")
     gateway.gate.set()
     crowd.join(30)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 from contextlib import contextmanager
 
 import httpx
@@ -16,6 +15,7 @@ from bookstore.orders.settings import OrdersSettings
 from bookstore.service import testing
 from bookstore.service.database import Database
 from bookstore.service.migrate import upgrade
+from bookstore.service.testing import eventually
 from bookstore.service.testing.patience import patient
 
 
@@ -273,16 +273,9 @@ def query(database_url):
     return query
 
 
-@pytest.fixture(scope="session")
-def eventually():
-    """Wait for a condition; the test's own timeout ends a wait in vain."""
-
-    def wait(condition):
-        while not (value := condition()):
-            time.sleep(0.005)
-        return value
-
-    return wait
+@pytest.fixture(scope="session", name="eventually")
+def eventually_fixture():
+    return eventually
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ from time import monotonic, sleep
 import psycopg
 import pytest
 
+from bookstore.service.testing import eventually
+
 PROMISE = 2.0
 ONE = {"book_id": 1, "quantity": 1}
 BASKET = {"items": [{"book_id": 1, "quantity": 1}, {"book_id": 2, "quantity": 1}]}
@@ -27,13 +29,6 @@ def _refused(client, check_problem, path="/v1/orders", body=ONE):
     assert took < PROMISE
     problem = check_problem(answer, 503, "books-unavailable")
     assert "nothing was ordered" in problem["detail"]
-
-
-def _until(condition):
-    until = monotonic() + 20
-    while not condition():
-        assert monotonic() < until
-        sleep(0.005)
 
 
 def _served(client, body=ONE):
@@ -138,7 +133,7 @@ def test_orders_that_arrive_together_share_a_call_and_not_its_refusals(orders, b
     books.stock[2] = 0
     with ThreadPoolExecutor(32) as pool:
         first = pool.submit(orders.post, "/v1/orders", json=ONE)
-        _until(lambda: len(books.asked) == 1)
+        eventually(lambda: len(books.asked) == 1)
         later = [
             pool.submit(orders.post, "/v1/orders", json={"book_id": book_id, "quantity": 1})
             for book_id in (1, 2, 9) * 8

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from bookstore.service.testing import serving
+from bookstore.service.testing import eventually, serving
 from bookstore.supplier.app import create_app
 from bookstore.supplier.settings import SupplierSettings
 
@@ -163,16 +163,9 @@ class Supplier:
         self._clients.clear()
 
 
-@pytest.fixture(scope="session")
-def eventually():
-    def wait(condition):
-        until = time.monotonic() + PATIENCE
-        while not (value := condition()):
-            assert time.monotonic() < until, "not in time"
-            time.sleep(0.01)
-        return value
-
-    return wait
+@pytest.fixture(scope="session", name="eventually")
+def eventually_fixture():
+    return eventually
 
 
 @pytest.fixture(scope="session")

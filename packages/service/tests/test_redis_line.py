@@ -9,15 +9,7 @@ import pytest
 from bookstore.service.redis_home import Home
 from bookstore.service.redis_line import RedisLine
 from bookstore.service.redis_session import RedisAway
-
-PATIENCE = 15.0
-
-
-async def _until(true):
-    until = monotonic() + PATIENCE
-    while not true():
-        assert monotonic() < until
-        await asyncio.sleep(0.005)
+from bookstore.service.testing import soon
 
 
 @pytest.fixture
@@ -76,7 +68,7 @@ async def test_a_wrong_password_is_an_absence(line_to, redis_url, absences):
     line = line_to(redis_url.replace("redis://:", "redis://:x"))
     async with line.kept():
         assert line.session is None
-        await _until(lambda: absences)
+        await soon(lambda: absences)
         with pytest.raises(RedisAway):
             await line.check()
 
@@ -108,11 +100,11 @@ async def test_a_frozen_redis_costs_its_patience_once_and_is_found_again(line_to
             with pytest.raises(RedisAway):
                 await line.session.ask("PING")
             assert monotonic() - started < 0.5
-            await _until(lambda: absences)
+            await soon(lambda: absences)
             assert line.session is None
         finally:
             redis_server.resume()
-        await _until(lambda: line.session)
+        await soon(lambda: line.session)
         assert await line.session.ask("PING") == b"PONG"
 
 
@@ -122,9 +114,9 @@ async def test_an_idle_line_notices_an_end_and_a_new_run_has_another_name(line_t
         run = line.session.run
         assert run
         redis_server.kill()
-        await _until(lambda: absences)
+        await soon(lambda: absences)
         redis_server.start()
-        await _until(lambda: line.session)
+        await soon(lambda: line.session)
         assert line.session.run
         assert line.session.run != run
 
@@ -140,4 +132,4 @@ async def test_what_speaks_otherwise_is_no_redis(line_to, absences):
     async with server:
         port = server.sockets[0].getsockname()[1]
         async with line_to(f"redis://127.0.0.1:{port}").kept():
-            await _until(lambda: len(absences) > 1)
+            await soon(lambda: len(absences) > 1)

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from bookstore.service.problem import Problem
+from bookstore.service.testing import soon
 from bookstore.service.tokens import RemoteKeys
 
 
@@ -63,11 +64,6 @@ async def remote(issuer, **settings):
         yield keys
 
 
-async def until(condition):
-    while not condition():  # noqa: ASYNC110 - the condition is not ours to signal
-        await asyncio.sleep(0.005)
-
-
 async def test_a_known_key_is_found_without_asking_again(issuer):
     async with remote(issuer) as keys:
         for _ in range(50):
@@ -108,10 +104,10 @@ async def until_found(keys, kid):
 async def test_keys_are_looked_at_in_the_background(issuer):
     async with remote(issuer, refresh=0.02) as keys:
         first = await keys.find("first")
-        await until(lambda: issuer.asked > 3)
+        await soon(lambda: issuer.asked > 3)
         assert await keys.find("first") is first, "unchanged keys stay the same objects"
         issuer.body = document("second")
-        await until(lambda: "second" in keys._keys)
+        await soon(lambda: "second" in keys._keys)
         assert "first" not in keys._keys
 
 
@@ -124,10 +120,10 @@ async def test_old_keys_are_kept_while_the_issuer_is_ill(issuer, status, body):
         await keys.find("first")
         issuer.status, issuer.body = status, body
         before = issuer.asked
-        await until(lambda: issuer.asked > before + 2)
+        await soon(lambda: issuer.asked > before + 2)
         assert (await keys.find("first")).kid == "first"
         issuer.status, issuer.body = 200, document("second")
-        await until(lambda: "second" in keys._keys)
+        await soon(lambda: "second" in keys._keys)
 
 
 async def test_a_frozen_issuer_holds_up_nobody_with_a_known_key(issuer):
@@ -149,7 +145,7 @@ async def test_without_any_key_nobody_is_told_that_a_token_is_bad(issuer):
         assert refused.value.status == 503
         assert "Retry-After" in refused.value.headers
         issuer.status = 200
-        await until(lambda: keys._keys)
+        await soon(lambda: keys._keys)
         assert (await keys.find("first")).kid == "first"
 
 
@@ -161,7 +157,7 @@ async def test_nobody_is_asked_before_the_first_token_if_that_is_early_enough(is
         assert {key.kid for key in found} == {"first"}
         assert issuer.asked == 1
         issuer.body = document("second")
-        await until(lambda: "second" in keys._keys)
+        await soon(lambda: "second" in keys._keys)
     async with remote(issuer, at_start=False):
         pass
 
@@ -173,7 +169,7 @@ async def test_a_first_token_that_came_too_early_brings_the_keys_for_the_next(is
             await keys.find("first")
         assert refused.value.status == 503
         issuer.status = 200
-        await until(lambda: keys._keys)
+        await soon(lambda: keys._keys)
 
 
 async def test_trouble_is_told_once_until_it_changes(issuer, caplog):
@@ -183,17 +179,17 @@ async def test_trouble_is_told_once_until_it_changes(issuer, caplog):
     caplog.set_level("INFO")
     issuer.status = 500
     async with remote(issuer, refresh=0.02, again=0.02) as keys:
-        await until(lambda: issuer.asked > 4)
+        await soon(lambda: issuer.asked > 4)
         assert len(told()) == 1
         issuer.status = 404
         before = issuer.asked
-        await until(lambda: issuer.asked > before + 3)
+        await soon(lambda: issuer.asked > before + 3)
         assert [level for level, _ in told()] == ["WARNING"] * 2
         assert "404" in told()[1][1]
         issuer.status = 200
-        await until(lambda: keys._keys)
+        await soon(lambda: keys._keys)
         before = issuer.asked
-        await until(lambda: issuer.asked > before + 3)
+        await soon(lambda: issuer.asked > before + 3)
     assert [level for level, _ in told()] == ["WARNING", "WARNING", "INFO"]
 
 
@@ -202,7 +198,7 @@ async def test_one_that_gives_up_doesnt_take_the_look_from_the_others(issuer):
         await keys.find("first")
         issuer.answers.clear()
         first, second = (asyncio.create_task(keys.find("x")) for _ in range(2))
-        await until(lambda: issuer.asked == 2)
+        await soon(lambda: issuer.asked == 2)
         first.cancel()
         issuer.body = document("x")
         issuer.answers.set()

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import threading
 from time import monotonic
 
 import pytest
 
 from bookstore.service.context import RequestContext, parse
 from bookstore.service.otlp import encode
+from bookstore.service.testing import eventually
 from bookstore.service.testing.otlp import Receiver
 from bookstore.service.testing.serving import free_port
 from bookstore.service.tracing.exporter import LEAVE, Exporter
@@ -48,13 +48,6 @@ def export():
 def some(exporter, count):
     for _ in range(count):
         Span(exporter.send, "GET", encode.SERVER, trace_id="a" * 32, span_id="b" * 16).end()
-
-
-def eventually(check):
-    until = monotonic() + 30
-    while not check():
-        assert monotonic() < until
-        threading.Event().wait(0.01)
 
 
 def told(caplog):

@@ -5,7 +5,6 @@ import json
 import threading
 from collections import Counter
 from contextlib import ExitStack, contextmanager
-from time import monotonic, sleep
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -19,7 +18,7 @@ from bookstore.orders.queue.doorbell import Doorbell, StreamLost
 from bookstore.orders.queue.ledger import Ledger
 from bookstore.orders.queue.settings import WorkerSettings
 from bookstore.service.database import Database
-from bookstore.service.testing import Peer, reset, serving
+from bookstore.service.testing import Peer, eventually, reset, serving
 
 PATIENCE = 90.0
 QUICK = {"worker_lease": 1.0, "ledger_republish": 1.0}
@@ -150,15 +149,6 @@ class Outside(Peer):
         await writer.drain()
         if half:
             raise ConnectionResetError
-
-
-def eventually(check, seconds=PATIENCE):
-    """Wait until `check()` is true; gives what it gave."""
-    until = monotonic() + seconds
-    while not (found := check()):
-        assert monotonic() < until, "it never came about"
-        sleep(0.01)
-    return found
 
 
 @pytest.fixture(scope="session", name="eventually")

@@ -6,6 +6,7 @@ from bookstore.service.testing.peer import Loopback, Peer, Request, reset
 from bookstore.service.testing.problems import check_problem
 from bookstore.service.testing.process import environment, started, wait_until_ready
 from bookstore.service.testing.serving import serving
+from bookstore.service.testing.waiting import eventually, soon
 from bookstore.service.testing.wire import Wire
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "Wire",
     "check_problem",
     "environment",
+    "eventually",
     "forgeries",
     "reset",
     "serving",
+    "soon",
     "started",
     "wait_until_ready",
 ]
