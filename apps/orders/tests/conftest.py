@@ -17,6 +17,7 @@ from bookstore.service.database import Database
 from bookstore.service.migrate import upgrade
 from bookstore.service.testing import eventually
 from bookstore.service.testing.patience import patient
+from bookstore.stores import provision
 
 
 def whole(status, body):
@@ -225,6 +226,16 @@ def orders_template(postgres_template):
 def database_url(orders_template):
     with orders_template.fresh() as url:
         yield url
+
+
+@pytest.fixture
+def fragile(postgres_server):
+    """The URL of a database on a server that this test may break."""
+    database = provision.Database("orders_db", "orders_user", "secret")
+    provision.provision(postgres_server.url, [database])
+    url = database.url(postgres_server.url)
+    upgrade("bookstore.orders", url)
+    return url
 
 
 @pytest.fixture

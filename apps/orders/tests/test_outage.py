@@ -10,23 +10,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from bookstore.service.migrate import upgrade
 from bookstore.service.testing import Loopback
-from bookstore.stores.provision import Database, provision
 
 PROMISE = 2.0
 PATIENCE = 15.0
 ONE = {"book_id": 1, "quantity": 1}
-
-
-@pytest.fixture
-def fragile(postgres_server):
-    """The URL of a database on a server that this test may break."""
-    database = Database("orders_db", "orders_user", "secret")
-    provision(postgres_server.url, [database])
-    url = database.url(postgres_server.url)
-    upgrade("bookstore.orders", url)
-    return url
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ import pytest
 
 from bookstore.orders.promise import promising
 from bookstore.service.door import ARRIVED, Door
-from bookstore.service.migrate import upgrade
 from bookstore.service.testing.serving import free_port
-from bookstore.stores.provision import Database, provision
 
 PROMISE = 2.0
 SLACK = 1.0
@@ -156,16 +154,12 @@ async def test_another_timeout_is_none_of_its_business():
 
 
 @pytest.fixture
-def frozen_at_will(postgres_server, books, run_orders):
+def frozen_at_will(postgres_server, fragile, books, run_orders):
     """A service with an order, on a PostgreSQL of this test's own."""
-    database = Database("orders_db", "orders_user", "secret")
-    provision(postgres_server.url, [database])
-    url = database.url(postgres_server.url)
-    upgrade("bookstore.orders", url)
-    with run_orders(url, books.url) as client:
+    with run_orders(fragile, books.url) as client:
         while client.post("/v1/orders", json=ONE).status_code != 201:
             pass
-        yield postgres_server, url, client
+        yield postgres_server, fragile, client
 
 
 ROUTES = [

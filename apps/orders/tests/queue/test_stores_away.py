@@ -4,9 +4,6 @@
 
 import pytest
 
-from bookstore.service.migrate import upgrade
-from bookstore.stores.provision import Database, provision
-
 pytestmark = pytest.mark.long
 
 
@@ -47,13 +44,9 @@ def test_a_frozen_redis_is_waited_for(redis_server, lonely_redis, run_worker, bo
 
 
 @pytest.fixture
-def lonely_book(postgres_server, open_book):
+def lonely_book(fragile, open_book):
     """The ledger on a PostgreSQL that may be broken."""
-    database = Database("orders_db", "orders_user", "secret")
-    provision(postgres_server.url, [database])
-    url = database.url(postgres_server.url)
-    upgrade("bookstore.orders", url)
-    return lambda: open_book(url)
+    return lambda: open_book(fragile)
 
 
 @pytest.mark.parametrize("fault", ["freeze", "kill"])

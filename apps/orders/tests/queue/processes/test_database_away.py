@@ -10,9 +10,6 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
-from bookstore.service.migrate import upgrade
-from bookstore.stores.provision import Database, provision
-
 pytestmark = pytest.mark.long
 
 RATE = 20
@@ -22,13 +19,8 @@ ONE = {"book_id": 1, "quantity": 1}
 
 
 @pytest.fixture
-def database_url(postgres_server):
-    """On a server that this test may break."""
-    database = Database("orders_db", "orders_user", "secret")
-    provision(postgres_server.url, [database])
-    url = database.url(postgres_server.url)
-    upgrade("bookstore.orders", url)
-    return url
+def database_url(fragile):
+    return fragile
 
 
 class Customers:
