@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from bookstore.lab.load.wire import BrokenOffError, RefusedError, Wire, settle
 from bookstore.lab.system.status import take_status
@@ -54,13 +54,18 @@ class Watch:
         while True:
             try:
                 async with Wire([self.bench.url(service)]) as wire:
-                    while True:
-                        answer = await wire.send("GET", "/metrics", seconds=2.0)
-                        if (value := sample(answer.body.decode(), metric)) is not None:
-                            seen.append((time.monotonic(), value))
-                        await asyncio.sleep(EVERY)
+                    await self._keep_reading(wire, metric, seen)
             except (RefusedError, BrokenOffError, TimeoutError, LookupError):
                 await asyncio.sleep(EVERY)
+
+    @staticmethod
+    async def _keep_reading(wire: Wire, metric: str, seen: Samples) -> NoReturn:
+        """Read it until the connection breaks."""
+        while True:
+            answer = await wire.send("GET", "/metrics", seconds=2.0)
+            if (value := sample(answer.body.decode(), metric)) is not None:
+                seen.append((time.monotonic(), value))
+            await asyncio.sleep(EVERY)
 
     async def _look_at_states(self) -> None:
         while True:

@@ -155,13 +155,8 @@ def make_plan(
         if service.name in outside:
             plan.elsewhere.append(_row_elsewhere(service, outside[service.name]))
         elif service.kind == "store":
-            row = Row(
-                name=service.name,
-                instance=service.name,
-                kind=service.kind,
-                url=addresses[service.name],
-                port=ports[service.name],
-            )
+            url, port = addresses[service.name], ports[service.name]
+            row = Row(name=service.name, instance=service.name, kind="store", url=url, port=port)
             plan.parts.append(Part(row, stop_seconds=STORE_STOP_SECONDS, store=stores[service.name]))
         elif service.kind == "tool" and not service.run:
             plan.parts.append(_tool(service, Surroundings(topology, ports, folder.observe), caller))
@@ -171,12 +166,17 @@ def make_plan(
                 for instance in service.instances()
             ]
     if port_base is None:
-        firsts = {service.instances()[0]: service.port for service in topology.services}
-        firsts |= {s.named(door.name)[0]: door.port for s in topology.services for door in s.doors}
-        for part in plan.parts:
-            for row in part.rows:
-                row.wanted = firsts.get(row.instance)
+        _note_usual_ports(plan, topology)
     return plan
+
+
+def _note_usual_ports(plan: Plan, topology: Topology) -> None:
+    """Have the rows of first instances know the ports that they usually have."""
+    firsts = {service.instances()[0]: service.port for service in topology.services}
+    firsts |= {s.named(door.name)[0]: door.port for s in topology.services for door in s.doors}
+    for part in plan.parts:
+        for row in part.rows:
+            row.wanted = firsts.get(row.instance)
 
 
 def migration(folder: StateFolder, caller: Mapping[str, str] = os.environ) -> Program:

@@ -173,14 +173,20 @@ class Keeper:
         while True:
             await asyncio.sleep(_ROUND)
             for session in self.book.sessions():
-                credentials = session.credentials
-                if credentials.refresh_token and credentials.good_until - EARLY <= self.book.now():
-                    try:
-                        await self.renew(session)
-                    except Problem as problem:
-                        if problem.status >= 500:  # noqa: PLR2004
-                            break  # looking on needs no accounts; the next round asks again
-                        logger.info("a session is over", extra={"user_id": session.caller.user_id})
+                if not await self._freshened(session):
+                    break  # looking on needs no accounts; the next round asks again
+
+    async def _freshened(self, session: Session) -> bool:
+        """Renew it if it is time to, or see that it is over; False if accounts can't be asked now."""
+        credentials = session.credentials
+        if credentials.refresh_token and credentials.good_until - EARLY <= self.book.now():
+            try:
+                await self.renew(session)
+            except Problem as problem:
+                if problem.status >= 500:  # noqa: PLR2004
+                    return False
+                logger.info("a session is over", extra={"user_id": session.caller.user_id})
+        return True
 
 
 def _bearer(session: Session) -> Header:

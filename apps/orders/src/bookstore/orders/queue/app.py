@@ -49,39 +49,25 @@ def create_app(settings: WorkerSettings) -> Service:
     backlog = Backlog(database, numbers)
     calls = DependencyMetrics(numbers, prefix="bookstore")
 
-    def link(name: str, url: str, concurrency: int, timeout: float) -> tuple[Upstream, Link]:
-        # The pipeline's own limit comes first: a try that runs into it is one that the circuit learns of.
-        upstream = Upstream(url, timeout=timeout * 2, idle_timeout=timeout * 2, max_connections=concurrency)
-        made = Link(name, upstream, concurrency=concurrency, timeout=timeout, sinks=[calls, span_events])
-        calls.watch(name, made.pipeline)
-        return upstream, made
-
     many, few = settings.worker_concurrency, max(1, settings.worker_concurrency // 2)
-    supplier_at, supplier_link = link(
-        "supplier", settings.supplier_service_url, many, settings.supplier_timeout
+    supplier_at, supplier_link = _link(
+        "supplier", settings.supplier_service_url, many, settings.supplier_timeout, calls
     )
-    books_at, books_link = link("books", settings.books_service_url, few, settings.books_timeout)
-    supplier = Supplier(supplier_link)
+    books_at, books_link = _link("books", settings.books_service_url, few, settings.books_timeout, calls)
     stock = Stock(books_link, service_headers(settings))
-
-    async def validate(job: Job) -> Outcome:
-        # Whose stock was given back when its order failed gets some again before anybody is asked.
-        obstacle = await stock.hold(job) if job.reserve else None
-        return obstacle or await supplier.validate(job)
-
     ledger = Ledger(database)
     rounds: dict[str, Round] = {
         "deadline": _each(_LATE_EVERY, lambda: ledger.expire(settings.validation_deadline)),
         "reconciliation": _each(_RECONCILE_EVERY, Reconciliation(database, stock).round),
     }
-    lanes: dict[str, Lane] = {}
+    does: dict[Kind, tuple[Work, Link]] = {
+        "validate": (_validation(Supplier(supplier_link), stock), supplier_link),
+        "settle": (stock.settle, books_link),
+    }
     # A name for this life of the process alone: another life's entries are another consumer's.
     consumer = f"{settings.instance or platform.node()}-{secrets.token_hex(4)}"
     doorbells = {kind: Doorbell(settings.redis_url, stream, consumer) for kind, stream in STREAMS.items()}
-    does: dict[Kind, tuple[Work, Link]] = {
-        "validate": (validate, supplier_link),
-        "settle": (stock.settle, books_link),
-    }
+    lanes: dict[str, Lane] = {}
     for kind, (work, through) in does.items():
         relay = Relay(kind, ledger, doorbells[kind], metrics, republish=settings.ledger_republish)
         rounds[f"{kind}.relay"] = relay.round
@@ -123,6 +109,26 @@ def create_app(settings: WorkerSettings) -> Service:
     )
     service.metrics.registry.register(numbers)
     return service
+
+
+def _link(
+    name: str, url: str, concurrency: int, timeout: float, calls: DependencyMetrics
+) -> tuple[Upstream, Link]:
+    """Another service: where it answers, and the way there with all its limits."""
+    # The pipeline's own limit comes first: a try that runs into it is one that the circuit learns of.
+    upstream = Upstream(url, timeout=timeout * 2, idle_timeout=timeout * 2, max_connections=concurrency)
+    link = Link(name, upstream, concurrency=concurrency, timeout=timeout, sinks=[calls, span_events])
+    calls.watch(name, link.pipeline)
+    return upstream, link
+
+
+def _validation(supplier: Supplier, stock: Stock) -> Work:
+    async def validate(job: Job) -> Outcome:
+        # Whose stock was given back when its order failed gets some again before anybody is asked.
+        obstacle = await stock.hold(job) if job.reserve else None
+        return obstacle or await supplier.validate(job)
+
+    return validate
 
 
 def _each(seconds: float, do: Callable[[], Coroutine[Any, Any, object]]) -> Round:
