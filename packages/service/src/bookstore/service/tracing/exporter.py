@@ -54,7 +54,6 @@ class Exporter:
         self._thread: threading.Thread | None = None
         self._receiver = _Receiver(settings)
         self._failing = ""
-        self._paused_until = 0.0
         self.sent = 0
         """Spans that the receiver took."""
         self.dropped = 0
