@@ -5,9 +5,8 @@ import time
 
 import pytest
 
+from bookstore.service.testing import eventually
 from bookstore.service.testing.problems import check_problem
-
-PATIENCE = 30.0
 
 
 @pytest.fixture
@@ -60,10 +59,7 @@ def test_a_slow_service_is_waited_for_three_times_two_seconds(playground, outsid
     assert state(playground)["state"] == "OPEN"  # three failures in a row
     assert state(playground)["fail_count"] == 3
     # After eight seconds one call is let through, and closes it.
-    end = time.monotonic() + PATIENCE
-    while state(playground)["state"] == "OPEN":
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    eventually(lambda: state(playground)["state"] != "OPEN")
     assert state(playground)["state"] == "HALF_OPEN"
     assert playground.get("/invoke?count=1").json()["successful"] == 1
     assert state(playground) == {"state": "CLOSED", "fail_count": 0, "opened_at": None}

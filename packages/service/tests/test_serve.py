@@ -13,6 +13,8 @@ from time import monotonic
 import httpx
 import pytest
 
+from bookstore.service.testing import soon
+
 both_servers = pytest.mark.parametrize("own_server", ["false", "true"], ids=["Granian", "our own"])
 
 PROGRAM = Path(__file__).with_name("program.py")
@@ -75,7 +77,7 @@ async def test_a_drain_announces_itself_finishes_what_runs_and_refuses_what_is_n
     await process.ready()
     async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
         slow = asyncio.create_task(client.get("/slow?seconds=3"))
-        await asyncio.sleep(0.2)
+        await soon(lambda: _is_under_way(client))
         process.popen.send_signal(signal.SIGTERM)
         assert await _until_not_ready(client) == 503
         assert (await client.get("/whoami")).status_code == 200
@@ -86,6 +88,11 @@ async def test_a_drain_announces_itself_finishes_what_runs_and_refuses_what_is_n
     assert code == 0
     assert "draining" in [line["message"] for line in lines]
     assert "/slow" in [line.get("path") for line in lines]
+
+
+async def _is_under_way(client):
+    """Whether a request runs; those for metrics don't count."""
+    return "http_server_active_requests 1.0" in (await client.get("/metrics")).text
 
 
 async def _until_not_ready(client):
@@ -116,7 +123,7 @@ async def test_a_request_that_never_ends_is_left_behind(start, own_server):
     await process.ready()
     async with httpx.AsyncClient(base_url=process.url, timeout=30) as client:
         endless = asyncio.create_task(client.get("/slow?seconds=60"))
-        await asyncio.sleep(0.2)
+        await soon(lambda: _is_under_way(client))
         started = monotonic()
         process.popen.send_signal(signal.SIGTERM)
         code, lines = await process.ended()
