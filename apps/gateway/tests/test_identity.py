@@ -1,4 +1,4 @@
-"""Who asks, and whether he may: tokens of a real issuer, keys, roles."""
+"""Who asks, and whether they may: tokens of a real issuer, keys, roles."""
 
 import asyncio
 import hashlib

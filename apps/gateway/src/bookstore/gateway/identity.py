@@ -1,4 +1,4 @@
-"""Who asks, and whether he may: by his token, by his key, or by nothing but his address."""
+"""Who asks, and whether they may: by their token, their key, or nothing but their address."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -17,7 +17,7 @@ class Asker(NamedTuple):
     """One who asks.
 
     Attributes:
-        name: What he is counted by, and kept with one target by: `user:7`, `key:partner` or `address:::1`.
+        name: What they are counted by, and kept with one target by: `user:7`, `key:partner` or `address:::1`.
         exempt: Whether no limit holds for him: a load test that operators run.
     """
 
@@ -61,7 +61,7 @@ class Doorman:
     def ask_now(
         self, rule: model.Route, headers: Iterable[Header], address: str, *, given: bool
     ) -> Asker | None:
-        """The same, if it is known without waiting, and he may; None leaves it to `ask`."""
+        """The same, if it is known without waiting, and they may; None leaves it to `ask`."""
         if rule.auth == "key":
             return None
         if self._access is None or not (given or rule.auth == "token"):

@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What he is told."""
+    """What they are told."""
 
     status: int
     body: bytes = b""
