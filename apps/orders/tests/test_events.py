@@ -116,7 +116,7 @@ def test_a_last_event_that_cannot_be_is_none(orders, order, finish, database_url
 
 def test_all_who_watch_are_served_by_one_connection(orders, query, finish, database_url, eventually):
     for _ in range(5):
-        orders.post("/v1/orders", json=ONE)
+        orders.post("/v1/orders", json=ONE).raise_for_status()
     many = httpx.Client(base_url=orders.base_url, limits=httpx.Limits(max_connections=None))
     with many as client, ExitStack() as stack:
         watches = [stack.enter_context(_watch(client, 1 + n % 5)) for n in range(50)]
