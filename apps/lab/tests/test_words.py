@@ -30,6 +30,7 @@ def say(monkeypatch, capfd):
         (["up", "--workers", "0"], "a number from 1 to 16"),
         (["up", "--workers", "many"], "a number from 1 to 16"),
         (["load", "--orders", "2", "--mode", "nope"], "'nope' is none of normal, slow, error, down, flaky"),
+        (["logs", "-n", "-1"], "a whole number from 0 on"),
         (["orders"], "Try `bookstore orders queue --help`"),
         (["orders", "serve"], "Try `bookstore orders queue --help`"),
         (["gateway", "serve"], "Try `bookstore gateway check FILE`"),
