@@ -115,7 +115,9 @@ def _parser(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     logs = verb("logs", "show the logs")
     logs.add_argument("service", nargs="?", help="a service (books) or an instance (books-1); all without it")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
-    logs.add_argument("-n", "--lines", type=_lines, default=100, metavar="N", help="how many of the last lines")
+    logs.add_argument(
+        "-n", "--lines", type=_lines, default=100, metavar="N", help="how many of the last lines"
+    )
     logs.add_argument("--json", action="store_true", help="the lines as they were written")
     reset = verb("reset", "end everything and remove all data")
     reset.add_argument("--yes", action="store_true", help="don't ask")
