@@ -20,16 +20,7 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running, 10 state folder unus
 
 DATABASE_URL (an administrator's) and REDIS_URL name servers of your own, used instead of the embedded ones.
 """
-LOWEST_PORT = 1024
-HIGHEST_BASE = 65_000
 MOST_REPLICAS = 16
-
-
-def _port_base(text: str) -> int:
-    number = int(text) if text.isdecimal() else -1
-    if not LOWEST_PORT <= number <= HIGHEST_BASE:
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a number from {LOWEST_PORT} to {HIGHEST_BASE}")
-    return number
 
 
 def _replicas(text: str) -> tuple[str, int]:
@@ -80,7 +71,7 @@ def _parser(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     up = verb("up", "start everything; Ctrl-C ends it")
     up.add_argument("--detach", action="store_true", help="return when everything is healthy; `down` ends it")
     up.add_argument(
-        "--port-base", type=_port_base, metavar="N", help="fixed ports: gateway N, books N+1, ..."
+        "--port-base", type=laboratory.port_base, metavar="N", help="fixed ports: gateway N, books N+1, ..."
     )
     up.add_argument(
         "--replicas",
@@ -139,16 +130,26 @@ def _parser(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     demo = verb("demo", "a guided story: browse, register, order, an outage, recovery")
     demo.add_argument("--yes", action="store_true", help="run it through without pauses")
     demo.add_argument(
-        "--port-base", type=_port_base, metavar="N", help="fixed ports, if it starts the system"
+        "--port-base", type=laboratory.port_base, metavar="N", help="fixed ports, if it starts the system"
     )
     laboratory.add_verbs(verb)
     return parser
 
 
+def _arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """What is said; names may stand behind options too (`experiment run --json NAME`)."""
+    arguments, rest = parser.parse_known_args()
+    if (rest and not hasattr(arguments, "names")) or any(word.startswith("-") for word in rest):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.names += rest
+    return arguments
+
+
 def main() -> None:
     """Run the command and exit with its code."""
     shared = _shared()
-    arguments = _parser(shared).parse_args()
+    arguments = _arguments(_parser(shared))
     if isinstance(words := getattr(arguments, "words", None), list):
         # The words of another command end with ours, if somebody adds it at the end.
         ours, arguments.words = shared.parse_known_args(cast("list[str]", words))
