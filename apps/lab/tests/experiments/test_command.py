@@ -66,6 +66,17 @@ def test_scripts_are_told_what_came_of_it(monkeypatch, capsys, folder, sheet):
     assert "start" in printed.err
 
 
+def test_what_was_interrupted_at_its_start_has_no_report(monkeypatch, capsys, folder):
+    def play(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_in_one_instance", play)
+    monkeypatch.setattr(command, "as_one", lambda: None)
+    assert command.experiment(asked("nothing-bites"), folder) == Exit.INTERRUPTED
+    assert "report.html" not in capsys.readouterr().out
+    assert list(folder.runs.iterdir()) == []
+
+
 def test_a_report_is_of_the_last_run_that_has_something_to_tell(capsys, folder, sheet):
     whole, killed = folder.runs / "20260101-100000-experiments", folder.runs / "20260101-110000-experiments"
     shutil.copytree(sheet.folder / sheet.results[0].name, whole / "worker-killed")

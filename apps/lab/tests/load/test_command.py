@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 
 import pytest
 
@@ -41,8 +42,18 @@ def test_two_runs_in_one_second_have_a_folder_each(folder):
     assert folder.new_run("load") != folder.new_run("load")
 
 
-async def test_the_supplier_becomes_well_whoever_is_killed(monkeypatch, tmp_path):
-    """Its mode ends by itself: there may be nobody left to end it."""
+@pytest.fixture
+def signals():
+    """Back to what they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_the_supplier_becomes_well_whoever_is_told_to_end(monkeypatch, folder):
+    """At once after a SIGTERM; and its mode ends by itself, should nobody be left to end it."""
     told = []
 
     async def tell(_control, mode, **more):
@@ -52,12 +63,13 @@ async def test_the_supplier_becomes_well_whoever_is_killed(monkeypatch, tmp_path
         return Shop(book=1, copies=1, customer=1, headers={})
 
     async def generate(*_, **__):
-        raise asyncio.CancelledError
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.Event().wait()
 
-    for name, made in {"set_mode": tell, "open_shop": open_shop, "generate": generate}.items():
-        monkeypatch.setattr(command, name, made)
-    plan = command._plan(asked(orders=20))
     urls = dict.fromkeys(["books", "gateway", "supplier-control"], "http://127.0.0.1:1")
-    with pytest.raises(asyncio.CancelledError):
-        await command._run(plan, urls, "down", tmp_path)
-    assert told == [("down", {"for": plan.seconds + 30}), ("normal", {})]
+    made = {"set_mode": tell, "open_shop": open_shop, "generate": generate, "_urls": lambda *_: urls}
+    for name, one in made.items():
+        monkeypatch.setattr(command, name, one)
+    with pytest.raises(KeyboardInterrupt):
+        command.load(asked(orders=20, mode="down"), folder)
+    assert told == [("down", {"for": 2 + 30}), ("normal", {})]

@@ -107,7 +107,7 @@ def _run(arguments: argparse.Namespace, folder: StateFolder) -> int:
     if arguments.json and not machine:
         print(as_json(sheet.results))
     elif not machine:
-        print("\n".join(["", *_told(sheet.results), "", f"report: {out / 'report.html'}"]))
+        print("\n".join(["", *_told(sheet)]))
     return Exit.INTERRUPTED if interrupted else EXIT[whole(sheet.results)]
 
 
@@ -262,13 +262,16 @@ def _ending(results: list[Result], *, interrupted: bool) -> Ending:
     return judgement(results)
 
 
-def _told(results: list[Result]) -> list[str]:
-    width = max((len(result.name) for result in results), default=0)
-    return [
+def _told(sheet: Sheet) -> list[str]:
+    if not sheet.results:
+        return ["nothing came to its end, so there is no report"]
+    width = max(len(result.name) for result in sheet.results)
+    lines = [
         f"{live.MARKS[MARKS[r.whole]]} {r.name:{width}}  {r.journal.findings.judgement:8}"
         f"{'as it should be' if r.as_expected else 'NOT as it should be':20}  {r.journal.duration:5.1f} s"
-        for r in results
+        for r in sheet.results
     ]
+    return [*lines, "", f"report: {sheet.folder / 'report.html'}"]
 
 
 def _quietly(line: str) -> None:

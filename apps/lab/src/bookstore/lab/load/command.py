@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.interruption import as_one
 from bookstore.lab.load.generator import Generator, Plan, generate
 from bookstore.lab.load.ops import DEFAULT_MIX, OPS
 from bookstore.lab.load.outcome import Fates, fates_of, set_mode
@@ -80,6 +81,7 @@ def load(arguments: argparse.Namespace, folder: StateFolder) -> int:
     plan = _plan(arguments)
     urls = _urls(arguments, folder)
     out = _out(arguments.out, folder)
+    as_one()
     try:
         report, requests = asyncio.run(_run(plan, urls, arguments.mode, out))
     except (ShopClosedError, RefusedError, BrokenOffError, TimeoutError) as error:
