@@ -36,6 +36,18 @@ def test_up_starts_everything_and_down_ends_it(system):
     assert system.status()["services"] == []
 
 
+def test_it_runs_on_when_nobody_reads_what_it_says(system, eventually):
+    """As with `bookstore up | head -1`."""
+    system.add("books")
+    process = system.begin("up")
+    process.stdout.readline()
+    process.stdout.close()
+    eventually(lambda: process.poll() is not None or (system.rows and system.status()["state"] == "running"))
+    assert "is healthy" in system.folder.log("supervisor").read_text()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
 def test_what_dies_is_seen_at_once_and_started_again(system, eventually):
     system.add("books")
     system.add("orders")
