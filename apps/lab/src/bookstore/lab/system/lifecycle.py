@@ -109,10 +109,10 @@ def join(folder: StateFolder) -> None:
 
     So does what is about to end, as it was told to a moment ago: it isn't there once we return.
     """
-    holder = folder.lock.holder()
     asked = False
     deadline = time.monotonic() + START_SECONDS
-    while holder is not None and holder.alive and time.monotonic() < deadline:
+    # Who holds the lock is looked up each time: a process that starts one apart has signed before that one.
+    while (holder := folder.lock.holder()) is not None and time.monotonic() < deadline:
         record = Record.read(folder.record)
         if record and record.phase == "stopping":
             return
