@@ -194,6 +194,15 @@ def test_an_app_that_exits_at_once_is_shown_with_its_last_words(system):
     assert not system.folder.record.exists()
 
 
+def test_a_start_that_was_ended_says_so(system, eventually):
+    system.add("books", "unhealthy")
+    process = system.begin("up", "--detach")
+    eventually(lambda: "books-1" in system.rows)
+    assert system.run("down").returncode == 0
+    assert "told to end while it was starting" in process.communicate()[0]
+    assert process.returncode == Exit.FAILED
+
+
 def test_the_first_signal_waits_and_the_second_hurries(system, eventually):
     system.add("books", "deaf")
     process = system.begin("up")

@@ -96,7 +96,11 @@ def up_apart(start: Start, say: Callable[[str], None], *, bound: bool = False) -
     except LabError:
         os.waitpid(child, 0)
         raise
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) == 0:
+        raise LabError(
+            "The system was told to end while it was starting.", "Start it again: bookstore up", Exit.FAILED
+        )
     raise LabError(
         "The supervisor died while it was starting the system.",
         f"Its log is {start.folder.log(SUPERVISOR_LOG)}",
