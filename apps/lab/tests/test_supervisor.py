@@ -1,5 +1,6 @@
 """Starting, dying, starting again and ending, with stand-ins for the apps."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -192,6 +193,19 @@ def test_an_app_that_exits_at_once_is_shown_with_its_last_words(system):
     assert "PRICE: unknown setting" in result.stderr
     assert system.supervisor is None
     assert not system.folder.record.exists()
+
+
+def test_a_start_that_fails_shows_what_this_one_wrote(system):
+    """And those who still wait for their tables then are no fault of the supervisor's."""
+    system.add_store("postgres")
+    system.databases = {"books_db": "books_user"}
+    system.add("books", settings={"DATABASE_URL": "{books_db}"})
+    system.add("supplier", "refuses")
+    for _ in range(2):
+        result = system.run("up", "--detach")
+        assert (result.returncode, result.stderr.count("PRICE: unknown setting")) == (Exit.SERVICE, 1)
+    for line in system.folder.log("supervisor").read_text().splitlines():
+        json.loads(line)
 
 
 def test_a_start_that_was_ended_says_so(system, eventually):

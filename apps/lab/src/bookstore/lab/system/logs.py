@@ -82,9 +82,9 @@ def _short(value: object) -> str:
     return value if isinstance(value, str) and value and " " not in value else json.dumps(value)
 
 
-def last_lines(path: Path, count: int = 12) -> tuple[str, ...]:
-    """The last lines of one log, readable."""
-    return tuple(f"{entry.when[11:19]} {entry.shown}".rstrip() for entry in _tail(path)[-count:])
+def last_lines(path: Path, count: int = 12, *, begun: int = 0) -> tuple[str, ...]:
+    """The last lines of one log, readable; only those that were written when it had `begun` bytes."""
+    return tuple(f"{entry.when[11:19]} {entry.shown}".rstrip() for entry in _tail(path, begun)[-count:])
 
 
 def choose(folder: StateFolder, service: str | None) -> list[Path]:
@@ -166,13 +166,15 @@ def _lines(written: bytes) -> list[str]:
     return [line.decode(errors="replace") for line in written.splitlines()]
 
 
-def _tail(path: Path) -> list[Entry]:
+def _tail(path: Path, begun: int = 0) -> list[Entry]:
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL_BYTES))
+            # A shorter file was begun anew.
+            begun = begun if begun <= size else 0
+            file.seek(max(begun, size - TAIL_BYTES))
             lines = _lines(file.read())
     except OSError:
         return []
     # The first one may be the end of a line only.
-    return [parse(path.stem, line) for line in (lines[1:] if size > TAIL_BYTES else lines)]
+    return [parse(path.stem, line) for line in (lines[1:] if size - begun > TAIL_BYTES else lines)]
