@@ -42,16 +42,15 @@ def test_two_runs_in_one_second_have_a_folder_each(folder):
     assert folder.new_run("load") != folder.new_run("load")
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def signals():
-    """Back to what they were."""
+    """As they were before: a load takes them over."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.usefixtures("signals")
 def test_the_supplier_becomes_well_whoever_is_told_to_end(monkeypatch, folder):
     """At once after a SIGTERM; and its mode ends by itself, should nobody be left to end it."""
     told = []
