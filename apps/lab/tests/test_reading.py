@@ -37,6 +37,26 @@ def test_all_forms_come_in_the_order_of_their_times(folder):
     assert logs.recent(logs.choose(folder, "books"), 10)[0].raw == APP
 
 
+def test_what_a_stranger_asked_for_is_no_command_and_no_line(folder):
+    """A path may hold what a terminal obeys, and what text takes for the end of a line."""
+    raw = '{"timestamp":"2026-01-01T10:00:02Z","message":"GET","path":"/\\u001b[2J\\nfake\\u2028\u2028\x85"}'
+    with folder.log("books-1").open("a") as file:
+        file.write(f"{raw}\n")
+    follower = logs.Follower(lambda: logs.choose(folder, None))
+    with folder.log("redis").open("a") as file:
+        file.write(f"{raw}\n")
+    shown = r"GET  path=/\x1b[2J\x0afake\u2028\u2028\x85"
+    for entry in (logs.recent(logs.choose(folder, "books"), 1)[0], *follower.new()):
+        assert (entry.raw, str(entry).endswith(shown)) == (raw, True)
+    assert logs.last_lines(folder.log("redis"), 1)[0].endswith(shown)
+
+
+def test_none_of_the_last_lines_are_none(folder):
+    """As with `tail -n 0 -f`: what is new, and nothing of before."""
+    assert logs.recent(logs.choose(folder, None), 0) == []
+    assert len(logs.recent(logs.choose(folder, None), 99)) == 5
+
+
 def test_a_log_that_isnt_there_names_those_that_are(folder):
     with pytest.raises(LabError) as caught:
         logs.choose(folder, "bokks")

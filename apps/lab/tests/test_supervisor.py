@@ -1,5 +1,6 @@
 """Starting, dying, starting again and ending, with stand-ins for the apps."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -34,6 +35,18 @@ def test_up_starts_everything_and_down_ends_it(system):
     assert not any(member.alive for member in family)
     assert system.run("status").returncode == Exit.NOT_RUNNING
     assert system.status()["services"] == []
+
+
+def test_it_runs_on_when_nobody_reads_what_it_says(system, eventually):
+    """As with `bookstore up | head -1`."""
+    system.add("books")
+    process = system.begin("up")
+    process.stdout.readline()
+    process.stdout.close()
+    eventually(lambda: process.poll() is not None or (system.rows and system.status()["state"] == "running"))
+    assert "is healthy" in system.folder.log("supervisor").read_text()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
 
 
 def test_what_dies_is_seen_at_once_and_started_again(system, eventually):
@@ -180,6 +193,28 @@ def test_an_app_that_exits_at_once_is_shown_with_its_last_words(system):
     assert "PRICE: unknown setting" in result.stderr
     assert system.supervisor is None
     assert not system.folder.record.exists()
+
+
+def test_a_start_that_fails_shows_what_this_one_wrote(system):
+    """And those who still wait for their tables then are no fault of the supervisor's."""
+    system.add_store("postgres")
+    system.databases = {"books_db": "books_user"}
+    system.add("books", settings={"DATABASE_URL": "{books_db}"})
+    system.add("supplier", "refuses")
+    for _ in range(2):
+        result = system.run("up", "--detach")
+        assert (result.returncode, result.stderr.count("PRICE: unknown setting")) == (Exit.SERVICE, 1)
+    for line in system.folder.log("supervisor").read_text().splitlines():
+        json.loads(line)
+
+
+def test_a_start_that_was_ended_says_so(system, eventually):
+    system.add("books", "unhealthy")
+    process = system.begin("up", "--detach")
+    eventually(lambda: "books-1" in system.rows)
+    assert system.run("down").returncode == 0
+    assert "told to end while it was starting" in process.communicate()[0]
+    assert process.returncode == Exit.FAILED
 
 
 def test_the_first_signal_waits_and_the_second_hurries(system, eventually):

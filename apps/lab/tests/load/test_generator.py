@@ -139,7 +139,9 @@ def test_the_schedule_is_fixed_before_anything_is_sent():
     assert 50 < drawn.count("order") < 150
 
 
-@pytest.mark.parametrize("text", ["browse=0", "browse=-1", "browse=x", "browse=1,order=0"])
+@pytest.mark.parametrize(
+    "text", ["browse=0", "browse=-1", "browse=x", "browse=inf", "browse=nan", "browse=1,order=0"]
+)
 def test_a_mix_that_makes_no_sense(text):
     with pytest.raises(ValueError):
         parse_mix(text)

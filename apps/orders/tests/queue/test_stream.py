@@ -105,6 +105,22 @@ async def test_an_entry_that_was_deleted_while_pending_is_tidied_and_its_job_com
     assert book.ask("SELECT published_at IS NULL FROM ledger ORDER BY id") == [(False,), (True,)]
 
 
+STRANGERS = [{"foo": "bar"}, {"job": "x"}, {"job": ""}, {"job": "-1"}, {"job": "9" * 30}, {"job": "1_0"}]
+
+
+async def test_what_is_no_ring_of_ours_is_tidied_away(bell, lane, redis, eventually):
+    for stranger in STRANGERS:
+        redis.xadd(STREAM, stranger)
+    assert [entry.job_id for entry in await bell.read(10)] == [0] * len(STRANGERS)
+    assert [entry.job_id for entry in await bell.read_again()] == [0] * len(STRANGERS)
+    await asyncio.to_thread(
+        eventually,
+        lambda: len(redis.xpending_range(STREAM, "workers", "-", "+", 10, idle=2)) == len(STRANGERS),
+    )
+    await lane.tidy()
+    assert (redis.xlen(STREAM), redis.xpending(STREAM, "workers")["pending"]) == (0, 0)
+
+
 async def test_a_thousand_idle_entries_are_tidied_by_two_at_once(
     relay, bell, lane, ledger, book, redis, metrics
 ):
@@ -157,6 +173,18 @@ LOSSES = {
     "SCRIPT FLUSH": lambda redis: redis.script_flush(),
     "CLIENT KILL": lambda redis: [redis.client_kill_filter(_type="normal", skipme=True) for _ in range(5)],
 }
+
+
+def test_what_others_write_into_the_stream_holds_up_nothing(run_worker, book, redis, pending, eventually):
+    with run_worker(**LONG):
+        book.place()
+        book.settled()
+        for stranger in STRANGERS:
+            redis.xadd(STREAM, stranger)
+        book.place(3)
+        book.settled()
+        eventually(lambda: pending() == (0, 0))
+    assert set(book.states()) == {"Validated"}
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -23,16 +23,7 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running, 10 state folder unus
 
 DATABASE_URL (an administrator's) and REDIS_URL name servers of your own, used instead of the embedded ones.
 """
-LOWEST_PORT = 1024
-HIGHEST_BASE = 65_000
 MOST_REPLICAS = 16
-
-
-def _port_base(text: str) -> int:
-    number = int(text) if text.isdecimal() else -1
-    if not LOWEST_PORT <= number <= HIGHEST_BASE:
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a number from {LOWEST_PORT} to {HIGHEST_BASE}")
-    return number
 
 
 def _replicas(text: str) -> tuple[str, int]:
@@ -43,6 +34,12 @@ def _replicas(text: str) -> tuple[str, int]:
     if not count.isdecimal() or not 1 <= int(count) <= MOST_REPLICAS:
         raise argparse.ArgumentTypeError(f"{text!r} doesn't end with a number from 1 to {MOST_REPLICAS}")
     return name, int(count)
+
+
+def _lines(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a whole number from 0 on")
+    return int(text)
 
 
 def _shared() -> argparse.ArgumentParser:
@@ -87,7 +84,7 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         "--detach", action="store_true", help="return when everything is healthy; `down` stops it"
     )
     up.add_argument(
-        "--port-base", type=_port_base, metavar="N", help="fixed ports: gateway N, books N+1, ..."
+        "--port-base", type=laboratory.port_base, metavar="N", help="fixed ports: gateway N, books N+1, ..."
     )
     up.add_argument(
         "--replicas",
@@ -127,7 +124,7 @@ def _add_operating(verb: AddVerb) -> None:
     logs.add_argument("service", nargs="?", help="a service (books) or an instance (books-1); by default all")
     logs.add_argument("-f", "--follow", action="store_true", help="keep showing new lines")
     logs.add_argument(
-        "-n", "--lines", type=int, default=100, metavar="N", help="how many of the last lines (100)"
+        "-n", "--lines", type=_lines, default=100, metavar="N", help="how many of the last lines (100)"
     )
     logs.add_argument("--json", action="store_true", help="the lines exactly as they were written")
     reset = verb("reset", "stop everything and remove all data")
@@ -158,14 +155,24 @@ def _add_handed_on(verb: AddVerb) -> None:
 def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--yes", action="store_true", help="run it through without pauses")
     demo.add_argument(
-        "--port-base", type=_port_base, metavar="N", help="fixed ports, if it starts the system"
+        "--port-base", type=laboratory.port_base, metavar="N", help="fixed ports, if it starts the system"
     )
+
+
+def _arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """What is said; names may stand behind options too (`experiment run --json NAME`)."""
+    arguments, rest = parser.parse_known_args()
+    if (rest and not hasattr(arguments, "names")) or any(word.startswith("-") for word in rest):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.names += rest
+    return arguments
 
 
 def main() -> None:
     """Run the command and exit with its code."""
     shared = _shared()
-    arguments = _parser(shared).parse_args()
+    arguments = _arguments(_parser(shared))
     if isinstance(words := getattr(arguments, "words", None), list):
         # The words of another command end with ours, if somebody adds it at the end.
         ours, arguments.words = shared.parse_known_args(cast("list[str]", words))

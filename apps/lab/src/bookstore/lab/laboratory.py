@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from bookstore.lab.system.folder import StateFolder
 
 
+LOWEST_PORT = 1024
+HIGHEST_BASE = 65_000
+
+
 class AddVerb(Protocol):
     """Adds a verb to the command line."""
 
@@ -30,7 +34,9 @@ def add_verbs(verb: AddVerb) -> None:
     scenario = verb("scenario", "go through the guides on a system of its own: what they say, what is seen")
     scenario.add_argument("deed", choices=("list", "run"), help="what to do with guides")
     scenario.add_argument("names", nargs="*", metavar="NUMBER", help="000 to 004, or all")
-    scenario.add_argument("--port-base", type=_count, metavar="N", help="the ports of the system of its own")
+    scenario.add_argument(
+        "--port-base", type=port_base, metavar="N", help="the ports of the system of its own"
+    )
     scenario.add_argument("--json", action="store_true", help="for scripts")
     _add_progress(scenario)
     report = verb("report", "show a run of experiments, and write its page again")
@@ -89,9 +95,9 @@ def _add_experiment(experiment: argparse.ArgumentParser) -> None:
         "--tag", metavar="TAG", help="only those with this tag (fast: all of them take some minutes)"
     )
     experiment.add_argument(
-        "--port-base", type=_count, metavar="N", help="the ports of the system of its own"
+        "--port-base", type=port_base, metavar="N", help="the ports of the system of its own"
     )
-    experiment.add_argument("--json", action="store_true", help="the list for scripts")
+    experiment.add_argument("--json", action="store_true", help="for scripts")
     _add_progress(experiment)
 
 
@@ -102,6 +108,18 @@ def _add_progress(verb: argparse.ArgumentParser) -> None:
         default="text",
         help="json: what happens, a line for each thing",
     )
+
+
+def port_base(text: str) -> int:
+    """The first of some ports, as it is typed.
+
+    Raises:
+        argparse.ArgumentTypeError: it can't be that.
+    """
+    number = int(text) if text.isdecimal() else -1
+    if not LOWEST_PORT <= number <= HIGHEST_BASE:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number from {LOWEST_PORT} to {HIGHEST_BASE}")
+    return number
 
 
 def _mode(text: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TextIO
 
 import msgspec
 
@@ -93,7 +93,8 @@ class Machine:
 class People:
     """Writes what people want to know, with the seconds since it began."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out
         self._began = time.monotonic()
 
     def tell(self, event: Event) -> None:
@@ -101,7 +102,7 @@ class People:
         match event:
             case Began():
                 self._began = time.monotonic()
-                print(f"\n{event.name}: {event.title}", flush=True)
+                print(f"\n{event.name}: {event.title}", file=self._out, flush=True)
             case Entered():
                 self._say(event.phase)
             case Said():
@@ -112,7 +113,7 @@ class People:
                 pass
 
     def _say(self, line: str) -> None:
-        print(f"  {time.monotonic() - self._began:5.1f} s  {line}", flush=True)
+        print(f"  {time.monotonic() - self._began:5.1f} s  {line}", file=self._out, flush=True)
 
 
 def read(lines: list[bytes]) -> tuple[list[Event], list[str]]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -24,7 +23,7 @@ from bookstore.lab.experiments.runner import Run
 from bookstore.lab.failures import Exit, LabError
 from bookstore.lab.interruption import as_one, until_interrupted
 from bookstore.lab.live import Began, Ended, Machine, People, Said, Seen, ends, starts
-from bookstore.lab.report.write import Result, Sheet, judgement, whole, write
+from bookstore.lab.report.write import Result, Sheet, as_json, judgement, whole, write
 from bookstore.lab.system.folder import StateFolder
 from bookstore.lab.system.prerequisites import missing
 
@@ -70,17 +69,22 @@ def _list(arguments: argparse.Namespace, _: StateFolder) -> int:
 
 
 def _show(arguments: argparse.Namespace, _: StateFolder) -> int:
-    print(_named(arguments.names[0]).text.decode().rstrip())
+    if not arguments.names:
+        raise LabError(
+            "Which experiment should be shown?", "Name one of `bookstore experiment list`.", Exit.USAGE
+        )
+    for named in [_named(name) for name in arguments.names]:
+        print(named.text.decode().rstrip())
     return Exit.OK
 
 
 def _run(arguments: argparse.Namespace, folder: StateFolder) -> int:
     chosen = _chosen(arguments)
-    teller = Machine() if arguments.progress == "json" else People()
+    machine = arguments.progress == "json"
+    teller = Machine() if machine else People(sys.stderr if arguments.json else sys.stdout)
     as_one()
-    out = folder.runs / time.strftime("%Y%m%d-%H%M%S-experiments")
     folder.open()
-    out.mkdir(parents=True)
+    out = folder.new_run("experiments")
     teller.tell(Said(text=f"{len(chosen)} experiments; everything about them goes to {out}"))
     sheet = Sheet(out)
     interrupted = False
@@ -101,8 +105,10 @@ def _run(arguments: argparse.Namespace, folder: StateFolder) -> int:
                 out.rmdir()
         told = out.name if sheet.results else ""
         teller.tell(Ended(state=_ending(sheet.results, interrupted=interrupted), report=told))
-    if arguments.progress != "json":
-        print("\n".join(["", *_told(sheet.results), "", f"report: {out / 'report.html'}"]))
+    if arguments.json and not machine:
+        print(as_json(sheet.results))
+    elif not machine:
+        print("\n".join(["", *_told(sheet)]))
     return Exit.INTERRUPTED if interrupted else EXIT[whole(sheet.results)]
 
 
@@ -200,13 +206,36 @@ def _chosen(arguments: argparse.Namespace) -> list[Named]:
                 _quietly(f"{each.name} is left out: {lines[0]}")
             else:
                 named.append(each)
+    if arguments.all and not named:
+        raise LabError(
+            f"No experiment has the tag {arguments.tag!r}.",
+            "`bookstore experiment list` shows the tags of all.",
+            Exit.USAGE,
+        )
     if not named:
         raise LabError(
             "Which experiments should be run?",
             "Name some from `bookstore experiment list`, or use --all, perhaps with --tag fast.",
             Exit.USAGE,
         )
-    return named
+    return _each_once(named)
+
+
+def _each_once(named: list[Named]) -> list[Named]:
+    """Each experiment once: it has one folder in the report, by its name.
+
+    Raises:
+        LabError: two that differ have the same name.
+    """
+    chosen: dict[str, Named] = {}
+    for each in named:
+        if chosen.setdefault(each.name, each).text != each.text:
+            raise LabError(
+                f"Two experiments that differ are called {each.name}.",
+                "Rename the file of one of them.",
+                Exit.USAGE,
+            )
+    return list(chosen.values())
 
 
 def _named(name: str) -> Named:
@@ -243,13 +272,16 @@ def _ending(results: list[Result], *, interrupted: bool) -> Ending:
     return judgement(results)
 
 
-def _told(results: list[Result]) -> list[str]:
-    width = max((len(result.name) for result in results), default=0)
-    return [
+def _told(sheet: Sheet) -> list[str]:
+    if not sheet.results:
+        return ["nothing came to its end, so there is no report"]
+    width = max(len(result.name) for result in sheet.results)
+    lines = [
         f"{live.MARKS[MARKS[r.whole]]} {r.name:{width}}  {r.journal.findings.judgement:8}"
         f"{'as it should be' if r.as_expected else 'NOT as it should be':20}  {r.journal.duration:5.1f} s"
-        for r in results
+        for r in sheet.results
     ]
+    return [*lines, "", f"report: {sheet.folder / 'report.html'}"]
 
 
 def _quietly(line: str) -> None:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bookstore.lab.failures import Exit, LabError
+from bookstore.lab.interruption import as_one
 from bookstore.lab.load.generator import Generator, Plan, generate
 from bookstore.lab.load.ops import DEFAULT_MIX, OPS
 from bookstore.lab.load.outcome import Fates, fates_of, set_mode
 from bookstore.lab.load.schedule import parse_mix
 from bookstore.lab.load.shop import ShopClosedError, enter_shop, open_shop
 from bookstore.lab.load.summary import Summary, latencies, percentile, summarise
-from bookstore.lab.load.wire import BrokenOffError, NotLoopbackError, RefusedError
+from bookstore.lab.load.wire import BrokenOffError, NotLoopbackError, RefusedError, loopback
 from bookstore.lab.report.plot import latency_plot
 from bookstore.lab.system.status import take_status
 
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
 ORDERS_RATE = 10.0
 UNKNOWN = 2
+MOST_REQUESTS = 1_000_000
+"""All of them are remembered, for exact percentiles."""
+MODE_LONGER, LONGEST_MODE = 30.0, 86_400.0
+"""Seconds after the load, and at the most, until the supplier is well again by itself: who sends the load may
+be killed, and nobody is left then to tell it.
+"""
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -73,11 +80,11 @@ def load(arguments: argparse.Namespace, folder: StateFolder) -> int:
     """Send the load that the command line asks for at the system that runs."""
     plan = _plan(arguments)
     urls = _urls(arguments, folder)
-    out = arguments.out or folder.path / "runs" / time.strftime("%Y%m%d-%H%M%S-load")
-    out.mkdir(parents=True, exist_ok=True)
+    out = _out(arguments.out, folder)
+    as_one()
     try:
         report, requests = asyncio.run(_run(plan, urls, arguments.mode, out))
-    except (ShopClosedError, RefusedError, BrokenOffError, NotLoopbackError, TimeoutError) as error:
+    except (ShopClosedError, RefusedError, BrokenOffError, TimeoutError) as error:
         raise LabError(
             f"The load couldn't start: {error or type(error).__name__}.",
             "Look at the system with `bookstore status`.",
@@ -90,6 +97,18 @@ def load(arguments: argparse.Namespace, folder: StateFolder) -> int:
     return UNKNOWN if report.summary.verdict == "unknown" else Exit.OK
 
 
+def _out(wanted: Path | None, folder: StateFolder) -> Path:
+    if wanted is None:
+        return folder.new_run("load")
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"{wanted} can't be used: {error.strerror}.", "Name another folder with --out.", Exit.USAGE
+        ) from error
+    return wanted
+
+
 def _urls(arguments: argparse.Namespace, folder: StateFolder) -> dict[str, str]:
     """Where the services are; of a system that we didn't start, its gateway alone."""
     if arguments.gateway:
@@ -99,6 +118,14 @@ def _urls(arguments: argparse.Namespace, folder: StateFolder) -> dict[str, str]:
                 "Leave out --mode, or tell the supplier: POST /set_failure_mode on its control port.",
                 Exit.USAGE,
             )
+        try:
+            loopback(arguments.gateway)
+        except (NotLoopbackError, ValueError) as error:
+            raise LabError(
+                f"{arguments.gateway!r} can't be the gateway: {error}.",
+                "Name one on this machine, like http://localhost:8080.",
+                Exit.USAGE,
+            ) from error
         return {"gateway": arguments.gateway.rstrip("/")}
     urls = {s.name: s.url for s in reversed(take_status(folder).status.services) if s.url}
     if "gateway" not in urls:
@@ -121,6 +148,12 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         )
     rate = arguments.rate or (ORDERS_RATE if arguments.orders else 20.0)
     seconds = arguments.orders / rate if arguments.orders else arguments.seconds
+    if rate * seconds > MOST_REQUESTS:
+        raise LabError(
+            f"That would be {rate * seconds:,.0f} requests, and a load has {MOST_REQUESTS:,} at the most.",
+            "Ask for fewer, or for several loads.",
+            Exit.USAGE,
+        )
     return Plan(
         doors=[],
         rate=rate,
@@ -138,7 +171,9 @@ async def _run(plan: Plan, urls: dict[str, str], mode: str | None, out: Path) ->
     plan = msgspec.structs.replace(plan, doors=[urls["gateway"]], book=shop.book, headers=dict(shop.headers))
     history = out / "history.jsonl"
     if mode is not None:
-        await set_mode(urls["supplier-control"], mode)
+        await set_mode(
+            urls["supplier-control"], mode, **{"for": min(plan.seconds + MODE_LONGER, LONGEST_MODE)}
+        )
     try:
         requests = await generate(plan, history, tell=Live(plan.due, time.monotonic()))
         if sys.stderr.isatty():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING, Literal
 
@@ -37,6 +38,6 @@ def parse_mix(text: str) -> dict[str, float]:
     for part in text.split(","):
         name, _, weight = part.strip().partition("=")
         mix[name] = float(weight or 1)
-        if mix[name] <= 0:
-            raise ValueError(f"the weight of {name!r} must be above 0")
+        if not 0 < mix[name] < math.inf:
+            raise ValueError(f"the weight of {name!r} must be a number above 0")
     return mix

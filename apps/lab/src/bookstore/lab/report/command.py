@@ -32,7 +32,8 @@ def report(arguments: argparse.Namespace, folder: StateFolder) -> int:
 def _chosen(run: str | None, runs: Path) -> Path:
     if run is not None:
         return runs / run if (runs / run).is_dir() else Path(run)
-    found = sorted(runs.glob("*-experiments"))
+    # One that was killed before its first experiment was over has nothing to tell.
+    found = sorted({journal.parent.parent for journal in runs.glob("*-experiments/*/journal.json")})
     if not found:
         raise LabError(
             f"No experiments have been run with their state in {runs.parent}.",

@@ -59,8 +59,8 @@ def judgement(results: Sequence[Result]) -> Judgement:
     return results[0].journal.findings.judgement if len(results) == 1 else whole(results)
 
 
-def write(sheet: Sheet) -> None:
-    """Write all forms, anew."""
+def as_json(results: Sequence[Result]) -> str:
+    """What scripts are told of a run."""
     rows = [
         {
             "experiment": result.name,
@@ -74,11 +74,15 @@ def write(sheet: Sheet) -> None:
             "verdicts": result.journal.findings.verdicts,
             "phases": result.journal.findings.phases,
         }
-        for result in sheet.results
+        for result in results
     ]
-    told = {"judgement": judgement(sheet.results), "experiments": rows}
-    text = msgspec.json.format(msgspec.json.encode(told))
-    (sheet.folder / "report.json").write_bytes(text + b"\n")
+    told = {"judgement": judgement(results), "experiments": rows}
+    return msgspec.json.format(msgspec.json.encode(told)).decode()
+
+
+def write(sheet: Sheet) -> None:
+    """Write all forms, anew."""
+    (sheet.folder / "report.json").write_text(as_json(sheet.results) + "\n")
     (sheet.folder / "report.md").write_text(markdown(sheet.results))
     (sheet.folder / "report.html").write_text(page(sheet.folder, sheet.results))
 
@@ -87,7 +91,7 @@ def read(folder: Path) -> Sheet:
     """A run from its journals.
 
     Raises:
-        LabError: there is none in that folder.
+        LabError: there is none in that folder, or a journal is damaged.
     """
     journals = sorted(folder.glob("*/journal.json"))
     if not journals:
@@ -96,8 +100,14 @@ def read(folder: Path) -> Sheet:
             "Make one: bookstore experiment run --all --tag fast",
             Exit.USAGE,
         )
-    results = [
-        Result(name=path.parent.name, journal=msgspec.json.decode(path.read_bytes(), type=Journal))
-        for path in journals
-    ]
+    results = [Result(name=path.parent.name, journal=_journal(path)) for path in journals]
     return Sheet(folder, sorted(results, key=lambda result: result.journal.start))
+
+
+def _journal(path: Path) -> Journal:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Journal)
+    except msgspec.DecodeError as error:
+        raise LabError(
+            f"{path} isn't a whole journal: {error}.", "Run that experiment again.", Exit.FAILED
+        ) from error

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import sys
 import time
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+FOLDER_ERRORS = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
+"""What can be wrong with the state folder, and so with all that a command writes."""
 MARKS = {"ok": "✓", "note": "!", "bad": "✗", "absent": "·"}
 
 
@@ -60,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     }
     try:
         return verbs[arguments.verb](arguments, folder)
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in FOLDER_ERRORS:
+            raise
         raise folder_error(folder.path, error) from error
 
 
@@ -178,7 +185,10 @@ def _reset(arguments: argparse.Namespace, folder: StateFolder) -> int:
                 "Use --yes.",
                 Exit.USAGE,
             )
-        answer = input(f"End the system and remove all its data in {folder.path}? [y/N] ")
+        try:
+            answer = input(f"End the system and remove all its data in {folder.path}? [y/N] ")
+        except EOFError:  # Ctrl-D
+            answer = ""
         if answer.strip().lower() not in ("y", "yes"):
             print("nothing was removed")
             return Exit.FAILED

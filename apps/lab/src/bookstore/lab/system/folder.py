@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ OUR_NAMES = (
     "record.json",
 )
 ROOM_NEEDED = 200 * 2**20
+LOOK_SECONDS = 0.05
 
 
 def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -127,6 +129,17 @@ class StateFolder:
     def runs(self) -> Path:
         """A folder for each run of experiments, guides or load, with its report."""
         return self.path / "runs"
+
+    def new_run(self, kind: str) -> Path:
+        """A folder for a run that begins now, named by the second, which no other run shares."""
+        while True:
+            out = self.runs / time.strftime(f"%Y%m%d-%H%M%S-{kind}")
+            try:
+                out.mkdir(parents=True)
+            except FileExistsError:
+                time.sleep(LOOK_SECONDS)
+            else:
+                return out
 
     @property
     def desk(self) -> Path:

@@ -69,6 +69,8 @@ class Keeper:
         """Set since its first process was started."""
         self.healthy = asyncio.Event()
         self._house = house
+        self.log_begun = 0
+        """How long its log was when its process was started: what comes after that is of this life."""
         self._revive = asyncio.Event()
         self._family: list[ProcessId] = []
 
@@ -148,7 +150,8 @@ class Keeper:
         if house.is_starting and code > 0 and row.kind != "tool":
             log = house.folder.log(row.instance)
             cause = f"{row.instance} {ending} as soon as it was started."
-            house.fail(LabError(cause, f"Its whole log is {log}", Exit.SERVICE, last_lines(log)))
+            lines = last_lines(log, begun=self.log_begun)
+            house.fail(LabError(cause, f"Its whole log is {log}", Exit.SERVICE, lines))
         return ending
 
     def _spawn(self) -> tuple[subprocess.Popen[bytes], ProcessId]:
@@ -160,6 +163,7 @@ class Keeper:
             house.save_or_raise()
 
         output = os.open(house.folder.log(row.instance), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.log_begun = os.fstat(output).st_size
         try:
             process = spawn(self.part.program, output=output, record=record)
             self.spawned.set()

@@ -96,7 +96,11 @@ def up_apart(start: Start, say: Callable[[str], None], *, bound: bool = False) -
     except LabError:
         os.waitpid(child, 0)
         raise
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) == 0:
+        raise LabError(
+            "The system was told to end while it was starting.", "Start it again: bookstore up", Exit.FAILED
+        )
     raise LabError(
         "The supervisor died while it was starting the system.",
         f"Its log is {start.folder.log(SUPERVISOR_LOG)}",
@@ -109,10 +113,10 @@ def join(folder: StateFolder) -> None:
 
     So does what is about to end, as it was told to a moment ago: it isn't there once we return.
     """
-    holder = folder.lock.holder()
     asked = False
     deadline = time.monotonic() + START_SECONDS
-    while holder is not None and holder.alive and time.monotonic() < deadline:
+    # Who holds the lock is looked up each time: a process that starts one apart has signed before that one.
+    while (holder := folder.lock.holder()) is not None and time.monotonic() < deadline:
         record = Record.read(folder.record)
         if record and record.phase == "stopping":
             return

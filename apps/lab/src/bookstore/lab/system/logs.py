@@ -25,6 +25,10 @@ LOOK_SECONDS = 0.2
 POSTGRES_LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] (\w+):\s+(.*)$")
 REDIS_LINE = re.compile(r"^\d+:\w (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) ([.\-*#]) (.*)$")
 REDIS_LEVELS = {".": "debug", "-": "info", "*": "info", "#": "warning"}
+# What a terminal would obey, and what would pass for another line: shown, and not done.
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != ord("\t")} | {
+    code: f"\\u{code:04x}" for code in (0x2028, 0x2029)
+}
 # These have a place of their own in a line, or say what the line's beginning says already.
 TOLD = {"timestamp", "level", "message", "event", "service", "instance", "logger", "hostname", "pid"}
 
@@ -41,7 +45,12 @@ class Entry:
 
     def __str__(self) -> str:
         clock = self.when[11:23] if self.when else " " * 12
-        return f"{clock}  {self.instance:<12} {self.level:<8} {self.text}"
+        return f"{clock}  {self.instance:<12} {self.level:<8} {self.shown}"
+
+    @property
+    def shown(self) -> str:
+        """The text as a terminal may be given it."""
+        return self.text.translate(CONTROLS)
 
 
 def parse(instance: str, raw: str) -> Entry:
@@ -73,9 +82,9 @@ def _short(value: object) -> str:
     return value if isinstance(value, str) and value and " " not in value else json.dumps(value)
 
 
-def last_lines(path: Path, count: int = 12) -> tuple[str, ...]:
-    """The last lines of one log, readable."""
-    return tuple(f"{entry.when[11:19]} {entry.text}".rstrip() for entry in _tail(path)[-count:])
+def last_lines(path: Path, count: int = 12, *, begun: int = 0) -> tuple[str, ...]:
+    """The last lines of one log, readable; only those that were written when it had `begun` bytes."""
+    return tuple(f"{entry.when[11:19]} {entry.shown}".rstrip() for entry in _tail(path, begun)[-count:])
 
 
 def choose(folder: StateFolder, service: str | None) -> list[Path]:
@@ -108,7 +117,7 @@ def recent(paths: Iterable[Path], count: int) -> list[Entry]:
             when = entry.when or when
             dated.append((when, number, entry))
     dated.sort(key=lambda item: item[:2])
-    return [entry for _, _, entry in dated[-count:]]
+    return [entry for _, _, entry in dated[max(0, len(dated) - count) :]]
 
 
 def shorten(path: Path, limit: int = LOG_BYTES) -> bool:
@@ -142,7 +151,7 @@ class Follower:
                 file.seek(start if size > start else 0)
                 lines, _, partial = file.read().rpartition(b"\n")
                 self._positions[path] = file.tell() - len(partial)
-            entries += [parse(path.stem, line) for line in lines.decode(errors="replace").splitlines()]
+            entries += [parse(path.stem, line) for line in _lines(lines)]
         return entries
 
     def __iter__(self) -> Iterator[Entry]:
@@ -152,13 +161,20 @@ class Follower:
             time.sleep(LOOK_SECONDS)
 
 
-def _tail(path: Path) -> list[Entry]:
+def _lines(written: bytes) -> list[str]:
+    """Lines as their writers end them: text knows further ends of a line, and a path in it may hold them."""
+    return [line.decode(errors="replace") for line in written.splitlines()]
+
+
+def _tail(path: Path, begun: int = 0) -> list[Entry]:
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
+            # A shorter file was begun anew.
+            begun = begun if begun <= size else 0
+            file.seek(max(begun, size - TAIL_BYTES))
+            lines = _lines(file.read())
     except OSError:
         return []
     # The first one may be the end of a line only.
-    return [parse(path.stem, line) for line in (lines[1:] if size > TAIL_BYTES else lines)]
+    return [parse(path.stem, line) for line in (lines[1:] if size - begun > TAIL_BYTES else lines)]

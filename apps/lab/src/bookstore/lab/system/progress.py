@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 import msgspec
@@ -63,7 +64,10 @@ class Log:
 
 
 class Terminal:
-    """Reports to the terminal and to the log; `on_ready` shows the table."""
+    """Reports to the terminal and to the log; `on_ready` shows the table.
+
+    That nobody reads any more (`bookstore up | head`) is no reason to end.
+    """
 
     def __init__(self, log: Log, on_ready: Callable[[], None], out: TextIO = sys.stdout) -> None:
         self._log = log
@@ -72,13 +76,15 @@ class Terminal:
 
     def line(self, text: str) -> None:
         """Print and log one line."""
-        self._out.write(f"  {text}\n")
-        self._out.flush()
+        with suppress(BrokenPipeError):
+            self._out.write(f"  {text}\n")
+            self._out.flush()
         self._log.line(text)
 
     def ready(self) -> None:
         """Show the table."""
-        self._on_ready()
+        with suppress(BrokenPipeError):
+            self._on_ready()
 
 
 class Pipe:

@@ -133,11 +133,13 @@ class Supervisor:
             return
         except TimeoutError:
             # A degraded one does answer, and that is as good as it gets.
-            silent = [keeper.part.row.instance for keeper in self._needed if not keeper.part.row.ready]
+            silent = [keeper for keeper in self._needed if not keeper.part.row.ready]
             if silent:
-                log = self.folder.log(silent[0])
-                cause = f"{silent[0]} runs, but didn't become healthy within {START_SECONDS:.0f} s."
-                self.fail(LabError(cause, f"Its whole log is {log}", Exit.SERVICE, last_lines(log)))
+                instance = silent[0].part.row.instance
+                log = self.folder.log(instance)
+                cause = f"{instance} runs, but didn't become healthy within {START_SECONDS:.0f} s."
+                lines = last_lines(log, begun=silent[0].log_begun)
+                self.fail(LabError(cause, f"Its whole log is {log}", Exit.SERVICE, lines))
                 return
         except StoreError as error:
             self.fail(LabError(error.cause, error.advice, Exit.STORE))
@@ -185,6 +187,7 @@ class Supervisor:
         await asyncio.wait({wanted, stopping}, return_when="FIRST_COMPLETED")
         wanted.cancel()
         stopping.cancel()
+        await asyncio.gather(wanted, stopping, return_exceptions=True)
 
     async def _stop(self) -> None:
         """Apps first, all at once, and the stores when nobody needs them any more.

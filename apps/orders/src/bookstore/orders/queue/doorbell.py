@@ -6,7 +6,8 @@ tells the relay when to wait. Nothing here needs more than Redis 6.2, and no scr
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+import re
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from redis.exceptions import RedisError, ResponseError
@@ -19,6 +20,7 @@ BLOCK: Final = 1.0
 _PATIENCE: Final = 1.0
 _GROUP: Final = b"workers"
 _JOB: Final = b"job"
+_NUMBER: Final = re.compile(rb"[1-9][0-9]{0,17}")
 _MOST_AGAIN: Final = 1000
 _DEAD_CONSUMER: Final = 3_600_000
 """Milliseconds of silence after which the name of a worker is forgotten."""
@@ -32,6 +34,7 @@ class Entry(NamedTuple):
 
     id: bytes
     job_id: int
+    """0 if it has none: it was deleted or trimmed away meanwhile, or it is none of ours."""
 
 
 class StreamLost(Exception):
@@ -115,8 +118,6 @@ class Doorbell:
     async def read_again(self) -> list[Entry]:
         """Entries that were given to us and that we aren't done with: a lost connection may have had them.
 
-        One that was deleted since has no job any more: it comes with job 0.
-
         Raises:
             StreamLost: if the stream or its group was gone.
         """
@@ -134,7 +135,7 @@ class Doorbell:
             raise
         if not found:
             return []
-        return [Entry(name, int(fields[_JOB]) if fields else 0) for name, fields in found[0][1]]
+        return [Entry(name, _job_in(fields)) for name, fields in found[0][1]]
 
     async def remove(self, entries: Sequence[bytes]) -> None:
         """Be done with these entries: acknowledged alone they would stay in the stream for ever."""
@@ -146,17 +147,14 @@ class Doorbell:
         await pipe.execute()
 
     async def stale(self, idle: float, count: int = 100) -> list[Entry]:
-        """Entries that somebody read at least `idle` seconds ago, and that are still not removed.
-
-        One that was deleted or trimmed away has no job any more: it comes with job 0.
-        """
+        """Entries that somebody read at least `idle` seconds ago, and that are still not removed."""
         names = [each["message_id"] for each in await self._pending(count, idle=int(idle * 1000))]
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.execute_command("XRANGE", self._stream, name, name)
         bodies: Any = await pipe.execute() if names else ()
         return [
-            Entry(name, int(body[0][1][_JOB]) if body else 0)
+            Entry(name, _job_in(body[0][1] if body else None))
             for name, body in zip(names, bodies, strict=True)
         ]
 
@@ -205,6 +203,12 @@ class Doorbell:
             if not _says(error, "NOGROUP", "no such key", "requires the key"):
                 raise
             return otherwise
+
+
+def _job_in(fields: Mapping[bytes, bytes] | None) -> int:
+    """The job that an entry is for, whoever wrote it: one that can't be read must not stop the reading."""
+    number = fields.get(_JOB, b"") if fields else b""
+    return int(number) if _NUMBER.fullmatch(number) else 0
 
 
 def _says(error: ResponseError, *words: str) -> bool:

@@ -163,6 +163,11 @@ class Link:
         return Parked(f"{self.name}: {cause}", pause, trouble)
 
 
+def is_away(error: Exception) -> bool:
+    """Whether a call failed because of the service, or of the way there: away, late, or of no use."""
+    return _told(error) is not None
+
+
 def _told(error: Exception) -> tuple[str, Trouble] | None:
     """How a call failed, in words for those outside: no addresses."""
     match error:

@@ -15,6 +15,7 @@ from typing import Final
 
 from bookstore.orders.queue.doorbell import EvictsAnything, Trouble
 from bookstore.orders.queue.lane import Lane
+from bookstore.orders.queue.link import is_away
 from bookstore.service.database import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def _tell(name: str, error: Exception, failures: int) -> None:
     """Once at the beginning of an outage, and then ever more rarely: a log that fills up is a failure too."""
     if failures & (failures - 1):
         return
-    known = isinstance(error, (DatabaseUnavailable, EvictsAnything, *Trouble))
+    known = isinstance(error, (DatabaseUnavailable, EvictsAnything, *Trouble)) or is_away(error)
     logger.log(
         logging.WARNING if known else logging.ERROR,
         "a loop of the worker failed, and goes on",
