@@ -41,7 +41,7 @@ def say(monkeypatch, capfd):
         (["scenario", "run", "000", "--port-base", "80"], "from 1024 to 65000"),
         (["status", "--json", "books"], "unrecognized arguments: books"),
         (["load", "--orders", "1000001"], "has 1,000,000 at the most"),
-        (["load", "--mix", "order=inf"], "is no mix"),
+        (["load", "--mix", "order=inf"], "isn't a mix"),
         (["load", "--gateway", "http://localhost:door"], "can't be the gateway"),
         (["load", "--gateway", "http://example.com:80"], "isn't this machine"),
         (["logs", "-n", "-1"], "a whole number from 0 on"),
