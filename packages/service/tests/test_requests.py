@@ -88,6 +88,10 @@ async def test_a_body_over_the_limit_is_413_with_or_without_its_length(client):
     ("method", "path", "status"),
     [
         ("GET", "/nowhere", 404),
+        ("GET", "/no%20where/%C3%A9/100%25", 404),
+        ("GET", "/it's/all:here@(home),a=1;b+c!~$*&", 404),
+        ("GET", "/docs/nowhere", 404),
+        ("GET", "/docs/openapi.json", 404),
         ("GET", "/v2/things/x", 404),
         ("GET", "/v2/things/1?limit=0", 422),
         ("GET", "/v2/things/1?limit=x", 422),
