@@ -66,6 +66,14 @@ async def test_another_content_type_is_415(client, content_type):
     assert answer.status_code == 415
 
 
+async def test_a_compressed_body_is_415_and_told_what_would_be_taken(client):
+    for encoding, status in (("gzip", 415), ("br, identity", 415), ("identity", 201), ("", 201)):
+        headers = JSON | {"Content-Encoding": encoding}
+        answer = await client.post("/v1/things", content=GOOD, headers=headers)
+        assert (encoding, answer.status_code) == (encoding, status)
+        assert answer.headers.get("accept-encoding") == ("identity" if status == 415 else None)
+
+
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
 async def test_the_content_type_may_be_spelt_freely(client, content_type):
     answer = await client.post("/v1/things", content=GOOD, headers={"Content-Type": content_type})
