@@ -192,3 +192,40 @@ async def test_a_cost_of_a_whole_lease_is_leased_and_who_only_asks_reserves_noth
     await clock.advance(0.05)
     assert (first.result().allowed, second.result().allowed) == (True, False)
     await close(store, clock)
+
+
+async def test_who_need_not_wait_does_not_overtake_those_who_do(clock):
+    redis = Redis(clock)
+    limiter, store = limiter_of(redis, clock, Quota(20, burst=20), lease=4)
+    asking = asyncio.create_task(limiter.try_acquire(cost=3))
+    await clock.advance(0.01)
+    assert asking.result().allowed
+    waiting = asyncio.create_task(limiter.try_acquire(cost=4))
+    assert limiter.decide_now(cost=2).allowed  # nobody waits yet
+    await asyncio.sleep(0)
+    assert limiter.decide_now() is None  # it is there, but more was asked for before
+    await clock.advance(0.01)
+    assert waiting.result().allowed
+    await close(store, clock)
+
+
+async def test_what_is_leased_can_be_spent_without_waiting_and_nothing_else(clock):
+    redis = Redis(clock)
+    limiter, store = limiter_of(redis, clock, Quota(10, burst=5), lease=2)
+    assert limiter.decide_now() is None  # nobody has asked for that key yet
+    assert redis.asked == []
+    asking = asyncio.create_task(limiter.try_acquire())
+    await asyncio.sleep(0)
+    assert limiter.decide_now() is None  # others wait, and come first
+    await clock.advance(0.01)
+    assert asking.result().allowed
+    spent = [limiter.decide_now() for _ in range(2)]
+    assert [each is not None and each.allowed for each in spent] == [True, True]
+    assert limiter.decide_now() is None  # the lease is spent, and the next one is under way
+    assert limiter.decide_now(cost=3) is None  # more than a lease is never leased
+    await clock.advance(0.01)
+    assert len(redis.asked) == 2
+    assert limiter.decide_now().allowed
+    with pytest.raises(ValueError, match="burst"):
+        limiter.decide_now(cost=6)
+    await close(store, clock)

@@ -265,3 +265,9 @@ def test_a_store_by_default():
 def test_wrong_settings_of_a_store_name_the_field(field, settings):
     with pytest.raises(ValueError, match=field):
         RedisLimits(None, **settings)
+
+
+def test_what_is_counted_here_is_known_at_once():
+    limiter = RateLimit(Quota(2, per=60.0))
+    assert [limiter.decide_now("a").allowed for _ in range(3)] == [True, True, False]
+    assert limiter.decide_now("b").remaining == 1

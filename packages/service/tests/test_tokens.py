@@ -27,6 +27,9 @@ class Published:
         self.keys = read_keys(ISSUER.document)
 
     async def find(self, kid):
+        return self.known(kid)
+
+    def known(self, kid):
         return self.keys.get(kid)
 
 
@@ -94,6 +97,19 @@ async def test_only_so_many_tokens_are_remembered(verifier, monkeypatch):
     for number in range(5):
         await verifier.verify(signed(claims(jti=str(number))))
     assert len(verifier._good) == 2
+
+
+async def test_a_token_is_remembered_until_it_ends_or_its_key_is_gone(verifier, published, monkeypatch):
+    token = signed(claims(exp=NOW + 60))
+    access, header = Access(verifier, required=True), b"Bearer " + token.encode()
+    assert access.remembered(header) is None  # nobody has shown it yet
+    caller = await access.caller([(b"authorization", header)])
+    assert access.remembered(header) is caller
+    keys, published.keys = published.keys, {}
+    assert access.remembered(header) is None
+    published.keys = keys
+    monkeypatch.setattr("bookstore.service.tokens.verify.time", lambda: NOW + 60)
+    assert access.remembered(header) is None
 
 
 RSA_1024 = {"kty": "RSA", "kid": "k", "n": "A" * 171, "e": "AQAB"}

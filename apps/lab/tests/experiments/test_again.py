@@ -45,11 +45,17 @@ def play(tmp_path, monkeypatch):
                 ]
                 (self.folder / "journal.json").write_bytes(msgspec.json.encode(self.journal))
 
+        async def calm():
+            waited.append(1)
+
+        waited = []
         monkeypatch.setattr(command, "Run", Run)
+        monkeypatch.setattr(command, "calm", calm)
         sheet = Sheet(tmp_path / "runs")
         sheet.folder.mkdir()
         await command._one(library()[name], Bench(StateFolder(tmp_path)), sheet, People())
         assert list(plan) == []
+        assert len(waited) == len(runs) - 1
         [result] = sheet.results
         return sheet, result.journal.findings
 
@@ -69,7 +75,7 @@ async def test_a_late_generator_proves_nothing_so_it_is_run_again(play, capsys):
 
 
 async def test_who_is_always_late_has_proved_nothing(play):
-    _, findings = await play("worker-killed", *[("unknown", LATE, BIT)] * 3)
+    _, findings = await play("worker-killed", *[("unknown", LATE, BIT)] * command.ATTEMPTS)
     assert findings.judgement == "unknown"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -10,7 +11,7 @@ from bookstore.lab.experiments.bench import BENCH, Bench, Bite
 from bookstore.lab.experiments.definition import library, parse
 from bookstore.lab.experiments.faults.restore import let_go
 from bookstore.lab.experiments.runner import Run, tolerated
-from bookstore.lab.experiments.watch import sample
+from bookstore.lab.experiments.watch import Watch, sample
 from bookstore.lab.interruption import uninterrupted
 from bookstore.lab.live import People
 from bookstore.lab.report.write import read, write
@@ -90,6 +91,18 @@ async def test_a_proof_that_cannot_be_had_is_none():
         raise LookupError("gone")
 
     assert not (await runner._proved("x", Bite("x", proof).proof)).bit
+
+
+async def test_the_monitor_has_its_time_to_notice_that_a_service_is_well_again(run, bench):
+    run.watch = Watch(bench, {}, monitor={"supplier": [(0.0, "DOWN")]})
+    run.marks["after"] = time.monotonic()
+    waiting = asyncio.create_task(run._until_noticed("supplier"))
+    assert not (await asyncio.wait({waiting}, timeout=0.3))[0]
+    run.watch.monitor["supplier"].append((1.0, "HEALTHY"))
+    await asyncio.wait_for(waiting, 20)
+    run.watch.monitor["supplier"].append((2.0, "DOWN"))
+    run.marks["after"] -= runner.INTERVALS * runner.PROBE_INTERVAL
+    await asyncio.wait_for(run._until_noticed("supplier"), 20)  # that was all the time that it had
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bookstore.gateway.admin.app import create_admin
 from bookstore.gateway.config import Config
+from bookstore.gateway.express import Express
 from bookstore.gateway.gateway import Gateway, read
 from bookstore.gateway.metrics import GatewayCollector
 from bookstore.gateway.proxy import Proxy
@@ -34,8 +35,11 @@ def create_app(settings: GatewaySettings) -> Service:
     gateway = Gateway(settings, config)
     admin = create_admin(settings, gateway)
 
+    def leaving() -> bool:
+        return service.checkup.draining
+
     def front(own: "ASGIApp") -> "ASGIApp":
-        return Proxy(own, gateway, lambda: service.checkup.draining)
+        return Proxy(own, gateway, leaving)
 
     service = Service(
         "gateway",
@@ -49,6 +53,7 @@ def create_app(settings: GatewaySettings) -> Service:
         header_timeout=10.0,
         own_server=True,
     )
+    service.express = Express(gateway, service.asgi, leaving)
     service.metrics.registry.register(GatewayCollector(gateway))
     service.metrics.requests.expect(_series(config))
     return service

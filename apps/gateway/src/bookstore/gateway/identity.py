@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bookstore.gateway.address import neighbourhood
 from bookstore.gateway.config import model
 from bookstore.service.problem import Problem
-from bookstore.service.tokens import Access
+from bookstore.service.tokens import Access, Caller
 from bookstore.service.upstream import Header
 
 _NO_KEYS_YET = 503
@@ -60,7 +60,21 @@ class Doorman:
             raise
         if rule.roles:
             caller.require(*rule.roles)
-        return Asker(f"user:{caller.user_id}", exempt="ops" in caller.roles and "load" in caller.scopes)
+        return _asker(caller)
+
+    def ask_now(
+        self, rule: model.Route, headers: Iterable[Header], address: str, *, given: bool
+    ) -> Asker | None:
+        """The same, if it is known without waiting, and he may; None leaves it to `ask`."""
+        if rule.auth == "key":
+            return None
+        if self._access is None or not (given or rule.auth == "token"):
+            return Asker(f"address:{neighbourhood(address)}")
+        shown = [value for name, value in headers if name == b"authorization"]
+        caller = self._access.remembered(shown[0]) if len(shown) == 1 else None
+        if caller is None or (rule.roles and not caller.is_any(*rule.roles)):
+            return None
+        return _asker(caller)
 
     def _by_key(self, rule: model.Route, headers: Iterable[Header]) -> Asker:
         given = [value for name, value in headers if name == b"x-api-key"]
@@ -72,3 +86,7 @@ class Doorman:
         if rule.roles and not set(rule.roles) & set(key.roles):
             raise Problem(403, "forbidden", f"this needs the role {' or '.join(rule.roles)}")
         return Asker(f"key:{name}")
+
+
+def _asker(caller: Caller) -> Asker:
+    return Asker(f"user:{caller.user_id}", exempt="ops" in caller.roles and "load" in caller.scopes)

@@ -137,6 +137,10 @@ class Limit(NamedTuple):
         own = self.seen.try_acquire(key)
         return decision if own.allowed else Makeshift(*own)
 
+    def ask_now(self, prefix: str, who: str) -> Decision | None:
+        """The same, if it is known without waiting; else None, and nothing is counted."""
+        return self.rate.decide_now(f"{prefix}|{who}") if self.seen is None else None
+
     def fields(self, decision: Decision) -> list[Header]:
         """What the client is told of it: in the words of the IETF, and in the older ones."""
         after = ceil(decision.reset_after if decision.allowed else decision.retry_after)

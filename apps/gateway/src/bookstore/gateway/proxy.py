@@ -2,29 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 
 from bookstore.gateway.client import Client, ClientGone, Watch
+from bookstore.gateway.errand import Answered, Errand, errand_of
 from bookstore.gateway.gateway import Gateway
-from bookstore.gateway.head import Head, read_head
-from bookstore.gateway.headers import to_client, to_service
 from bookstore.gateway.limits import refusal
-from bookstore.gateway.path import BadPath, normalised
-from bookstore.gateway.route import NotAllowed
-from bookstore.gateway.snapshot import Entry, Snapshot
-from bookstore.gateway.upstreams import Call, Delivery, NoTarget
-from bookstore.gateway.upstreams.retry import REPLAYABLE, repeatable
+from bookstore.gateway.upstreams import Delivery, NoTarget
+from bookstore.gateway.upstreams.retry import REPLAYABLE
 from bookstore.resilience import BulkheadFull, CircuitOpen
+from bookstore.service.door import Request
 from bookstore.service.problem import Problem, send_problem
 from bookstore.service.upstream import ConnectFailed, Header, StreamedAnswer, TimedOut, UpstreamError
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
-
-_REFUSED = frozenset({"CONNECT", "TRACE"})
-_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 logger = logging.getLogger(__name__)
 
@@ -50,86 +44,74 @@ class Proxy:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one request: find its route, ask whether it may, pass it on."""
-        request = cast("dict[str, Any]", scope)
-        if request["type"] != "http":
+        if scope["type"] == "http":
+            told: list[Header] = [(b"connection", b"close")] if self._leaving() else []
+            await _telling(scope, send, told, self._serve(scope, receive, send, told))
+        else:
+            await self._own(scope, receive, send)
+
+    async def _serve(self, scope: "Scope", receive: "Receive", send: "Send", told: list[Header]) -> None:
+        asked = cast("dict[str, Any]", scope)
+        method, path, query = asked["method"], asked["raw_path"], asked["query_string"]
+        request = Request(method, path, query, asked["headers"], asked["client"], keep_alive=True)
+        errand = errand_of(self._gateway.snapshot, request, told)
+        if errand is None:
             await self._own(scope, receive, send)
             return
-        told: list[Header] = [(b"connection", b"close")] if self._leaving() else []
-        try:
-            path = _path(request)
-            head = read_head(request["headers"])
-            snapshot = self._gateway.snapshot
-            if snapshot.cors is not None:
-                told += snapshot.cors.answer(head.origin)
-            entry = _route(snapshot, request, path, head)
-            if entry is None:
-                await self._own(scope, receive, send)
-                return
-            await self._serve(request, receive, send, (snapshot, entry, head, path, told))
-        except _Answered as answered:
-            await _send_empty(send, [*told, *answered.headers])
-        except Problem as problem:
-            problem.headers |= {name.decode(): value.decode("latin-1") for name, value in told}
-            await send_problem(scope, send, problem)
-        except ClientGone:
-            pass
-
-    async def _serve(
-        self,
-        request: dict[str, Any],
-        receive: "Receive",
-        send: "Send",
-        found: tuple[Snapshot, Entry, Head, bytes, list[Header]],
-    ) -> None:
-        snapshot, entry, head, path, told = found
-        rule = entry.rule
-        request["path_template"] = rule.prefix
-        target = entry.inward(path)
-        if target is None:
-            raise Problem(404, "not-found", f"nothing answers at {request['path']}")
-        if head.websocket:
-            raise Problem(501, "not-implemented", "there is no WebSocket here")
-        address = snapshot.proxies.client(request["client"][0], head.forwarded)
-        given = head.authorized and entry.personal
-        asker = await snapshot.doorman.ask(rule, request["headers"], address, given=given)
+        entry = errand.entry
+        asked["path_template"] = entry.rule.prefix
+        target = errand.target()
+        asker = await errand.asker()
         if entry.limit is not None and not asker.exempt:
-            decision = await entry.limit.ask(rule.prefix, entry.counted_as(asker, address))
+            decision = await entry.limit.ask(entry.rule.prefix, entry.counted_as(asker, errand.address))
             self._gateway.tally.decision(entry.limit.name, decision)
             told += entry.limit.fields(decision)
             if not decision.allowed:
                 raise refusal(decision)
-        method: str = request["method"]
-        client = Client(receive, head.length, rule.max_body, rule.timeout.idle, self._watch)
-        may_repeat = repeatable(method, keyed=head.keyed)
-        body = await client.body(keep=REPLAYABLE if may_repeat else 0)
-        query: bytes = request["query_string"]
-        call = Call(
-            method=method,
-            target=target + b"?" + query if query else target,
-            headers=to_service(request["headers"], client=address, scheme=request["scheme"]),
-            body=body,
-            length=client.length,
-            key=asker.name,
-            timeout=rule.timeout,
-            retry=rule.retry,
-            repeatable=may_repeat,
-            route=rule.prefix,
-        )
-        await _pass(entry, call, client, send, told)
+        client = _client(errand, receive, self._watch)
+        body = await client.body(keep=REPLAYABLE if errand.repeatable else 0)
+        call = errand.call(target, asker, asked["scheme"], body, client.length)
+        await _pass(errand, Delivery(entry.group, call), client, send)
 
 
-async def _pass(entry: Entry, call: Call, client: Client, send: "Send", told: list[Header]) -> None:
+def going_on(errand: Errand, delivery: Delivery, watch: Watch) -> "ASGIApp":
+    """What serves a request without a body whose delivery has begun already."""
+
+    async def app(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        cast("dict[str, Any]", scope)["path_template"] = errand.entry.rule.prefix
+        client = _client(errand, receive, watch)
+        await client.body()
+        await _telling(scope, send, errand.told, _pass(errand, delivery, client, send))
+
+    return app
+
+
+def _client(errand: Errand, receive: "Receive", watch: Watch) -> Client:
+    rule = errand.entry.rule
+    return Client(receive, errand.head.length, rule.max_body, rule.timeout.idle, watch)
+
+
+async def _telling(scope: "Scope", send: "Send", told: list[Header], work: Awaitable[None]) -> None:
+    """Have this done, and answer what it raises."""
+    try:
+        await work
+    except Answered as answered:
+        await _send_empty(send, [*told, *answered.headers])
+    except Problem as problem:
+        problem.headers |= {name.decode(): value.decode("latin-1") for name, value in told}
+        await send_problem(scope, send, problem)
+    except ClientGone:
+        pass
+
+
+async def _pass(errand: Errand, delivery: Delivery, client: Client, send: "Send") -> None:
+    entry = errand.entry
     started = False
     try:
-        delivery = Delivery(entry.group, call)
         async with delivery as answer:
-            headers = to_client(
-                answer.headers,
-                base_url=delivery.member.address,
-                outward=entry.outward if entry.moves else None,
-            )
+            headers = errand.answer(answer.headers, delivery.member.address)
             started = True
-            await send({"type": "http.response.start", "status": answer.status, "headers": [*headers, *told]})
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             last = answer.whole()
             if last is None:
                 last = await _all_but_the_last(answer, send)
@@ -158,44 +140,9 @@ async def _all_but_the_last(answer: StreamedAnswer, send: "Send") -> bytes:
     return b""
 
 
-class _Answered(Exception):
-    """There is nothing more to say than these headers."""
-
-    def __init__(self, headers: list[Header]) -> None:
-        super().__init__(headers)
-        self.headers = headers
-
-
-def _path(request: dict[str, Any]) -> bytes:
-    if request["method"] in _REFUSED:
-        raise _not_allowed(request["method"], _METHODS)
-    try:
-        return normalised(request["raw_path"])
-    except BadPath as error:
-        raise Problem(400, "bad-path", str(error)) from None
-
-
-def _route(snapshot: Snapshot, request: dict[str, Any], path: bytes, head: Head) -> Entry | None:
-    method: str = request["method"]
-    try:
-        entry = snapshot.routes.match(method, path, head.host)
-    except NotAllowed as error:
-        if method != "OPTIONS":
-            raise _not_allowed(method, error.allow) from None
-        raise _Answered([(b"allow", ", ".join(error.allow).encode())]) from None
-    if method == "OPTIONS" and entry is not None and snapshot.cors is not None and head.preflight:
-        raise _Answered(snapshot.cors.preflight(head.origin, _METHODS))
-    return entry
-
-
 async def _send_empty(send: "Send", headers: list[Header]) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _not_allowed(method: str, allow: tuple[str, ...]) -> Problem:
-    headers = {"Allow": ", ".join(allow)}
-    return Problem(405, "method-not-allowed", f"{method} is not possible here", headers=headers)
 
 
 def _problem(name: str, error: UpstreamError | BulkheadFull | CircuitOpen | NoTarget) -> Problem:

@@ -119,25 +119,32 @@ class RedisDesk:
             if held := pool.empty():
                 await finish((self._store.link.spawn(self._give_back(key, held, pool.at)),))
 
-    async def _take_leased(self, key: str, cost: int) -> Decision:
-        now = self._clock.now()
+    def take_now(self, key: str, cost: int) -> Decision | None:
+        """The answer, if a lease that is here has it."""
         pool = self._pools.get(key)
-        if pool is None:
-            self._pools.welcome(now)
-            pool = self._pools[key] = Pool()
-        decision = None if pool.waiting else pool.take(cost, now)  # nobody overtakes those in line
-        if decision is None:
-            self._want(key, pool)
-            turn = pool.queue(cost)
-            try:
-                decision = await turn
-            except CancelledError:
-                pool.leave(cost, turn)
-                raise
-            return self._degrade(key, cost, 0.0) if decision is None else decision
-        if pool.spent and decision.allowed:
+        if pool is None or pool.waiting or cost > self._lease:  # nobody overtakes those in line
+            return None
+        decision = pool.take(cost, self._clock.now())
+        if decision is not None and pool.spent and decision.allowed:
             self._want(key, pool)  # for the next one, who then needn't wait
         return decision
+
+    async def _take_leased(self, key: str, cost: int) -> Decision:
+        decision = self.take_now(key, cost)
+        if decision is not None:
+            return decision
+        pool = self._pools.get(key)
+        if pool is None:
+            self._pools.welcome(self._clock.now())
+            pool = self._pools[key] = Pool()
+        self._want(key, pool)
+        turn = pool.queue(cost)
+        try:
+            decision = await turn
+        except CancelledError:
+            pool.leave(cost, turn)
+            raise
+        return self._degrade(key, cost, 0.0) if decision is None else decision
 
     def _want(self, key: str, pool: Pool) -> None:
         if pool.refill is None:

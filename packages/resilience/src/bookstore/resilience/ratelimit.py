@@ -115,6 +115,15 @@ class RateLimit(Guard, Generic[R]):
         decision: R = self._desk.take(key, cost)
         return decision
 
+    def decide_now(self, key: str = "", cost: int = 1) -> Decision | None:
+        """The decision if it needs no waiting, as a leased one doesn't; else `None`, and nothing is spent.
+
+        For code that isn't a coroutine: whoever gets `None` asks again with `decide`.
+        """
+        self.quota.check(cost)
+        decision: Decision | None = self._desk.take_now(key, cost)
+        return decision
+
     async def decide(self, key: str = "", cost: int = 1) -> Decision:
         """As `try_acquire`, whatever the store."""
         decision = self.try_acquire(key, cost)

@@ -50,6 +50,10 @@ class Desk(Protocol[R_co]):
         """Room now, or none."""
         ...
 
+    def take_now(self, key: str, cost: int) -> Decision | None:
+        """Room now, or none, if that is known without asking anybody; else `None`, and nothing is spent."""
+        ...
+
     async def enter(self, key: str, cost: int, wait: float) -> Decision:
         """Take room, standing in line for it as long as `wait`."""
         ...
@@ -90,6 +94,10 @@ class LocalDesk:
             retry_after=round(delay, 9),
             reset_after=round(meter.reset_after(key, now), 9),
         )
+
+    def take_now(self, key: str, cost: int) -> Decision:
+        """Room now, or none: it is always known here."""
+        return self.take(key, cost)
 
     async def enter(self, key: str, cost: int, wait: float) -> Decision:
         """Take room, standing in line for it as long as `wait`."""

@@ -33,6 +33,8 @@ from bookstore.service.unread import closing_unread
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
+    from bookstore.service.door import Express
+
 _APART = ("/health", "/metrics", "/docs", "/openapi", "/v2/circuits")
 """Paths of which nobody wants to see numbers before somebody has asked for them."""
 
@@ -142,12 +144,14 @@ class Service:
         router.state["access"] = access
         routes = _head_as_get(Shortcut(router, shortcuts, objects) if shortcuts else router)
         self._access_log = AccessLog(name, self.instance) if settings.access_log else None
-        self.asgi: ASGIApp = Telemetry(
+        self.asgi = Telemetry(
             closing_unread(front(routes) if front else routes),
             self.metrics if settings.metrics_enabled else None,
             self._access_log,
             self.tracer,
         )
+        self.express: Express | None = None
+        """Who is offered plain requests first, where our own server reads them."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

@@ -49,6 +49,7 @@ class OwnServer:
             traced=service.tracer is not None,
         )
         self._door.app = cast("Any", service.asgi)
+        self._door.express = service.express
         service.metrics.registry.register(DoorMetrics(self._door))
         self._stopping = asyncio.Event()
 

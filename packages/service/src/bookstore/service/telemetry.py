@@ -17,7 +17,7 @@ from bookstore.service.tracing.http import safe_path, served, serving
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _Header: TypeAlias = tuple[bytes, bytes]
 
@@ -29,6 +29,51 @@ _OWN_HEADERS = frozenset({b"x-request-id", b"x-trace-id"})
 
 def _is_quiet(path: str) -> bool:
     return path in {"/metrics", "/health"} or path.startswith("/health/")
+
+
+class Seen:
+    """A request that is being served, as it will be told of."""
+
+    __slots__ = (
+        "_ended", "method", "path", "quiet", "request", "route", "scheme", "started", "status", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self, request: context.RequestContext, method: str, path: str, scheme: str, version: str
+    ) -> None:
+        self.request = request
+        self.method = method
+        self.path = path
+        self.scheme = scheme
+        self.version = version
+        self.route = ""
+        self.status = 0
+        """What was answered; 0 as long as nothing was."""
+        self.quiet = _is_quiet(path)
+        """Whether it isn't told of at all."""
+        self.started = perf_counter()
+        self._ended: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or has taken until now."""
+        return (self._ended or perf_counter()) - self.started
+
+    def answer(self, status: int, headers: "Iterable[_Header]") -> list[_Header]:
+        """It is answered so; gives the headers with our own behind them."""
+        self.status = status
+        told: list[_Header] = []
+        for header in headers:
+            name = header[0]
+            if name not in _OWN_HEADERS:
+                told.append(header)
+                if name == b"content-type" and _ENDLESS in header[1]:
+                    self._ended = perf_counter()  # how long somebody watches says nothing about us
+        request = self.request
+        told.append((b"x-request-id", request.request_id.encode()))
+        if request.trace_id:
+            told.append((b"x-trace-id", request.trace_id.encode()))
+        return told
 
 
 class Telemetry:
@@ -47,85 +92,92 @@ class Telemetry:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = perf_counter()
-        method = scope["method"]  # as it was asked: the router serves a HEAD as a GET
+        # The method as it was asked: the router serves a HEAD as a GET.
+        seen = self.begin(
+            scope["method"],
+            scope["path"],
+            scope["headers"],
+            scheme=scope["scheme"],
+            version=scope["http_version"],
+        )
+        await self.serve(seen, self._app, scope, receive, send)
+
+    def begin(
+        self,
+        method: str,
+        path: str,
+        headers: "Iterable[_Header]",
+        *,
+        scheme: str = "http",
+        version: str = "1.1",
+    ) -> Seen:
+        """A request has come. Whoever begins ends as well, once, by `serve` or by `end`."""
         tracer = self._tracer
-        request = _begin(scope["headers"], traced=tracer is not None)
-        quiet = _is_quiet(scope["path"])
-        if tracer and not quiet:
-            serving(tracer, request, method)
-        own_headers = [(b"x-request-id", request.request_id.encode())]
-        if request.trace_id:
-            own_headers.append((b"x-trace-id", request.trace_id.encode()))
-        status = 0
-        ended: float | None = None
+        seen = Seen(_context(headers, traced=tracer is not None), method, path, scheme, version)
+        if not seen.quiet:
+            if tracer:
+                serving(tracer, seen.request, method)
+            if self._metrics:
+                self._metrics.active += 1
+        return seen
+
+    async def serve(
+        self, seen: Seen, app: "ASGIApp", scope: "Scope", receive: "Receive", send: "Send"
+    ) -> None:
+        """Have it answered by this app, and tell of it."""
 
         async def send_with_ids(message: "Message") -> None:
-            nonlocal status, ended
             if message["type"] == "http.response.start":
-                status = message["status"]
-                endless, message["headers"] = _told(message["headers"], own_headers)
-                if endless:
-                    ended = perf_counter()  # how long somebody watches says nothing about us
+                message["headers"] = seen.answer(message["status"], message["headers"])
             await send(message)
 
-        token = context.current.set(request)
-        if self._metrics and not quiet:
-            self._metrics.active += 1
+        token = context.current.set(seen.request)
         try:
-            await self._app(scope, receive, send_with_ids)
-            status = status or _CLIENT_GONE  # an app that answers nothing has nobody to answer
+            await app(scope, receive, send_with_ids)
+            seen.status = seen.status or _CLIENT_GONE  # an app that answers nothing has nobody to answer
         finally:
-            if not quiet:
-                seconds = (ended or perf_counter()) - started
-                self._tell(scope, method, request, status or _SERVER_ERROR, seconds)
+            seen.route = cast("dict[str, Any]", scope).get("path_template") or ""
+            self.end(seen)
             context.current.reset(token)
 
-    def _tell(
-        self, scope: "HTTPScope", method: str, request: context.RequestContext, status: int, seconds: float
-    ) -> None:
-        path = scope["path"]
-        route = cast("dict[str, Any]", scope).get("path_template") or ""
-        span = cast("Span | None", request.span)
+    def end(self, seen: Seen) -> None:
+        """It is over: tell of it."""
+        if seen.quiet:
+            return
+        status, seconds = seen.status or _SERVER_ERROR, seen.seconds
+        span = cast("Span | None", seen.request.span)
         if span:
             served(
                 span,
-                method,
-                path=path,
-                scheme=scope["scheme"],
-                version=scope["http_version"],
-                route=route,
+                seen.method,
+                path=seen.path,
+                scheme=seen.scheme,
+                version=seen.version,
+                route=seen.route,
                 status=status,
             )
             span.end()
-        handler = route or UNMATCHED
+        handler = seen.route or UNMATCHED
         if self._metrics:
             self._metrics.active -= 1
-            self._metrics.requests.observe(handler, method, status, seconds, span and span.exemplar)
+            self._metrics.requests.observe(handler, seen.method, status, seconds, span and span.exemplar)
         if self._access_log:
             self._access_log.write(
-                request,
-                method=method,
+                seen.request,
+                method=seen.method,
                 handler=handler,
-                path=safe_path(path),
+                path=safe_path(seen.path),
                 status=status,
                 seconds=seconds,
             )
 
-
-def _told(headers: "Iterable[_Header]", own: "list[_Header]") -> "tuple[bool, list[_Header]]":
-    """Whether an answer has no end of its own, and its headers, with ours behind them."""
-    endless = False
-    told: list[_Header] = []
-    for header in headers:
-        if header[0] not in _OWN_HEADERS:
-            told.append(header)
-            if header[0] == b"content-type":
-                endless = _ENDLESS in header[1]
-    return endless, told + own
+    def gone(self, seen: Seen) -> None:
+        """The client has left without an answer."""
+        seen.status = _CLIENT_GONE
+        self.end(seen)
 
 
-def _begin(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context.RequestContext:
+def _context(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context.RequestContext:
     request_id = traceparent = tracestate = baggage = None
     for name, value in headers:
         if name == b"x-request-id":

@@ -63,6 +63,17 @@ class Ring:
         known = {key.kid for key in await self._read() if key.published(now)}
         return self._public.get(kid) if kid in known else None
 
+    def known(self, kid: str) -> Key | None:
+        """The same, if the keys were read a moment ago."""
+        if monotonic() - self._read_at > FRESH:
+            return None
+        now = datetime.now(UTC)
+        return (
+            self._public.get(kid)
+            if any(key.kid == kid and key.published(now) for key in self._keys)
+            else None
+        )
+
     async def published(self) -> list[dict[str, str]]:
         """All public keys, the newest first."""
         now = datetime.now(UTC)

@@ -1,6 +1,6 @@
 """One request on its way to a service: admitted, tried, tried elsewhere if that is safe, and settled."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from types import TracebackType
@@ -11,7 +11,7 @@ from bookstore.gateway.config.model import Reason
 from bookstore.gateway.upstreams.group import Group, NoTarget
 from bookstore.gateway.upstreams.member import Member
 from bookstore.gateway.upstreams.retry import Judged, judge, reason_of
-from bookstore.resilience import BulkheadFull
+from bookstore.resilience import BulkheadFull, CircuitOpen
 from bookstore.service.upstream import ConnectFailed, Header, TimedOut, UpstreamError
 from bookstore.service.upstream.client import StreamedAnswer
 
@@ -54,29 +54,84 @@ class Delivery:
 
     Leaving the block settles what was taken: the place, the target's lease. Leaving it before the answer's
     end closes the connection.
+
+    Most requests need no task for that: `begin` sends one at once, and `take` has the whole answer, which
+    `end` settles. Wherever that would have to wait, or to try again, `async with` goes on from there.
     """
 
     __slots__ = (
-        "_call", "_circuit", "_exchange", "_group", "_judged", "_lease", "_member", "_place", "_took",
-        "attempts",
+        "_admitted", "_aimed", "_call", "_circuit", "_exchange", "_group", "_judged", "_lease", "_member",
+        "_place", "_refused", "_sent_at", "_took", "_tried",
     )  # fmt: skip
 
     def __init__(self, group: Group, call: Call) -> None:
         self._group = group
         self._call = call
-        self.attempts = 0
+        self._tried: list[str] = []
+        self._admitted = False
+        self._refused: BulkheadFull | CircuitOpen | None = None
+        self._aimed = False
+        """Whether a target was picked, and the request made ready for it."""
         self._place: SlotPermit
         self._circuit: CircuitPermit
         self._lease: Lease
         self._member: Member
         self._exchange: StreamedAnswer
         self._judged: Judged
+        self._sent_at = 0.0
         self._took = 0.0
 
     @property
     def member(self) -> Member:
         """Who has answered."""
         return self._member
+
+    # -- without waiting
+
+    def begin(self, listener: Callable[[], None]) -> bool:
+        """Send it now, if that needs no waiting: then `listener` is called, once, when there is news."""
+        try:
+            self._admit()
+        except (BulkheadFull, CircuitOpen) as error:
+            self._refused = error
+            return False
+        try:
+            self._aim()
+        except NoTarget:
+            return False
+        return self._exchange.start(listener)
+
+    def take(self) -> StreamedAnswer | None:
+        """All of the answer, if it is there and no other target has to be asked."""
+        answer = self._exchange
+        if not answer.take():
+            return None
+        judged = judge(answer.status, answer.headers)
+        if judged.reason is not None and judged.reason in self._call.retry.on:
+            return None
+        self._hear(answer, judged)
+        self._settle_circuit()
+        return answer
+
+    def end(self) -> None:
+        """It was answered with what `take` gave."""
+        self._aimed = False
+        self._exchange.leave(answered=True)
+        self._settle_target(failed=False, error=None)
+        self._place.drop()
+
+    def abandon(self) -> None:
+        """Nobody wants the answer any more; may be said at any time."""
+        if self._aimed:
+            self._aimed = False
+            self._exchange.leave(answered=False)
+            self._member.leave()
+            self._lease.drop()
+        if self._admitted:
+            self._circuit.drop()
+            self._place.drop()
+
+    # -- with all the time there is
 
     async def __aenter__(self) -> StreamedAnswer:
         """Send it.
@@ -87,29 +142,21 @@ class Delivery:
             NoTarget: there is nobody to send to.
             UpstreamError: what the last target did.
         """
+        if self._refused is not None:
+            raise self._refused
+        if not self._admitted:
+            self._admit()
         try:
-            self._place = self._group.places.acquire()
-        except BulkheadFull:
-            self._group.tally.full[self._group.name] += 1
-            raise
-        try:
-            self._circuit = self._group.breaker.acquire()
-            self._group.budget.deposit()
-            try:
-                answer = await self._until_answered()
-            except (UpstreamError, NoTarget):
-                self._circuit.fail()
-                raise
-            except BaseException:
-                self._circuit.drop()
-                raise
-        except BaseException:
+            answer = await self._until_answered()
+        except (UpstreamError, NoTarget):
+            self._circuit.fail()
             self._place.drop()
             raise
-        if self._judged.service == "ok":
-            self._circuit.ok()
-        else:
-            self._circuit.fail()
+        except BaseException:
+            self._circuit.drop()
+            self._place.drop()
+            raise
+        self._settle_circuit()
         return answer
 
     async def __aexit__(
@@ -118,35 +165,31 @@ class Delivery:
         await self._end(kind, error, trace, failed=isinstance(error, UpstreamError))
         self._place.drop()
 
-    async def _until_answered(self) -> StreamedAnswer:
-        tried: list[str] = []
-        failure: UpstreamError | None = None
-        while True:
-            try:
-                self._lease, self._member = self._group.pick(self._call.key, tried)
-            except NoTarget:
-                if failure is None:
-                    raise
-                raise failure from None
-            tried.append(self._member.url)
-            reason: Reason | None
-            try:
-                answer = await self._try()
-            except UpstreamError as error:
-                failure, reason = error, reason_of(error)
-                if not self._may_go_on(reason, tried):
-                    raise
-            else:
-                reason = self._judged.reason
-                if reason is None or not self._may_go_on(reason, tried):
-                    return answer
-                await self._end(None, None, None, failed=True)
+    # -- the steps of both
 
-    async def _try(self) -> StreamedAnswer:
-        """Ask the target that was picked."""
-        call, lease, member = self._call, self._lease, self._member
-        self.attempts += 1
-        began = monotonic()
+    def _admit(self) -> None:
+        """Have a place, and the circuit's leave."""
+        group = self._group
+        try:
+            self._place = group.places.acquire()
+        except BulkheadFull:
+            group.tally.full[group.name] += 1
+            raise
+        try:
+            self._circuit = group.breaker.acquire()
+        except BaseException:
+            self._place.drop()
+            raise
+        group.budget.deposit()
+        self._admitted = True
+
+    def _aim(self) -> None:
+        """Pick a target, and make the request ready for it; from here on it is in flight there."""
+        call = self._call
+        lease, member = self._group.pick(call.key, self._tried)
+        self._lease, self._member = lease, member
+        self._tried.append(member.url)
+        self._sent_at = monotonic()
         left = self._left()
         member.enter()
         try:
@@ -160,8 +203,42 @@ class Delivery:
                 connect_timeout=call.timeout.connect,
                 idle_timeout=call.timeout.idle,
                 route=call.route,
-                resends=self.attempts - 1,
+                resends=len(self._tried) - 1,
             )
+        except BaseException:
+            member.leave()
+            lease.drop()
+            raise
+        self._aimed = True
+
+    async def _until_answered(self) -> StreamedAnswer:
+        failure: UpstreamError | None = None
+        while True:
+            try:
+                if not self._aimed:
+                    self._aim()
+            except NoTarget:
+                if failure is None:
+                    raise
+                raise failure from None
+            reason: Reason | None
+            try:
+                answer = await self._answered()
+            except UpstreamError as error:
+                failure, reason = error, reason_of(error)
+                if not self._may_go_on(reason):
+                    raise
+            else:
+                reason = self._judged.reason
+                if reason is None or not self._may_go_on(reason):
+                    return answer
+                await self._end(None, None, None, failed=True)
+
+    async def _answered(self) -> StreamedAnswer:
+        """The answer of the target that was picked."""
+        self._aimed = False
+        member, lease = self._member, self._lease
+        try:
             answer = await self._exchange.__aenter__()
         except UpstreamError as error:
             member.leave()
@@ -179,10 +256,13 @@ class Delivery:
             member.leave()
             lease.drop()
             raise
-        self._took = monotonic() - began
-        self._judged = judge(answer.status, answer.headers)
-        self._count(f"{answer.status // 100}xx")
+        self._hear(answer, judge(answer.status, answer.headers))
         return answer
+
+    def _hear(self, answer: StreamedAnswer, judged: Judged) -> None:
+        self._took = monotonic() - self._sent_at
+        self._judged = judged
+        self._count(f"{answer.status // 100}xx")
 
     def _left(self) -> float:
         """Seconds that are left for the whole of it."""
@@ -194,6 +274,19 @@ class Delivery:
     def _count(self, outcome: str) -> None:
         self._group.tally.attempts[self._group.name, self._member.url, outcome] += 1
 
+    def _settle_circuit(self) -> None:
+        if self._judged.service == "ok":
+            self._circuit.ok()
+        else:
+            self._circuit.fail()
+
+    def _settle_target(self, *, failed: bool, error: BaseException | None) -> None:
+        self._member.leave()
+        if failed or self._judged.target == "fail":
+            self._lease.fail(error, elapsed=self._took)
+        else:
+            self._lease.ok(elapsed=self._took)
+
     async def _end(
         self,
         kind: type[BaseException] | None,
@@ -203,13 +296,9 @@ class Delivery:
         failed: bool,
     ) -> None:
         await self._exchange.__aexit__(kind, error, trace)
-        self._member.leave()
-        if failed or self._judged.target == "fail":
-            self._lease.fail(error, elapsed=self._took)
-        else:
-            self._lease.ok(elapsed=self._took)
+        self._settle_target(failed=failed, error=error)
 
-    def _may_go_on(self, reason: Reason | None, tried: list[str]) -> bool:
+    def _may_go_on(self, reason: Reason | None) -> bool:
         """Whether to ask another target. One that was never reached costs nothing, and so needs no budget."""
         call = self._call
         if reason is None or reason not in call.retry.on or self._left() < _BLINK:
@@ -217,7 +306,7 @@ class Delivery:
         if reason == "connect":
             return True
         if call.streams or not (
-            call.repeatable and self.attempts < call.retry.attempts and self._group.has_other(tried)
+            call.repeatable and len(self._tried) < call.retry.attempts and self._group.has_other(self._tried)
         ):
             return False
         granted = self._group.budget.withdraw()

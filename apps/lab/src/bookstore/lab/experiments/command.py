@@ -16,6 +16,7 @@ import msgspec
 
 from bookstore.lab import live
 from bookstore.lab.experiments.bench import Bench, running
+from bookstore.lab.experiments.calm import calm
 from bookstore.lab.experiments.definition import Named, library, parse
 from bookstore.lab.experiments.evidence import EXIT, Judgement
 from bookstore.lab.experiments.invariants import INVARIANTS
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from bookstore.lab.live import Ending, Teller, Verdict
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 """How often an experiment is run at the most, while its generator is late."""
 LAGGED = "lagged"
 """Begins the folder of a run that proved nothing."""
@@ -129,6 +130,9 @@ async def _one(named: Named, bench: Bench, sheet: Sheet, teller: Teller) -> bool
             break
         late = run.journal.findings.lag_p99_ms
         teller.tell(Said(text=f"the generator itself was late (p99 {late:.0f} ms), so it is run again"))
+        if await until_interrupted(calm(), lambda: None):
+            interrupted = True
+            break
         _set_aside(into, f"{LAGGED}-{number}")
         run = Run(named, bench, into, teller, lagged_before_ms=late)
         interrupted = await _to_its_end(run)

@@ -25,6 +25,8 @@ SERVED = 0.95
 SERVER_ERROR = 500
 PROBE_INTERVAL = 5.0
 """Seconds between two looks of the monitor under `bookstore up`."""
+INTERVALS = 2.0
+"""How many of them it has to notice something."""
 
 
 def no_loss(evidence: Evidence) -> Verdict:
@@ -218,7 +220,7 @@ def retries_bounded(evidence: Evidence, calls_per_order: float = 3.0) -> Verdict
     return _valid(name, text) if mean <= calls_per_order else _invalid(name, text)
 
 
-def monitor_names(evidence: Evidence, service: str, state: str, intervals: float = 2.0) -> Verdict:
+def monitor_names(evidence: Evidence, service: str, state: str, intervals: float = INTERVALS) -> Verdict:
     """The monitor names the right state of a service within two of its intervals, and later HEALTHY again."""
     name = "monitor_names"
     if evidence.monitor is None:

@@ -21,7 +21,7 @@ from bookstore.lab.experiments.bench import BENCH, Bench
 from bookstore.lab.experiments.evidence import Bitten, Evidence, worst
 from bookstore.lab.experiments.faults.crowd import start_generator
 from bookstore.lab.experiments.faults.restore import restore
-from bookstore.lab.experiments.invariants import judge
+from bookstore.lab.experiments.invariants import INTERVALS, PROBE_INTERVAL, judge
 from bookstore.lab.experiments.journal import Findings, Journal, Phase, Step, Stopwatch, now
 from bookstore.lab.experiments.probes import everything_is_well, unfinished
 from bookstore.lab.experiments.watch import Watch
@@ -132,6 +132,8 @@ class Run:
         await asyncio.wait_for(generator.wait(), FALL_SECONDS)
         self._enter("drain", "nothing is left to do")
         drained = await self._until_drained(ours.phases.drain)
+        if named := ours.invariants.get("monitor_names"):
+            await self._until_noticed(str(named["service"]))
         await self._judge(findings, drained, well)
 
     async def _check(self) -> bool:
@@ -223,6 +225,13 @@ class Run:
                 return round(time.monotonic() - self.marks["after"], 3)
             await asyncio.sleep(LOOK_SECONDS)
         return None
+
+    async def _until_noticed(self, service: str) -> None:
+        """Give the monitor the time that it has to notice that a service is well again."""
+        assert self.watch is not None  # noqa: S101 - for the type checker
+        until = self.marks["after"] + INTERVALS * PROBE_INTERVAL
+        while time.monotonic() < until and not self.watch.is_well(service):  # noqa: ASYNC110 - seen by another task
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _judge(self, findings: Findings, drained: float | None, well: float | None) -> None:
         self._enter("judge", f"{len(self.named.experiment.ours.invariants)} invariants hold")

@@ -37,6 +37,11 @@ class Watch:
     monitor: dict[str, States] | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
+    def is_well(self, service: str) -> bool:
+        """Whether that is the monitor's last word on a service."""
+        said = (self.monitor or {}).get(service)
+        return bool(said) and said[-1][1] == "HEALTHY"
+
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._look_at_states())]
         for name, (service, metric) in self.wanted.items():

@@ -6,14 +6,19 @@ import socket
 import struct
 from collections import deque
 from contextvars import ContextVar
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
 from bookstore.service.door.arrival import ARRIVED, since_arrival
-from bookstore.service.door.exchange import HIGH_WATER, RESET, App, Exchange
+from bookstore.service.door.exchange import BODILESS, HIGH_WATER, RESET, App, Exchange, open_answer
+from bookstore.service.door.express import METHODS, Passenger
 from bookstore.service.door.refusal import TOO_LONG, TOO_SLOW, Refusal, failed, unreadable
-from bookstore.service.door.target import decoded, split
+from bookstore.service.door.request import Request, scope_of
+from bookstore.service.door.target import split
+
+if TYPE_CHECKING:
+    from bookstore.service.door.house import House
 
 logger = logging.getLogger(__name__)
 
@@ -27,37 +32,17 @@ STALLED = 60.0
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 _VERSIONS = ("1.1", "1.0")
-_TOLD = frozenset({b"expect", b"transfer-encoding"})
-"""Headers that the server itself goes by."""
+_TOLD = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
+"""Headers that the server itself goes by. Without any, a request is plain."""
 
 carrying: ContextVar["Connection | None"] = ContextVar("carrying", default=None)
 """The connection whose request is being answered."""
 
 
-class House(Protocol):
-    """The door, as its connections see it."""
-
-    connections: "set[Connection]"
-    is_open: bool
-
-    @property
-    def app(self) -> App:
-        """What answers requests."""
-        ...
-
-    def refuse(self, refusal: Refusal) -> bytes:
-        """What is answered for the app."""
-        ...
-
-    def forget(self, connection: "Connection") -> None:
-        """It is closed."""
-        ...
-
-
 class Connection(asyncio.Protocol):
     """Takes one request after the other; those that come too early wait."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: "House") -> None:
         self._house = house
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
@@ -68,6 +53,9 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._incoming: Exchange | None = None
+        self._plain: Request | None = None
+        """The request that is offered to the express, or was taken by it."""
+        self._passenger: Passenger | None = None
         self._task: asyncio.Task[None] | None = None
         self._refusal: Refusal | None = None
         """What is said after the answers that are owed: the bytes behind those requests are none."""
@@ -91,7 +79,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether no request is under way."""
-        return self._current is None
+        return self._current is None and self._passenger is None
 
     def cut(self) -> None:
         """Close at once; only whoever asked for it is answered first."""
@@ -104,14 +92,14 @@ class Connection(asyncio.Protocol):
         """Finish what is under way, and take nothing new."""
         self._last = True
         self._waiting.clear()
-        if self._current is None:
+        if self.is_idle:
             self._transport.close()
-        elif not self._current.began:
+        elif self._current is not None and not self._current.began:
             self._current.keep_alive = False
 
     def look(self, now: float, patience: float) -> None:
         """End it if it holds a place for nothing: it sends no request, or takes no answer."""
-        if self._current is None:
+        if self.is_idle:
             if now - self._since > patience and not self._transport.is_closing():
                 if self._head_size:
                     self._say(TOO_SLOW)
@@ -171,6 +159,9 @@ class Connection(asyncio.Protocol):
         del exc
         self._house.forget(self)
         self._waiting.clear()
+        if self._passenger is not None:
+            passenger, self._passenger = self._passenger, None
+            passenger.leave()
         if self._current is not None:
             self._current.leave()
         self.resume_writing()
@@ -201,7 +192,9 @@ class Connection(asyncio.Protocol):
             return
         if self._incoming is None and self._head_size > MAX_HEAD:
             self._refuse(TOO_LONG)
-        elif self._waiting and self._current is None:
+        elif self._plain is not None and self.is_idle:
+            self._offer(self._plain)
+        elif self._waiting and self.is_idle:
             self._start(self._waiting.popleft())
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -214,6 +207,8 @@ class Connection(asyncio.Protocol):
             self._waiting.pop()
         self._refusal = refusal
         self._pause()
+        if self._plain is not None and self.is_idle:
+            self._offer(self._plain)
         self._go_on()
 
     # -- called by the parser
@@ -248,11 +243,15 @@ class Connection(asyncio.Protocol):
         if coding is not None and (coding != b"chunked" or version == "1.0"):
             raise self._refusal_of(400, "bad-request", "the body is framed in a way that isn't known here")
         expects = self._told.get(b"expect") == b"100-continue"
-        self._incoming = Exchange(
-            self, self._scope(version), keep_alive=self._parser.should_keep_alive(), expects=expects
-        )
+        method, keep_alive = self._parser.get_method().decode(), self._parser.should_keep_alive()
+        request = Request(method, *split(self._target, method), self._headers, self._client, keep_alive)
+        is_first = self.is_idle and self._plain is None and not self._waiting
+        if is_first and self._house.express and not self._told and method in METHODS and version == "1.1":
+            self._plain = request
+            return
+        self._incoming = Exchange(self, self._scope(request, version), keep_alive=keep_alive, expects=expects)
         self._waiting.append(self._incoming)
-        if self._current is not None or len(self._waiting) > 1:
+        if not is_first:
             self._pause()
 
     def on_body(self, body: bytes) -> None:
@@ -282,39 +281,77 @@ class Connection(asyncio.Protocol):
 
     # -- answering
 
-    def _scope(self, version: str) -> dict[str, Any]:
-        method = self._parser.get_method().decode()
-        path, query = split(self._target, method)
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": version,
-            "method": method,
-            "answer_without_body": method == "HEAD",
-            "scheme": "http",
-            "path": decoded(path),
-            "raw_path": path,
-            "query_string": query,
-            "root_path": "",
-            "headers": self._headers,
-            "client": self._client,
-            "server": self._server,
-            "extensions": {RESET: {}, ARRIVED: self.since_arrival},
-        }
+    def _scope(self, request: Request, version: str) -> dict[str, Any]:
+        return scope_of(
+            request, version, server=self._server, extensions={RESET: {}, ARRIVED: self.since_arrival}
+        )
 
-    def _start(self, exchange: Exchange) -> None:
+    def _offer(self, request: Request) -> None:
+        express = self._house.express
+        try:
+            self._passenger = express.take(request, self) if express is not None else None
+            if self._passenger is None:
+                self.hand_over(self._house.app)
+            else:
+                self._passenger.begin()
+        except Exception:
+            logger.exception("the express failed")
+            self.break_off()
+
+    def hand_over(self, app: App) -> None:
+        """Have the request that the express was offered, or has taken, answered by this app after all."""
+        request = cast("Request", self._plain)
+        self._plain = self._passenger = None
+        exchange = Exchange(
+            self, self._scope(request, "1.1"), keep_alive=request.keep_alive and not self._last, expects=False
+        )
+        exchange.arrive()
+        self._start(exchange, app)
+
+    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send all of the answer to the request that the express has taken."""
+        request = cast("Request", self._plain)
+        self._plain = self._passenger = None
+        self._since = self._loop.time()
+        opening = open_answer(status, headers)
+        lines = opening.lines
+        if request.method == "HEAD" or status in BODILESS:
+            body = b""
+        elif opening.length is None:
+            lines.append(b"content-length: %d\r\n" % len(body))
+        keep_alive = request.keep_alive and not self._last and not opening.closes
+        lines += (b"\r\n" if keep_alive else b"connection: close\r\n\r\n", body)
+        if self._transport.is_closing():
+            return
+        self._transport.write(b"".join(lines))
+        if keep_alive:
+            self._go_on()
+        else:
+            self._transport.close()
+
+    def break_off(self) -> None:
+        """Say that something went wrong, unless that is too late, and close."""
+        request, self._plain, self._passenger = self._plain, None, None
+        if request is None:
+            self._transport.abort()
+            return
+        self._say(failed(request.path, request.headers))
+        self._transport.close()
+
+    def _start(self, exchange: Exchange, app: App | None = None) -> None:
         self._current = exchange
-        self._task = self._loop.create_task(self._answer(exchange))
+        self._task = self._loop.create_task(self._answer(exchange, app or self._house.app))
 
-    async def _answer(self, exchange: Exchange) -> None:
+    async def _answer(self, exchange: Exchange, app: App) -> None:
         carrying.set(self)
         try:
-            await self._house.app(exchange.scope, exchange.receive, exchange.send)
+            await app(exchange.scope, exchange.receive, exchange.send)
         except Exception:
             logger.exception("the app failed outside of its own handling")
         if not exchange.began and not self._transport.is_closing():
             exchange.keep_alive = False
-            self._say(failed(exchange.scope))
+            scope = exchange.scope
+            self._say(failed(scope["raw_path"], scope["headers"]))
         self._finish(exchange)
 
     def _finish(self, exchange: Exchange) -> None:
@@ -334,7 +371,7 @@ class Connection(asyncio.Protocol):
             self._go_on()
 
     def _go_on(self) -> None:
-        if self._current is not None:
+        if not self.is_idle:
             return
         if self._waiting:
             self._start(self._waiting.popleft())

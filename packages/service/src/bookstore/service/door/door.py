@@ -11,6 +11,7 @@ from bookstore.service.port import family_of, unavailable
 
 if TYPE_CHECKING:
     from bookstore.service.door.exchange import App
+    from bookstore.service.door.express import Express
     from bookstore.service.door.refusal import Refusal
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ _ROUND = 0.5
 class Door:
     """A listening socket and the connections behind it; `app` is what answers them.
 
+    An `express` is offered plain requests first.
+
     Args:
         header_timeout: Seconds in which a request's head has to be there, and for which a connection may be
             idle between two requests; None for as long as anybody likes.
@@ -33,6 +36,7 @@ class Door:
         self, host: str, port: int, *, setting: str, header_timeout: float | None, traced: bool = True
     ) -> None:
         self.app: App
+        self.express: Express | None = None
         self.traced = traced
         self._host = host
         self._port = port

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from time import time
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 Message: TypeAlias = dict[str, Any]
 App: TypeAlias = Callable[
@@ -21,7 +21,8 @@ RESET = "bookstore.reset"
 HIGH_WATER = 131_072
 """Bytes of a body that wait here unread before the socket is left alone."""
 
-_BODILESS = frozenset({204, 304})
+BODILESS = frozenset({204, 304})
+"""Statuses whose answers have no body, whatever their heads say."""
 
 
 class Line(Protocol):
@@ -152,26 +153,14 @@ class Exchange:
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]], whole: int | None) -> bytes:
         """The answer's head; `whole` is its body's length, if all of it is there."""
         self.began = True
-        lines = [_status_line(status)]
-        length: int | None = None
-        dated = False
-        for name, value in headers:
-            if name == b"connection":
-                self.keep_alive = self.keep_alive and value.lower() != b"close"
-                continue
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"date":
-                dated = True
-            lines += (name, b": ", value, b"\r\n")
-        if not dated:
-            lines += (b"date: ", _date(int(time())), b"\r\n")
-        lines += (self._framing(status, length, whole), self._parting(), b"\r\n")
-        return b"".join(lines)
+        opening = open_answer(status, headers)
+        self.keep_alive = self.keep_alive and not opening.closes
+        framing = self._framing(status, opening.length, whole)
+        return b"".join((*opening.lines, framing, self._parting(), b"\r\n"))
 
     def _framing(self, status: int, length: int | None, whole: int | None) -> bytes:
         """Decide how the client finds the answer's end, and say what the app did not."""
-        if self.scope["answer_without_body"] or status in _BODILESS:
+        if self.scope["answer_without_body"] or status in BODILESS:
             self._remaining = 0
             self._bodiless = True
         elif length is not None:
@@ -192,6 +181,35 @@ class Exchange:
         if not self.keep_alive:
             return b"connection: close\r\n"
         return b"" if self.scope["http_version"] == "1.1" else b"connection: keep-alive\r\n"
+
+
+class Opening(NamedTuple):
+    """An answer's head, but for the lines that the server decides on."""
+
+    lines: list[bytes]
+    length: int | None
+    """How long its body is, if that is said."""
+    closes: bool
+    """Whether the connection is to end with it."""
+
+
+def open_answer(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Opening:
+    """What is said first, with a date."""
+    lines = [_status_line(status)]
+    length: int | None = None
+    dated = closes = False
+    for name, value in headers:
+        if name == b"connection":
+            closes = closes or value.lower() == b"close"
+            continue
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"date":
+            dated = True
+        lines += (name, b": ", value, b"\r\n")
+    if not dated:
+        lines += (b"date: ", _date(int(time())), b"\r\n")
+    return Opening(lines, length, closes)
 
 
 @lru_cache

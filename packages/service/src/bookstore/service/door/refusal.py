@@ -1,9 +1,8 @@
 """What is answered to bytes that are no request: there is no app that could be asked."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
 
 import httptools
 import msgspec
@@ -104,10 +103,9 @@ def unreadable(error: httptools.HttpParserError, data: bytes) -> Refusal:
     return Refusal(400, "bad-request", "this is no request that can be read in one way only")
 
 
-def failed(scope: Mapping[str, Any]) -> Refusal:
+def failed(path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal:
     """What is answered for an app that didn't."""
-    detail = "something went wrong here"
-    return Refusal(500, "internal", detail, target=scope["raw_path"], headers=scope["headers"])
+    return Refusal(500, "internal", "something went wrong here", target=path, headers=headers)
 
 
 TOO_LONG = Refusal(431, "header-fields-too-large", "the head of the request is too long")

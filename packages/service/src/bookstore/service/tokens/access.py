@@ -94,8 +94,18 @@ class Access:
             return self._service(service[1])
         return await self._person(given[0])
 
+    def remembered(self, header: bytes) -> Caller | None:
+        """Who shows this token, if it is the very header that was read before and is still good.
+
+        None says nothing but that `caller` has to be asked.
+        """
+        known = self._known.get(header)
+        if known is None:
+            return None
+        token, claims, caller = known
+        return caller if self._verifier.remembered(token) is claims else None
+
     async def _person(self, header: bytes) -> Caller:
-        """Who shows this token: looked up, if it is the very token that was read before and is still good."""
         known = self._known.get(header)
         if known is not None and await self._verifier.verify(known[0]) is known[1]:
             return known[2]

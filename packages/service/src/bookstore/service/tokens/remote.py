@@ -76,6 +76,10 @@ class RemoteKeys:
             raise Problem(503, "keys-unavailable", "tokens can't be verified yet")
         return self._keys.get(kid)
 
+    def known(self, kid: str) -> Key | None:
+        """The key of that name, if the last look at the key set has found it."""
+        return self._keys.get(kid)
+
     def _begin(self) -> None:
         if self._background is None:
             self._looking()

@@ -46,6 +46,10 @@ class KeySource(Protocol):
         """The published key of that name."""
         ...
 
+    def known(self, kid: str) -> Key | None:
+        """The same, as far as it is known without asking anybody."""
+        ...
+
 
 class TokenRefused(Problem):
     """A token that isn't good. Its bearer isn't told why; `cause` is for logs."""
@@ -95,6 +99,14 @@ class Verifier:
         if len(self._good) > _REMEMBERED:
             self._good.popitem(last=False)
         return claims
+
+    def remembered(self, token: str) -> Claims | None:
+        """What a token says that was found good before and still is, if that needs no waiting."""
+        known = self._good.get(token)
+        if known is None:
+            return None
+        key, claims = known
+        return claims if claims.exp > time() and self._keys.known(key.kid) is key else None
 
     async def _key(self, token: str) -> Key:
         if len(token) > LONGEST or not _COMPACT.fullmatch(token):

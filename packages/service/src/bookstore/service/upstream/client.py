@@ -200,6 +200,9 @@ class StreamedAnswer:
         self._connect_timeout = connect_timeout
         self._idle = idle_timeout
         self._connection: Connection
+        self._started: Connection | None = None
+        """Where it was sent by `start`."""
+        self._until = 0.0
         self._upload: asyncio.Task[None] | None = None
 
     def header(self, name: bytes) -> bytes | None:
@@ -239,6 +242,42 @@ class StreamedAnswer:
                 raise Broken(f"{self._pool.name} sent an answer of more than {limit} bytes")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
+    def start(self, listener: Callable[[], None]) -> bool:
+        """Send it now, if there is a connection; `listener` is called, once, when there is news.
+
+        For those who are no task, and whose request has no body that still comes. What isn't over with that
+        goes on with `async with`, as does what was not sent, because nothing but waiting would help.
+        """
+        connection = self._pool.idle()
+        if connection is None:
+            return False
+        self._started = self._connection = connection
+        self._until = asyncio.get_running_loop().time() + self._timeout
+        connection.begin(self._head, bodiless=self._bodiless)
+        connection.limit(self._timeout)
+        connection.listen(listener)
+        return True
+
+    def take(self) -> bool:
+        """After `start`: whether all of the answer is there, in one piece; then its head is here."""
+        connection = self._connection
+        if not connection.is_whole:
+            return False
+        self.status, self.headers = connection.status, connection.headers
+        return True
+
+    def leave(self, *, answered: bool) -> None:
+        """After `start`: it is over, be it with what `take` has found or without an answer."""
+        if self._span is not None:
+            if answered:
+                http.answered(self._span, self.status)
+            self._span.end()
+        connection, self._started = self._started, None
+        if connection is not None:
+            connection.limit(None)
+            connection.listen(None)
+            self._pool.release(connection)
+
     async def __aenter__(self) -> Self:
         if self._span is None:
             return await self._begin()
@@ -253,8 +292,10 @@ class StreamedAnswer:
 
     async def _begin(self) -> Self:
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._timeout
-        connection = self._pool.idle() or await self._pool.acquire(self._timeout, self._connect_timeout)
+        until = self._until or loop.time() + self._timeout
+        connection = self._started or self._pool.idle()
+        if connection is None:
+            connection = await self._pool.acquire(self._timeout, self._connect_timeout)
         reused = connection.answers > 0
         try:
             await self._exchange(connection, until - loop.time())
@@ -283,11 +324,12 @@ class StreamedAnswer:
 
     async def _exchange(self, connection: Connection, seconds: float) -> None:
         try:
-            connection.begin(self._head, bodiless=self._bodiless)
-            if self._body is None:
-                connection.limit(seconds)
-            else:
-                self._upload = asyncio.create_task(self._send(connection, self._body))
+            if connection is not self._started:
+                connection.begin(self._head, bodiless=self._bodiless)
+                if self._body is None:
+                    connection.limit(seconds)
+                else:
+                    self._upload = asyncio.create_task(self._send(connection, self._body))
             await connection.head()
         except BaseException:
             connection.abort()

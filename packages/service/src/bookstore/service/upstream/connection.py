@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
         self._waiter: asyncio.Future[None] | None = None
+        self._listener: Callable[[], None] | None = None
         self._drain: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._rings = 0.0
@@ -70,6 +71,10 @@ class Connection(asyncio.Protocol):
         self._bodiless = bodiless
         self._transport.write(head)
 
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """Have this called, once, as soon as there is news: for those who are no task, and can't wait."""
+        self._listener = listener
+
     def write(self, data: bytes) -> None:
         """Send more of the body."""
         self._transport.write(data)
@@ -106,9 +111,14 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return chunk
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is left of the body is there, and in one piece."""
+        return self.complete and not self._paused and len(self._chunks) <= 1
+
     def whole(self) -> bytes | None:
         """What is left of the body, if all of it is there and in one piece; else None."""
-        if not self.complete or self._paused or len(self._chunks) > 1:
+        if not self.is_whole:
             return None
         chunk = self._chunks.popleft() if self._chunks else b""
         self._held = 0
@@ -167,7 +177,10 @@ class Connection(asyncio.Protocol):
             raise self._error
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
+            listener()
+        elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def _set_timer(self, seconds: float) -> None:

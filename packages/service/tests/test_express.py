@@ -1,0 +1,145 @@
+"""Requests that are answered without a task: the server's side of it."""
+
+import asyncio
+import json
+
+import pytest
+
+from .doors import answer_to, connected, echo, served
+
+PLAIN = b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n"
+
+
+class Express:
+    """Takes what it is offered, and answers when the test says so."""
+
+    def __init__(self, app=None):
+        self.offered = []
+        self.left = 0
+        self.lines = []
+        self.came = asyncio.Event()
+        self._app = app
+
+    def take(self, request, line):
+        self.offered.append(request)
+        if request.path == b"/declined":
+            return None
+        if request.path == b"/fails":
+            raise ArithmeticError
+        self.lines.append(line)
+        return self
+
+    def begin(self):
+        self.came.set()
+        if self._app is not None:
+            self.lines.pop().hand_over(self._app)
+
+    def leave(self):
+        self.left += 1
+        self.came.set()
+
+    async def next(self):
+        async with asyncio.timeout(20):
+            await self.came.wait()
+        self.came.clear()
+        return self.lines.pop() if self.lines else None
+
+
+@pytest.fixture
+async def express():
+    return Express()
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        b"POST /a HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
+        b"GET /a HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
+        b"GET /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nExpect: 100-continue\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"DELETE /a HTTP/1.1\r\n\r\n",
+        b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET /declined HTTP/1.1\r\n\r\n",
+    ],
+    ids=lambda sent: str(sent[:60]),
+)
+async def test_what_is_not_plain_goes_to_the_app(express, unusual):
+    answer = await answer_to(unusual, b"GET /declined HTTP/1.1\r\nConnection: close\r\n\r\n", express=express)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert {request.path for request in express.offered} <= {b"/declined"}
+
+
+async def test_a_request_that_is_taken_is_answered_later(express):
+    async with served(express=express) as door, connected(door) as client:
+        await client.send(PLAIN)
+        line = await express.next()
+        [request] = express.offered
+        assert (request.method, request.path, request.query, request.keep_alive) == ("GET", b"/a", b"b", True)
+        assert request.headers == [(b"host", b"x")]
+        line.answer(201, [(b"x", b"y")], b"so")
+        head = await client.reader.readuntil(b"\r\n\r\nso")
+        assert head.startswith(b"HTTP/1.1 201 Created\r\nx: y\r\ndate: ")
+        assert head.endswith(b"\r\ncontent-length: 2\r\n\r\nso")
+        await client.send(LAST)
+        (await express.next()).answer(200, [], b"")
+        assert b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" in await client.rest()
+
+
+@pytest.mark.parametrize(("status", "method"), [(204, b"GET"), (304, b"GET"), (200, b"HEAD")])
+async def test_an_answer_without_a_body(express, status, method):
+    async with served(express=express) as door, connected(door) as client:
+        await client.send(LAST.replace(b"GET", method))
+        (await express.next()).answer(status, [(b"content-length", b"7")], b"")
+        head, end, body = (await client.rest()).partition(b"\r\n\r\n")
+        assert (b"content-length: 7" in head, end, body) == (True, b"\r\n\r\n", b"")
+
+
+async def test_those_behind_it_wait_for_their_turn(express):
+    async with served(express=express) as door, connected(door) as client:
+        await client.send(PLAIN + b"POST /b HTTP/1.1\r\nContent-Length: 1\r\n\r\nx" + LAST)
+        line = await express.next()
+        assert len(express.offered) == 1
+        line.answer(200, [], b"first")
+        told = (await client.rest()).split(b"HTTP/1.1 200 OK")
+        assert told[1].endswith(b"first")
+        assert [json.loads(each.partition(b"\r\n\r\n")[2])[1] for each in told[2:]] == ["/b", "/last"]
+
+
+async def test_what_has_to_wait_is_handed_over():
+    async def app(scope, receive, send):
+        await asyncio.sleep(0)
+        await echo(scope, receive, send)
+
+    express = Express(app)
+    answer = await answer_to(PLAIN, LAST, express=express)
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert b'["GET", "/last", 1, ""]' in answer
+
+
+async def test_a_client_that_leaves_is_told_of(express):
+    async with served(express=express) as door, connected(door) as client:
+        await client.send(PLAIN)
+        await express.next()
+        client.writer.transport.abort()
+        await express.next()
+        assert express.left == 1
+
+
+async def test_an_express_that_fails_says_so():
+    express = Express()
+    answer = await answer_to(b"GET /fails HTTP/1.1\r\n\r\n", express=express)
+    assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+async def test_leaving_waits_for_what_was_taken_and_takes_no_more(express):
+    async with served(express=express) as door, connected(door) as client:
+        await client.send(PLAIN)
+        line = await express.next()
+        leaving = asyncio.create_task(door.leave(20.0))
+        await asyncio.sleep(0)
+        line.answer(200, [], b"ok")
+        assert b"\r\nconnection: close\r\n\r\nok" in await client.rest()
+        await leaving
