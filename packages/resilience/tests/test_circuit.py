@@ -43,6 +43,28 @@ class TestClosed:
         feed(breaker, "F")
         assert breaker.state == "open"
 
+    @pytest.mark.parametrize("slow_call", [None, 1.0], ids=["plain", "timed"])
+    def test_failures_in_a_row_are_forgotten_with_a_success_and_with_a_reset(self, clock, slow_call):
+        breaker = Breaker(consecutive=3, slow_call=slow_call, clock=clock)
+        feed(breaker, "FF S FF")
+        assert breaker.state == "closed"
+        breaker.reset()
+        feed(breaker, "FF")
+        assert breaker.state == "closed"
+        feed(breaker, "F")
+        assert breaker.state == "open"
+
+    def test_who_is_under_way_is_kept_track_of_for_as_long_as_that_matters(self, clock):
+        breaker = Breaker(slow_call=1.0, clock=clock)
+        permits = [breaker.acquire() for _ in range(2)]
+        breaker.reconfigure(failure_rate=0.4)
+        assert breaker.in_flight == 2
+        breaker.reconfigure(slow_call=None)
+        assert breaker.in_flight == 0
+        for permit in permits:
+            permit.ok()
+        assert (breaker.in_flight, breaker.snapshot().calls) == (0, 2)
+
     def test_time_window(self, clock):
         breaker = Breaker(window=Window.time(10.0, buckets=10), min_calls=2, failure_rate=1.0, clock=clock)
         seen = []

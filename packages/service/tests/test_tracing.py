@@ -217,7 +217,11 @@ async def test_each_try_is_a_span_and_what_policies_decide_is_told(in_request, t
 
 
 async def test_a_caller_that_changes_its_mind_is_no_error(in_request, told):
+    asked = asyncio.Event()
+
     async def silent(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
         await reader.read()
         writer.close()
 
@@ -225,8 +229,8 @@ async def test_a_caller_that_changes_its_mind_is_no_error(in_request, told):
 
     async def work(_):
         async with Upstream(address(server)) as client:
-            task = asyncio.create_task(client.request("GET", "/slow"))
-            await asyncio.sleep(0.05)
+            task = asyncio.create_task(client.request("GET", "/slow", timeout=20.0))
+            await asked.wait()
             task.cancel()
             await asyncio.wait({task})
 
