@@ -125,6 +125,16 @@ async def test_every_error_is_a_problem_with_the_ids_of_its_request(client, meth
         assert int(answer.headers["retry-after"]) >= 1
 
 
+@pytest.mark.parametrize("host", ["x:y", "x:99999", "x:-1", "[::1", ":", "x:1:2", "x@y", "x:80", ""])
+async def test_no_name_for_this_host_is_a_failure_of_the_service(client, host):
+    for path, status in (("/nowhere", 404), ("/v2/things/1?limit=0", 422), ("/v2/things/1", 200)):
+        answer = await client.get(path, headers={"Host": host})
+        assert (path, answer.status_code) == (path, status)
+    answer = await client.post("/v1/things", content=b"{}", headers=JSON | {"Host": host})
+    assert answer.status_code == 400
+    assert answer.json()["instance"] == "/v1/things"
+
+
 async def _chunks(count):
     for _ in range(count):
         yield b" " * 500

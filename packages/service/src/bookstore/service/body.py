@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import msgspec
 from litestar import Request
+from litestar.datastructures import URL
 from litestar.exceptions import InternalServerException
 
 from bookstore.contracts.problems import FieldError
@@ -31,7 +32,16 @@ def client_gone() -> Problem:
 
 
 class StrictRequest(Request[Any, Any, Any]):
-    """Litestar's request, but for how it reads a body."""
+    """Litestar's request, but for how it reads a body, and that no header keeps it from being answered."""
+
+    @property
+    def url(self) -> URL:
+        """What was asked for; without a host, if the client names one that can't be (`x:y`)."""
+        try:
+            return super().url
+        except ValueError:
+            scope = self.scope
+            return URL.from_components(path=scope["path"], query=scope["query_string"].decode("latin-1"))
 
     async def stream(self) -> AsyncGenerator[bytes]:
         """The body, piece by piece.
