@@ -112,3 +112,15 @@ async def test_who_switches_a_circuit_by_its_name_has_the_one_that_calls_go_thro
     with pytest.raises(CircuitOpen):
         await books.call(hang)
     assert value("breaker_state", state="forced_open") == 1
+
+
+async def test_a_bulkhead_of_several_pipelines_counts_once_and_who_has_none_shows_none(sink, value, registry):
+    bulkhead = Bulkhead(3, name="places")
+    prices, stock = (Pipeline(name, bulkhead, sinks=[sink]) for name in ("prices", "stock"))
+    sink.watch("books", prices, stock)
+    sink.watch("supplier", Pipeline("supplier", Retry(), sinks=[sink]))
+    held = bulkhead.acquire()
+    assert value("bulkhead_in_flight") == 1
+    held.ok()
+    assert value("bulkhead_in_flight") == 0
+    assert registry.get_sample_value("shop_bulkhead_in_flight", {"dependency": "supplier"}) is None

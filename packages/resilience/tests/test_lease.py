@@ -1,6 +1,7 @@
 """Who gets what of a lease, and in which order."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -219,8 +220,8 @@ async def test_what_is_leased_can_be_spent_without_waiting_and_nothing_else(cloc
     assert limiter.decide_now() is None  # others wait, and come first
     await clock.advance(0.01)
     assert asking.result().allowed
-    spent = [limiter.decide_now() for _ in range(2)]
-    assert [each is not None and each.allowed for each in spent] == [True, True]
+    assert redis.asked[0][1][2:5] == (1, 3, 0)  # one, and a lease, and none of it for later
+    assert limiter.decide_now(cost=2).allowed  # all of it at once
     assert limiter.decide_now() is None  # the lease is spent, and the next one is under way
     assert limiter.decide_now(cost=3) is None  # more than a lease is never leased
     await clock.advance(0.01)
@@ -228,4 +229,33 @@ async def test_what_is_leased_can_be_spent_without_waiting_and_nothing_else(cloc
     assert limiter.decide_now().allowed
     with pytest.raises(ValueError, match="burst"):
         limiter.decide_now(cost=6)
+    await close(store, clock)
+
+
+async def test_who_waits_in_line_spends_a_lease_first(clock):
+    redis = Redis(clock)
+    limiter, store = limiter_of(redis, clock, Quota(10, burst=5), lease=2, wait=1.0)
+    limiter = replace(limiter, cost=2)
+    entering = asyncio.create_task(limiter.admit())
+    await clock.advance(0.01)
+    entering.result().ok()
+    assert redis.asked[0][1][2:4] == (2, 4)  # a whole lease is not too much to be leased
+    await close(store, clock)
+
+
+async def test_who_leaves_in_the_moment_of_the_answer_leaves_it_here(clock, monkeypatch):
+    redis = Redis(clock)
+    limiter, store = limiter_of(redis, clock, Quota(10, burst=5), lease=2)
+    asking = asyncio.create_task(limiter.try_acquire())
+    serve = Pool.serve
+
+    def serve_and_cancel(pool, now):
+        serve(pool, now)
+        asking.cancel()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pool, "serve", serve_and_cancel)
+        await clock.advance(0.01)
+    assert asking.cancelled()
+    assert [limiter.decide_now() is not None for _ in range(4)] == [True, True, True, False]
     await close(store, clock)

@@ -1,6 +1,7 @@
 """Redis that is slow, gone, or back again, in virtual time."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -397,3 +398,57 @@ class Bare:
 @pytest.mark.parametrize(("client", "several"), [(Pooled, True), (Cluster, False), (Bare, False)])
 def test_only_a_client_with_a_pool_takes_several_scripts_at_once(client, several):
     assert Link(client(), 1.0, None)._together is several
+
+
+async def test_a_share_comes_back_as_slowly_as_it_is_small(redis, clock):
+    redis.error = OSError("gone")
+    quota = Quota(10, per=1.0, burst=4)
+    limiter, store = limiter_of(redis, clock, quota, instances=2, lease=2)
+    first = asyncio.create_task(limiter.try_acquire())
+    await clock.advance(0.001)
+    answers = [await first, await limiter.try_acquire(), await limiter.try_acquire()]
+    assert [each.allowed for each in answers] == [True, True, False]  # half of what may come at once
+    await clock.advance(0.19)
+    assert not (await limiter.try_acquire()).allowed
+    await clock.advance(0.01)
+    assert (await limiter.try_acquire()).allowed  # five a second
+    await close(store, clock)
+
+
+async def test_each_of_more_processes_than_units_may_have_one(redis, clock):
+    redis.error = OSError("gone")
+    limiter, store = limiter_of(redis, clock, Quota(2, per=60.0, algorithm="sliding_log"), instances=5)
+    answers = [(await ask(limiter, clock, 0.01))[0].allowed for _ in range(2)]
+    assert answers == [True, False]
+    await close(store, clock)
+
+
+async def test_what_is_told_where_all_are_let_through(redis, clock):
+    redis.error = OSError("gone")
+    limiter, store = limiter_of(redis, clock, Quota(10), outage="open")
+    assert (await ask(limiter, clock, 0.01, cost=4))[0] == (True, 6, 0.0, 0.0)
+    await close(store, clock)
+
+
+async def test_what_is_told_where_nobody_is_let_through(redis, clock):
+    redis.error = OSError("gone")
+    limiter, store = limiter_of(redis, clock, Quota(10), outage="closed")
+    decision, _ = await ask(limiter, clock, 0.01)
+    assert decision == (False, 0, decision.retry_after, decision.retry_after)
+    assert decision.retry_after > 0
+    await close(store, clock)
+
+
+async def test_who_leaves_the_line_gives_back_no_more_than_he_was_charged(redis, clock):
+    redis.error = OSError("gone")
+    limiter, store = limiter_of(redis, clock, Quota(10, per=1.0, burst=4), instances=2, wait=10.0)
+    costly = replace(limiter, cost=4)  # more than the share of one process: charged as all of it
+    entering = asyncio.create_task(costly.admit())
+    await clock.advance(0.01)
+    entering.result()
+    waiting = asyncio.create_task(costly.admit())
+    await clock.advance(0.01)
+    waiting.cancel()
+    await clock.advance(0)
+    assert not (await ask(limiter, clock, 0.01))[0].allowed
+    await close(store, clock)
