@@ -214,6 +214,13 @@ async def test_a_broken_trace_context_starts_a_new_trace(client, given):
     assert answer.headers["x-trace-id"] != TRACE
 
 
+async def test_two_trace_contexts_are_none(client):
+    """By the recommendation, and so that nobody can put his own behind that of a proxy."""
+    mine, other = f"00-{TRACE}-{'b' * 16}-01", f"00-{'c' * 32}-{'d' * 16}-01"
+    answer = await client.get("/whoami", headers=[("traceparent", mine), ("traceparent", other)])
+    assert answer.headers["x-trace-id"] not in {TRACE, "c" * 32}
+
+
 async def test_without_traces_there_is_no_trace_id(make_service, connect):
     async with connect(make_service(otel_sdk_disabled=True)) as client:
         answer = await client.get("/nowhere")

@@ -4,14 +4,13 @@ import http
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
-from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, FieldError, ProblemDetails
+from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, FieldError, ProblemDetails, reference
 from bookstore.service.context import current, recording
 from bookstore.service.options import allow
 
@@ -30,10 +29,6 @@ RETRY_AFTER = 1
 # Python names the first two by an older RFC up to 3.12, and an answer must not depend on that.
 # The third is in no RFC, but known: nobody is there to read it, so it stands in metrics and logs alone.
 _PHRASES = {413: "Content Too Large", 422: "Unprocessable Content", 499: "Client Closed Request"}
-
-
-_PLAIN = "/:@!$&'()*+,;=~"
-"""What stands in a path as it is, beside letters, digits and -._"""
 
 
 def phrase(status: int) -> str:
@@ -71,7 +66,7 @@ class Problem(Exception):
                 title=phrase(self.status),
                 status=self.status,
                 detail=self.detail,
-                instance=quote(path, safe=_PLAIN),  # it has to be a reference: RFC 9457, 3.1.5
+                instance=reference(path),
                 request_id=context.request_id if context else "",
                 trace_id=context.trace_id if context else "",
                 errors=self.errors,
