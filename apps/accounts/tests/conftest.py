@@ -30,7 +30,7 @@ def _accounts(database_url, until=("/health", "keys"), **settings):
     def create():
         return create_app(AccountsSettings(database_url=database_url, **given))
 
-    with testing.serving(create) as url, httpx.Client(base_url=url, timeout=10) as client:
+    with testing.serving(create) as url, httpx.Client(base_url=url, timeout=30) as client:
         # The tables and the first key are made after the start.
         path, dependency = until
         while client.get(path).json()["services"][dependency] != "healthy":

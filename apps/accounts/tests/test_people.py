@@ -197,6 +197,15 @@ def test_another_content_type_is_415(ana, check_problem, path, content_type):
 
 
 @pytest.mark.parametrize("path", GOOD)
+def test_a_compressed_body_is_415(ana, check_problem, path):
+    headers = {"Content-Encoding": "gzip", **ana.bearer}
+    for kind in (JSON, FORM) if path == "/auth/login" else (JSON,):
+        answer = ana.client.post(path, content=json.dumps(GOOD[path]), headers=headers | kind)
+        check_problem(answer, 415)
+        assert answer.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("path", GOOD)
 def test_a_body_over_the_limit_is_413(ana, check_problem, path):
     body = json.dumps({**GOOD[path], "x": "x" * 1_100_000})
     check_problem(ana.client.post(path, content=body, headers={**JSON, **ana.bearer}), 413)

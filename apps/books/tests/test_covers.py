@@ -78,6 +78,45 @@ def test_a_cover_is_shown_again_only_if_it_has_changed(gallery, path):
     assert gallery.get(path, headers={"If-None-Match": etag}).content == PNG
 
 
+def test_one_of_several_tags_in_several_headers_is_enough(gallery, path):
+    etag = gallery.put(path, content=JPEG).headers["etag"]
+    headers = [("If-None-Match", '"other"'), ("If-None-Match", etag)]
+    assert gallery.get(path, headers=headers).status_code == 304
+
+
+def test_a_cover_is_changed_only_if_it_is_as_the_caller_thinks(gallery, path, folder, check_problem):
+    def refused(method, **headers):
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = gallery.request(method, path, content=PNG if method == "PUT" else None, headers=names)
+        check_problem(answer, 412, "precondition-failed")
+
+    before = _kept(folder)
+    refused("PUT", If_Match="*")
+    first = gallery.put(path, content=JPEG, headers={"If-None-Match": "*"})
+    assert first.status_code == 201
+    seen = first.headers["etag"]
+    refused("PUT", If_None_Match="*")
+    refused("PUT", If_Match='"other"')
+    refused("DELETE", If_Match='"other"')
+    refused("DELETE", If_None_Match=seen)
+    assert gallery.get(path).content == JPEG
+    assert len(_kept(folder) - before) == 1
+    assert gallery.put(path, content=PNG, headers={"If-Match": seen}).status_code == 200
+    refused("PUT", If_Match=seen)
+    refused("DELETE", If_Match=seen)
+    now = gallery.get(path).headers["etag"]
+    assert gallery.delete(path, headers={"If-Match": now}).status_code == 204
+    check_problem(gallery.delete(path, headers={"If-Match": "*"}), 404, "not-found")
+
+
+def test_of_many_who_give_a_book_its_first_cover_one_succeeds(gallery, path):
+    with ThreadPoolExecutor(6) as pool:
+        puts = pool.map(
+            lambda _: gallery.put(path, content=PNG, headers={"If-None-Match": "*"}).status_code, range(6)
+        )
+    assert sorted(puts) == [201] + [412] * 5
+
+
 def test_head_tells_of_a_cover(gallery, path):
     gallery.put(path, content=JPEG)
     answer = gallery.head(path)

@@ -56,6 +56,15 @@ def test_an_editor_changes_only_what_it_has_seen(own, add, version):
     assert own.delete(path, headers={"If-Match": now}).status_code == 200
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_what_must_not_be_there_is_not_changed(own, add, version):
+    path = f"/{version}/books/{add(own)['id']}"
+    for known in ("*", own.get(path).headers["etag"]):
+        assert own.put(path, json={"price": 7}, headers={"If-None-Match": known}).status_code == 412
+        assert own.delete(path, headers={"If-None-Match": known}).status_code == 412
+    assert own.put(path, json={"price": 6}, headers={"If-None-Match": '"x"'}).json()["price"] == "6.00"
+
+
 def test_a_condition_comes_after_everything_else_that_is_wrong(own, add):
     path = f"/v2/books/{add(own)['id']}"
     assert own.put("/v2/books/99", json={"price": 1}, headers={"If-Match": "*"}).status_code == 404

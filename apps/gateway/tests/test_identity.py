@@ -64,6 +64,7 @@ class Issuer:
 SECRET = "partner-secret"
 ROUTES = [
     {"id": "open", "prefix": "/open", "upstream": "books", "limit": "three"},
+    {"id": "places", "prefix": "/places", "upstream": "books", "limit": "places"},
     {"id": "mine", "prefix": "/mine", "upstream": "books", "auth": "token"},
     {"id": "staff", "prefix": "/staff", "upstream": "books", "auth": "token", "roles": ["staff", "ops"]},
     {"id": "limited", "prefix": "/limited", "upstream": "books", "auth": "token", "limit": "three"},
@@ -78,7 +79,10 @@ def file(services):
         "upstreams": {
             "books": {"targets": [{"url": services["books"].url}], "health": {"interval": 3600.0}},
         },
-        "limits": {"three": {"quota": 3, "per": 60, "key": "caller"}},
+        "limits": {
+            "three": {"quota": 3, "per": 60, "key": "caller"},
+            "places": {"quota": 3, "per": 60, "key": "address"},
+        },
         "keys": {"partner": {"sha256": hashlib.sha256(SECRET.encode()).hexdigest()}},
         "routes": ROUTES,
     }
@@ -220,6 +224,16 @@ async def test_only_operators_with_the_scope_for_it_have_no_limit(gateway):
             token = bearer(issuer.token(sub=sub, roles=roles, scope=scope))
             replies = [await front.ask("GET", "/limited", token) for _ in range(5)]
             assert (sub, replies[-1].status) == (sub, last)
+
+
+async def test_where_addresses_are_counted_a_token_lifts_the_limit_or_is_passed_over(gateway):
+    issuer = Issuer()
+    async with gateway(accounts=issuer.script, file=file) as front:
+        customer, operator = bearer(issuer.token()), bearer(issuer.token(roles=["ops"], scope="ops load"))
+        spoilt = "Authorization: Bearer old"
+        asked = [operator, customer, operator, spoilt, operator, "X-Nobody: 1", customer, spoilt, operator]
+        statuses = [(await front.ask("GET", "/places", each)).status for each in asked]
+        assert statuses == [200, 200, 200, 200, 200, 200, 429, 429, 200]
 
 
 async def test_keys_of_callers_without_tokens(gateway):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bookstore.service.conditional import etag_of, is_known, require_match
+from bookstore.service.conditional import etag_of, is_conditional, is_known, require_match
 from bookstore.service.problem import Problem
 
 TAG = '"abc"'
@@ -44,15 +44,32 @@ GIVEN = [
 @pytest.mark.parametrize(("given", "weakly", "strongly"), GIVEN)
 def test_which_headers_name_the_state(given, weakly, strongly):
     assert is_known(_headers(b"if-none-match", *given), TAG) is weakly
-    headers = _headers(b"if-match", *given)
-    if strongly:
-        require_match(headers, TAG)
+    _goes_on(_headers(b"if-match", *given), TAG, goes=strongly)
+    _goes_on(_headers(b"if-none-match", *given), TAG, goes=not weakly)
+
+
+def _goes_on(headers, etag, *, goes):
+    assert is_conditional(headers)
+    if goes:
+        require_match(headers, etag)
     else:
         with pytest.raises(Problem) as refused:
-            require_match(headers, TAG)
+            require_match(headers, etag)
         assert (refused.value.status, refused.value.slug) == (412, "precondition-failed")
+
+
+@pytest.mark.parametrize("given", ["*", TAG, f"W/{TAG}"])
+def test_what_is_not_there_yet_can_only_be_made(given):
+    _goes_on(_headers(b"if-match", given), None, goes=False)
+    _goes_on(_headers(b"if-none-match", given), None, goes=True)
+
+
+def test_both_must_hold():
+    headers = [*_headers(b"if-match", TAG), (b"if-none-match", TAG.encode())]
+    _goes_on(headers, TAG, goes=False)
 
 
 def test_who_asks_nothing_of_the_state_goes_on():
     assert not is_known(_headers(b"if-match", TAG), TAG)
-    require_match(_headers(b"if-none-match", '"other"'), TAG)
+    assert not is_conditional(_headers(b"if-modified-since", "x"))
+    require_match(_headers(b"if-modified-since", "x"), TAG)

@@ -21,21 +21,29 @@ REFUSED = [
     (b"GET /a\r\n\r\n", 505),
     (b"GET /a HTTP/2.0\r\n\r\n", 505),
     (b"BREW /a HTTP/1.1\r\nHost: x\r\n\r\n", 501),
-    (b"POST /a HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
-    (b"POST /a HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", 400),
+    (b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\n", 400),
     (b"POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-    (b"POST /a HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400),
+    (b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400),
     (b"GET /a HTTP/1.1\r\nX: a\r\n b\r\n\r\n", 400),
+    (b"GET /a HTTP/1.1\r\nX: a\r\n\r\n", 400),
+    (b"GET /a HTTP/1.1\r\nHost: x:abc\r\n\r\n", 400),
+    (b"GET /a HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+    (b"GET /a HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 65_600 + b"\r\n\r\n", 431),
+    (b"GET /" + b"a" * 16_384 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    (b"GET /a HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
+    (b"GET /a HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", 400),
     (b"GET /a HTTP/1.1\r\n" + b"".join(b"X%d: a\r\n" % number for number in range(101)) + b"\r\n", 431),
     (b"GET /a HTTP/1.1\r\nX: " + b"a" * 70_000, 431),
 ]
 
 
-@pytest.mark.parametrize(("sent", "status"), REFUSED, ids=[str(sent[:40]) for sent, _ in REFUSED])
+@pytest.mark.parametrize(("sent", "status"), REFUSED, ids=[str(sent[:60]) for sent, _ in REFUSED])
 async def test_what_could_be_read_in_two_ways_is_refused(sent, status):
     head, _, body = (await answer_to(sent)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert b"\r\nconnection: close" in head
+    assert b"\r\ndate: " in head
     problem = json.loads(body)
     assert problem["status"] == status
     assert f"\r\nx-request-id: {problem['request_id']}\r\n".encode() in head
@@ -45,11 +53,11 @@ async def test_what_could_be_read_in_two_ways_is_refused(sent, status):
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 IDS = f"X-Request-ID: mine\r\nTraceparent: 00-{TRACE}-b7ad6b7169203331-01\r\n".encode()
 KNOWN = {
-    "BREW /a%20b?c HTTP/1.1": "/a b",
+    "BREW /a%20b?c HTTP/1.1": "/a%20b",
     "BREW http://x/a HTTP/1.1": "/a",
     "BREW http:// HTTP/1.1": "",
     "GET /a HTTP/2.0": "/a",
-    "POST /a HTTP/1.1\r\nTransfer-Encoding: identity": "/a",
+    "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity": "/a",
     "GET /a HTTP/1.1" + "\r\nX: a" * 100: "/a",
 }
 
@@ -64,7 +72,7 @@ async def test_what_is_known_of_a_refused_request_is_in_the_answer(first):
 
 async def test_ids_of_the_request_before_are_not_those_of_the_refused_one():
     good = b"GET /a HTTP/1.1\r\nHost: x\r\n" + IDS + b"\r\n"
-    answer = await answer_to(good + b"BREW /b HTTP/1.1\r\n\r\n")
+    answer = await answer_to(good + b"BREW /b HTTP/1.1\r\nHost: x\r\n\r\n")
     problem = json.loads(answer.rpartition(b"\r\n\r\n")[2])
     assert (problem["status"], problem["instance"]) == (400, "")
     assert problem["request_id"] != "mine"
@@ -118,7 +126,7 @@ async def test_a_body_that_turns_out_to_be_none_ends_the_connection():
             heard.put_nowait(await receive())
 
     async with served(listens) as door, connected(door) as client:
-        await client.send(b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        await client.send(b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
         assert (await heard.get())["body"] == b"ab"
         await client.send(b"nonsense\r\n")
         assert (await heard.get())["type"] == "http.disconnect"
@@ -139,7 +147,7 @@ async def test_an_answer_that_did_not_wait_for_the_body_ends_the_connection_at_o
         await send({"type": "http.response.start", "status": 413, "headers": []})
         await send({"type": "http.response.body", "body": b"no"})
 
-    answer = await answer_to(b"POST /a HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", app=refuses)
+    answer = await answer_to(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc", app=refuses)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert answer.endswith(b"no")
 
@@ -192,10 +200,10 @@ async def test_who_takes_nothing_of_an_answer_is_not_waited_for(monkeypatch):
 
 
 KEPT = [
-    (b"GET /a HTTP/1.1\r\n\r\n", b"", False),
+    (b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n", b"", False),
     (b"GET /a HTTP/1.0\r\n\r\n", b"connection: close\r\n", True),
     (b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", b"connection: keep-alive\r\n", False),
-    (b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n", b"connection: close\r\n", True),
+    (b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"connection: close\r\n", True),
 ]
 
 
@@ -300,3 +308,8 @@ async def test_who_listens_beside_an_answer_stops_at_its_end(asked, end):
             await client.send(asked)
             assert (await client.reader.readuntil(end)).startswith(b"HTTP/1.1 200 ")
             assert await heard.get() == "http.disconnect"
+
+
+@pytest.mark.parametrize("host", [b"x", b"x:80", b"[::1]:8000", b"", b"books-1.local"])
+async def test_what_can_be_a_host(host):
+    assert b" 200 OK" in await answer_to(b"GET /a HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % host)

@@ -8,7 +8,7 @@ import pytest
 from .doors import answer_to, connected, echo, served
 
 PLAIN = b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n"
-LAST = b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n"
+LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 class Express:
@@ -54,19 +54,21 @@ async def express():
 @pytest.mark.parametrize(
     "unusual",
     [
-        b"POST /a HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
-        b"GET /a HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
-        b"GET /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /a HTTP/1.1\r\nExpect: 100-continue\r\n\r\n",
-        b"GET /a HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
-        b"DELETE /a HTTP/1.1\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx",
+        b"GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx",
+        b"GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"DELETE /a HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-        b"GET /declined HTTP/1.1\r\n\r\n",
+        b"GET /declined HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
     ids=lambda sent: str(sent[:60]),
 )
 async def test_what_is_not_plain_goes_to_the_app(express, unusual):
-    answer = await answer_to(unusual, b"GET /declined HTTP/1.1\r\nConnection: close\r\n\r\n", express=express)
+    answer = await answer_to(
+        unusual, b"GET /declined HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", express=express
+    )
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert {request.path for request in express.offered} <= {b"/declined"}
 
@@ -98,7 +100,7 @@ async def test_an_answer_without_a_body(express, status, method):
 
 async def test_those_behind_it_wait_for_their_turn(express):
     async with served(express=express) as door, connected(door) as client:
-        await client.send(PLAIN + b"POST /b HTTP/1.1\r\nContent-Length: 1\r\n\r\nx" + LAST)
+        await client.send(PLAIN + b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx" + LAST)
         line = await express.next()
         assert len(express.offered) == 1
         line.answer(200, [], b"first")
@@ -115,7 +117,7 @@ async def test_what_has_to_wait_is_handed_over():
     express = Express(app)
     answer = await answer_to(PLAIN, LAST, express=express)
     assert answer.count(b"HTTP/1.1 200 OK") == 2
-    assert b'["GET", "/last", 1, ""]' in answer
+    assert b'["GET", "/last", 2, ""]' in answer
 
 
 async def test_a_client_that_leaves_is_told_of(express):
@@ -129,7 +131,7 @@ async def test_a_client_that_leaves_is_told_of(express):
 
 async def test_an_express_that_fails_says_so():
     express = Express()
-    answer = await answer_to(b"GET /fails HTTP/1.1\r\n\r\n", express=express)
+    answer = await answer_to(b"GET /fails HTTP/1.1\r\nHost: x\r\n\r\n", express=express)
     assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert b"\r\nconnection: close\r\n" in answer
 

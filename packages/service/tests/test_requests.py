@@ -66,6 +66,14 @@ async def test_another_content_type_is_415(client, content_type):
     assert answer.status_code == 415
 
 
+async def test_a_compressed_body_is_415_and_told_what_would_be_taken(client):
+    for encoding, status in (("gzip", 415), ("br, identity", 415), ("identity", 201), ("", 201)):
+        headers = JSON | {"Content-Encoding": encoding}
+        answer = await client.post("/v1/things", content=GOOD, headers=headers)
+        assert (encoding, answer.status_code) == (encoding, status)
+        assert answer.headers.get("accept-encoding") == ("identity" if status == 415 else None)
+
+
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
 async def test_the_content_type_may_be_spelt_freely(client, content_type):
     answer = await client.post("/v1/things", content=GOOD, headers={"Content-Type": content_type})
@@ -88,6 +96,10 @@ async def test_a_body_over_the_limit_is_413_with_or_without_its_length(client):
     ("method", "path", "status"),
     [
         ("GET", "/nowhere", 404),
+        ("GET", "/no%20where/%C3%A9/100%25", 404),
+        ("GET", "/it's/all:here@(home),a=1;b+c!~$*&", 404),
+        ("GET", "/docs/nowhere", 404),
+        ("GET", "/docs/openapi.json", 404),
         ("GET", "/v2/things/x", 404),
         ("GET", "/v2/things/1?limit=0", 422),
         ("GET", "/v2/things/1?limit=x", 422),
@@ -111,6 +123,16 @@ async def test_every_error_is_a_problem_with_the_ids_of_its_request(client, meth
         assert answer.headers["allow"] == "OPTIONS, POST"
     if status == 503:
         assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("host", ["x:y", "x:99999", "x:-1", "[::1", ":", "x:1:2", "x@y", "x:80", ""])
+async def test_no_name_for_this_host_is_a_failure_of_the_service(client, host):
+    for path, status in (("/nowhere", 404), ("/v2/things/1?limit=0", 422), ("/v2/things/1", 200)):
+        answer = await client.get(path, headers={"Host": host})
+        assert (path, answer.status_code) == (path, status)
+    answer = await client.post("/v1/things", content=b"{}", headers=JSON | {"Host": host})
+    assert answer.status_code == 400
+    assert answer.json()["instance"] == "/v1/things"
 
 
 async def _chunks(count):
@@ -190,6 +212,13 @@ async def test_a_broken_trace_context_starts_a_new_trace(client, given):
     answer = await client.get("/whoami", headers={"traceparent": given})
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-trace-id"])
     assert answer.headers["x-trace-id"] != TRACE
+
+
+async def test_two_trace_contexts_are_none(client):
+    """By the recommendation, and so that nobody can put his own behind that of a proxy."""
+    mine, other = f"00-{TRACE}-{'b' * 16}-01", f"00-{'c' * 32}-{'d' * 16}-01"
+    answer = await client.get("/whoami", headers=[("traceparent", mine), ("traceparent", other)])
+    assert answer.headers["x-trace-id"] not in {TRACE, "c" * 32}
 
 
 async def test_without_traces_there_is_no_trace_id(make_service, connect):

@@ -116,6 +116,7 @@ ASKED = {
     "charset": (GOOD, {"Content-Type": "application/json; charset=utf-8"}),
     "another type": (GOOD, {"Content-Type": "text/plain"}),
     "no type": (GOOD, {}),
+    "compressed": (GOOD, JSON | {"Content-Encoding": "gzip"}),
     "no body": (b"", JSON),
     "chunks": (GOOD, JSON),
     "no JSON": (b"{", JSON),

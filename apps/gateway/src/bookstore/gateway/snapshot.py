@@ -26,8 +26,7 @@ class Entry:
         self.hidden = tuple(path.encode() for path in group.rule.hidden)
         self.moves = rule.path != "keep"
         """Whether the service knows its paths by other names."""
-        by_caller = limit is not None and limit.rule.key == "caller"
-        self.personal = by_caller or group.rule.pick == "hash"
+        self.personal = limit is not None or group.rule.pick == "hash"
         """Whether it matters who asks, even where everybody may."""
         self._prefix = rule.prefix.encode()
 
@@ -82,6 +81,6 @@ def build(
         entries=entries,
         groups=groups,
         proxies=Proxies([*config.trusted_proxies, *networks]),
-        doorman=Doorman(access, config.keys),
+        doorman=Doorman(access, config.keys, config.limits),
         cors=None if config.cors is None else Cors(config.cors),
     )

@@ -10,7 +10,7 @@ from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
-from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, FieldError, ProblemDetails
+from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, FieldError, ProblemDetails, reference
 from bookstore.service.context import current, recording
 from bookstore.service.options import allow
 
@@ -66,7 +66,7 @@ class Problem(Exception):
                 title=phrase(self.status),
                 status=self.status,
                 detail=self.detail,
-                instance=path,
+                instance=reference(path),
                 request_id=context.request_id if context else "",
                 trace_id=context.trace_id if context else "",
                 errors=self.errors,

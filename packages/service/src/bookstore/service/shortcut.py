@@ -27,7 +27,7 @@ _USUAL: Final = {
     b"content-length": re.compile(rb"[1-9][0-9]{0,8}"),
 }
 """What a request has to have, each once."""
-_ENCODED: Final = b"transfer-encoding"
+_ENCODED: Final = frozenset({b"transfer-encoding", b"content-encoding"})
 _OWN: Final = frozenset({"request", "data"})
 """What a handler gets beside the app's own objects."""
 
@@ -101,7 +101,7 @@ class _Stop:
         for name, value in scope["headers"]:
             usual = _USUAL.get(name)
             if usual is None:
-                if name == _ENCODED:
+                if name in _ENCODED:
                     return False
             elif name in met or not usual.fullmatch(value):
                 return False

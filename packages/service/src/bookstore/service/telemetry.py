@@ -28,7 +28,7 @@ _OWN_HEADERS = frozenset({b"x-request-id", b"x-trace-id"})
 
 
 def _is_quiet(path: str) -> bool:
-    return path in {"/metrics", "/health"} or path.startswith("/health/")
+    return path in {"/metrics", "/metrics/", "/health"} or path.startswith("/health/")
 
 
 class Seen:
@@ -183,7 +183,7 @@ def _context(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> conte
         if name == b"x-request-id":
             request_id = value
         elif name == b"traceparent":
-            traceparent = value
+            traceparent = value if traceparent is None else b""  # two are none (W3C Trace Context, 3.2)
         elif name == b"tracestate":
             tracestate = value
         elif name == b"baggage":

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from bookstore.contracts.accounts import Login
-from bookstore.service.body import decode
+from bookstore.service.body import decode, media_type
 from bookstore.service.problem import Asked, Problem, invalid, invalid_field
 
 _FORM = "application/x-www-form-urlencoded"
@@ -21,7 +21,7 @@ async def read_login(request: Asked) -> Login:
     Raises:
         Problem: 415 for another content type, 400 for what can't be used.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = media_type(request)
     path = request.scope["path"]
     if content_type == "application/json":
         login: Login = decode(await request.body(), Login, path)

@@ -29,7 +29,7 @@ from bookstore.contracts.books import (
     NewBookV1,
     NewBookV2,
 )
-from bookstore.service.conditional import is_known, require_match
+from bookstore.service.conditional import is_conditional, is_known, require_match
 from bookstore.service.docs import problems
 from bookstore.service.identity import PathId, identity
 from bookstore.service.pages import Limit, Offset, page_headers, plainly_asked
@@ -72,11 +72,9 @@ async def _deleted(request: Asked, books: BookStore, cache: Cache, book_id: str,
 
 
 def _check(request: Asked, etag: Validator) -> Callable[[Book], None] | None:
-    """What `If-Match` asks of a book before it may be changed."""
+    """What `If-Match` and `If-None-Match` ask of a book before it may be changed."""
     headers = request.scope["headers"]
-    if not any(name == b"if-match" for name, _ in headers):
-        return None
-    return lambda book: require_match(headers, etag(book))
+    return (lambda book: require_match(headers, etag(book))) if is_conditional(headers) else None
 
 
 def _missing(book_id: int) -> NoReturn:

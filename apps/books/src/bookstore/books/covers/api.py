@@ -14,14 +14,15 @@ from bookstore.books.covers.described import CoverUpload, picture
 from bookstore.books.covers.gallery import Gallery
 from bookstore.books.covers.model import (
     LARGEST,
+    Check,
     Cover,
     CoversUnavailable,
     Gone,
     NoPicture,
     NoSuchBook,
-    is_known,
 )
 from bookstore.contracts import books as wire
+from bookstore.service.conditional import is_conditional, is_known, require_match
 from bookstore.service.docs import problems
 from bookstore.service.identity import PathId, identity
 from bookstore.service.problem import Asked, Problem, not_found
@@ -42,7 +43,7 @@ _PATH = "/v2/books/{book_id:str}/cover"
     before_request=staff_only,
     request_max_body_size=LARGEST,
     operation_class=CoverUpload,
-    responses={201: ResponseSpec(wire.Cover, description="The first cover of the book")} | problems(408),
+    responses={201: ResponseSpec(wire.Cover, description="The first cover of the book")} | problems(408, 412),
 )
 async def put_cover(request: Asked, book_id: PathId, gallery: Given[Gallery]) -> Response[wire.Cover]:
     """Give a book a cover in place of any other: a JPEG, PNG, WebP or AVIF, which is told by its content."""
@@ -50,7 +51,7 @@ async def put_cover(request: Asked, book_id: PathId, gallery: Given[Gallery]) ->
     with _told_as_problems(number):
         try:
             async with asyncio.timeout(PATIENCE):
-                cover, new = await gallery.put(number, request.stream())
+                cover, new = await gallery.put(number, request.stream(), _check(request))
         except TimeoutError:
             raise Problem(408, "request-timeout", f"the body did not come within {PATIENCE:g} s") from None
     told = wire.Cover(
@@ -69,21 +70,29 @@ async def read_cover(request: Asked, book_id: PathId, gallery: Given[Gallery]) -
     """The cover of a book."""
     number = identity("book", book_id)
     with _told_as_problems(number):
-        known = request.headers.get("if-none-match")
-        found = await gallery.find(number) if known else None
-        if known and found and is_known(known, found.etag):
+        headers = request.scope["headers"]
+        found = await gallery.find(number) if is_conditional(headers) else None
+        if found and is_known(headers, found.etag):
             return Response(b"", status_code=304, headers=_headers(found))
         cover, content = await gallery.read(number)
     headers = _headers(cover) | {"Content-Length": str(cover.size)}
     return Stream(content, media_type=cover.media_type, headers=headers)
 
 
-@delete(_PATH, status_code=204, tags=["covers"], before_request=staff_only)
-async def delete_cover(book_id: PathId, gallery: Given[Gallery]) -> None:
+@delete(_PATH, status_code=204, tags=["covers"], before_request=staff_only, responses=problems(412))
+async def delete_cover(request: Asked, book_id: PathId, gallery: Given[Gallery]) -> None:
     """Take a book's cover away."""
     number = identity("book", book_id)
-    if not await gallery.delete(number):
+    if not await gallery.delete(number, _check(request)):
         _no_cover(number)
+
+
+def _check(request: Asked) -> Check | None:
+    """What `If-Match` and `If-None-Match` ask of the cover that is there before it may be changed."""
+    headers = request.scope["headers"]
+    if not is_conditional(headers):
+        return None
+    return lambda cover: require_match(headers, cover.etag if cover else None)
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from secrets import token_hex
 
 from bookstore.books.covers.blobs import Blobs
 from bookstore.books.covers.incoming import received
-from bookstore.books.covers.model import Cover, CoversUnavailable, Gone, NoPicture, NoSuchBook
+from bookstore.books.covers.model import Check, Cover, CoversUnavailable, Gone, NoPicture, NoSuchBook
 from bookstore.books.covers.store import CoverStore
+from bookstore.service.conditional import PreconditionFailed
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,11 @@ class Gallery:
         self._store = store
         self._blobs = blobs
 
-    async def put(self, book_id: int, body: AsyncIterable[bytes]) -> tuple[Cover, bool]:
+    async def put(self, book_id: int, body: AsyncIterable[bytes], check: Check | None) -> tuple[Cover, bool]:
         """Give a book this cover in place of any other; and whether it is its first.
 
         Raises:
+            PreconditionFailed: by `check`, for the cover that the book has; nothing changes then.
             NoSuchBook: there is none to give it to.
             NoPicture: the body is nothing that can be a cover.
             CoversUnavailable: it can't be kept.
@@ -49,8 +51,9 @@ class Gallery:
             )
             await self._blobs.keep(cover.name, content)
         try:
-            before = await self._store.put(cover)
-        except NoSuchBook:  # any other failure may have been a success: then the row needs its content
+            before = await self._store.put(cover, check)
+        except (NoSuchBook, PreconditionFailed):
+            # Any other failure may have been a success: then the row needs its content.
             await self._drop(cover.name)
             raise
         if before:
@@ -81,9 +84,9 @@ class Gallery:
         logger.error("the content of a cover is missing", extra={"book_id": book_id})
         raise Gone
 
-    async def delete(self, book_id: int) -> bool:
-        """Take a book's cover away; False if there was none."""
-        name = await self._store.delete(book_id)
+    async def delete(self, book_id: int, check: Check | None) -> bool:
+        """Take a book's cover away; False if there was none. What `check` raises leaves it."""
+        name = await self._store.delete(book_id, check)
         if name:
             await self._drop(name)
         return name is not None

@@ -1,7 +1,8 @@
 """Rules of covers, without I/O."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import msgspec
 
@@ -28,6 +29,10 @@ class Cover(msgspec.Struct, frozen=True):
         return f'"{self.sha256}"'
 
 
+Check: TypeAlias = Callable[[Cover | None], None]
+"""Looks at the cover that a book has before that is changed, and raises what speaks against it."""
+
+
 class NoSuchBook(Exception):
     """There is no such book, or it is off sale."""
 
@@ -51,9 +56,3 @@ def reached(*failures: type[Exception]) -> Generator[None]:
         yield
     except failures as error:
         raise CoversUnavailable(str(error)) from error
-
-
-def is_known(if_none_match: str, etag: str) -> bool:
-    """Whether a caller who has these versions has this one (RFC 9110, 13.1.2)."""
-    known = (each.strip().removeprefix("W/") for each in if_none_match.split(","))
-    return if_none_match.strip() == "*" or etag in known

@@ -1,6 +1,6 @@
 """SQL of covers: which book has which, and under which name its content is kept."""
 
-from bookstore.books.covers.model import Cover, NoSuchBook, reached
+from bookstore.books.covers.model import Check, Cover, NoSuchBook, reached
 from bookstore.resilience import Bulkhead, BulkheadFull
 from bookstore.service.database import Connection, Database
 
@@ -33,8 +33,8 @@ class CoverStore:
         )
         return Cover(*rows[0]) if rows else None
 
-    async def put(self, cover: Cover) -> str | None:
-        """Give a book this cover; gives the name of the one before.
+    async def put(self, cover: Cover, check: Check | None) -> str | None:
+        """Give a book this cover; gives the name of the one before. What `check` raises leaves that one.
 
         Raises:
             NoSuchBook: if there is none any more.
@@ -44,13 +44,17 @@ class CoverStore:
             place = await self._replacing.admit()
         try:
             async with self._database.transaction() as connection:
-                return await _replace(connection, cover)
+                return await _replace(connection, cover, check)
         finally:
             place.drop()
 
-    async def delete(self, book_id: int) -> str | None:
-        """Take a book's cover away; gives its name, or None if there was none."""
-        async with self._database.connection() as connection:
+    async def delete(self, book_id: int, check: Check | None) -> str | None:
+        """Take a book's cover away; gives its name, or None if there was none. See `put`."""
+        async with self._database.transaction() as connection:
+            if check is not None and await _locked(connection, book_id):
+                cover = await _cover(connection, book_id)
+                if cover is not None:
+                    check(cover)
             cursor = await connection.execute(
                 "DELETE FROM covers USING books"
                 " WHERE book_id = %s AND books.id = book_id AND active RETURNING name",
@@ -60,12 +64,27 @@ class CoverStore:
         return row[0] if row else None
 
 
-async def _replace(connection: Connection, cover: Cover) -> str | None:
+async def _locked(connection: Connection, book_id: int) -> bool:
+    """Whether there is such a book, whose cover nobody else changes until the transaction ends."""
     cursor = await connection.execute(
-        "SELECT FROM books WHERE id = %s AND active FOR NO KEY UPDATE", (cover.book_id,)
+        "SELECT FROM books WHERE id = %s AND active FOR NO KEY UPDATE", (book_id,)
     )
-    if cursor.rowcount == 0:
+    return cursor.rowcount == 1
+
+
+async def _cover(connection: Connection, book_id: int) -> Cover | None:
+    cursor = await connection.execute(
+        f"SELECT {_COLUMNS} FROM covers WHERE book_id = %s FOR UPDATE", (book_id,)
+    )
+    row = await cursor.fetchone()
+    return Cover(*row) if row else None
+
+
+async def _replace(connection: Connection, cover: Cover, check: Check | None) -> str | None:
+    if not await _locked(connection, cover.book_id):
         raise NoSuchBook
+    if check is not None:
+        check(await _cover(connection, cover.book_id))
     # What is returned was read before the statement wrote: the book's lock keeps it true.
     cursor = await connection.execute(
         f"INSERT INTO covers ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)"

@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Litestar, Request, Response, Router, get
 from litestar.datastructures import ResponseHeader
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
@@ -17,6 +18,9 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+_PATHS = frozenset({"/docs", "/docs/page.js", "/docs/page.css"})
 
 
 def _asset(name: str) -> bytes:
@@ -56,6 +60,12 @@ async def _style() -> Response[bytes]:
     return Response(_asset("page.css"), media_type="text/css")
 
 
+async def _nothing_else(request: Request[Any, Any, Any]) -> None:
+    """Litestar would add a document of its own, and a page that says 404 in HTML."""
+    if request.scope["path"].rstrip("/") not in _PATHS:
+        raise NotFoundException
+
+
 def config(title: str, version: str) -> OpenAPIConfig:
     """What Litestar is told about our page."""
     headers = [ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()]
@@ -64,7 +74,11 @@ def config(title: str, version: str) -> OpenAPIConfig:
         version=version,
         render_plugins=[Page()],
         openapi_router=Router(
-            "/docs", route_handlers=[_script, _style], response_headers=headers, include_in_schema=False
+            "/docs",
+            route_handlers=[_script, _style],
+            before_request=_nothing_else,
+            response_headers=headers,
+            include_in_schema=False,
         ),
         use_handler_docstrings=True,
     )

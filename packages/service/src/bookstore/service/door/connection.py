@@ -15,7 +15,7 @@ from bookstore.service.door.exchange import BODILESS, HIGH_WATER, RESET, App, Ex
 from bookstore.service.door.express import METHODS, Passenger
 from bookstore.service.door.refusal import TOO_LONG, TOO_SLOW, Refusal, failed, unreadable
 from bookstore.service.door.request import Request, scope_of
-from bookstore.service.door.target import split
+from bookstore.service.door.target import is_named, split
 
 if TYPE_CHECKING:
     from bookstore.service.door.house import House
@@ -25,8 +25,12 @@ logger = logging.getLogger(__name__)
 MAX_HEAD = 65_536
 """Bytes that a request's head may take."""
 MAX_HEADERS = 100
-MAX_SPARE = 1_048_576
-"""Bytes of a refused body that are read and dropped, so that the answer isn't lost with them."""
+MAX_TARGET = 16_384
+"""Bytes that may be asked for in one line."""
+MAX_SPARE = 16_777_216
+"""Bytes of a refused body that are read and dropped, so that the answer isn't lost with them: more than any
+route takes. How long that may last is up to the door's rounds.
+"""
 STALLED = 60.0
 """Seconds for which a client may take nothing of an answer."""
 
@@ -73,6 +77,8 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._told: dict[bytes, bytes] = {}
+        self._hosts: list[bytes] = []
+        self._size = 0
 
     # -- from the door
 
@@ -220,6 +226,8 @@ class Connection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """llhttp: a piece of the target."""
         self._target += url
+        if len(self._target) > MAX_TARGET:
+            raise self._refusal_of(414, "uri-too-long", "the target of the request is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """llhttp: a header, or a trailer, which nobody here needs."""
@@ -229,7 +237,10 @@ class Connection(asyncio.Protocol):
                 value = value.rstrip()
             if name in _TOLD:
                 self._told[name] = value.lower()
-            if len(self._headers) == MAX_HEADERS:
+            elif name == b"host":
+                self._hosts.append(value)
+            self._size += len(name) + len(value)
+            if len(self._headers) == MAX_HEADERS or self._size > MAX_HEAD:
                 raise self._refusal_of(431, "header-fields-too-large", "the request has too many headers")
             self._headers.append((name, value))
 
@@ -242,6 +253,8 @@ class Connection(asyncio.Protocol):
             raise self._refusal_of(505, "http-version-not-supported", "HTTP/1.1 and HTTP/1.0 are spoken here")
         if coding is not None and (coding != b"chunked" or version == "1.0"):
             raise self._refusal_of(400, "bad-request", "the body is framed in a way that isn't known here")
+        if not is_named(self._hosts, version):
+            raise self._refusal_of(400, "bad-request", "the request names no host, or none that can be one")
         expects = self._told.get(b"expect") == b"100-continue"
         method, keep_alive = self._parser.get_method().decode(), self._parser.should_keep_alive()
         request = Request(method, *split(self._target, method), self._headers, self._client, keep_alive)

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from email.utils import formatdate
 from http import HTTPStatus
 
 import httptools
 import msgspec
 
-from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, ProblemDetails
+from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE, ProblemDetails, reference
 from bookstore.service import context
 from bookstore.service.context import RequestContext
 from bookstore.service.door.target import decoded, split
@@ -15,7 +16,7 @@ from bookstore.service.door.target import decoded, split
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ ([!-~]+) HTTP/1\.[01]\r\n")
 _HEADER = re.compile(rb"\n([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
 # Python names these by an older RFC, or not at all, and an answer must not depend on that.
-_PHRASES = {431: "Request Header Fields Too Large", 505: "HTTP Version Not Supported"}
+_PHRASES = {414: "URI Too Long", 431: "Request Header Fields Too Large", 505: "HTTP Version Not Supported"}
 
 
 class Refusal(Exception):
@@ -64,14 +65,15 @@ class Refusal(Exception):
                 title=title,
                 status=self.status,
                 detail=self.detail,
-                instance=_path(self._target),
+                instance=reference(_path(self._target)),
                 request_id=request.request_id,
                 trace_id=request.trace_id,
             )
         )
         of_trace = f"x-trace-id: {request.trace_id}\r\n" if request.trace_id else ""
         return (
-            f"HTTP/1.1 {self.status} {title}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+            f"HTTP/1.1 {self.status} {title}\r\ndate: {formatdate(usegmt=True)}\r\n"
+            f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
             f"x-request-id: {request.request_id}\r\n{of_trace}connection: close\r\n\r\n"
         ).encode() + body
 

@@ -33,6 +33,7 @@ def _malformed(issuer: Issuer) -> dict[str, str]:
     boast = encoded(issuer.claims(sub="1", roles=["ops"]))
     return {
         "no token": "abc",
+        "padded": f"{good}==",
         "two parts": "a.b",
         "four parts": f"{good}.x",
         "five parts, encrypted": "a.b.c.d.e",

@@ -1,6 +1,7 @@
 """What every refusal must look like, whoever refuses."""
 
 from typing import Any
+from urllib.parse import unquote
 
 from bookstore.contracts.problems import MEDIA_TYPE, NAMESPACE
 
@@ -16,7 +17,7 @@ def check_problem(answer: Any, status: int, slug: str | None = None) -> dict[str
         "content type": answer.headers["content-type"] != MEDIA_TYPE,
         "members": not told <= problem.keys() <= told | {"errors"},
         "type": problem["type"] != f"{NAMESPACE}{slug or problem['type'].removeprefix(NAMESPACE)}",
-        "instance": problem["instance"] != answer.request.url.path.rstrip("/"),
+        "instance": unquote(problem["instance"]) != answer.request.url.path.rstrip("/"),
         "request id": problem["request_id"] != answer.headers["x-request-id"],
         "trace id": problem["trace_id"] != answer.headers["x-trace-id"],
         "secrets": any(secret in answer.text for secret in _SECRETS),
