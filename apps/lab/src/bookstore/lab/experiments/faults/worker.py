@@ -18,7 +18,7 @@ import psutil
 from bookstore.lab.experiments.bench import BENCH, Bite
 from bookstore.lab.experiments.faults.processes import freeze, thaw
 from bookstore.lab.experiments.watch import sample
-from bookstore.lab.load.wire import BrokenOffError, RefusedError, Wire
+from bookstore.lab.load.wire import BrokenOffError, RefusedError, Wire, settle
 from bookstore.stores.ports import any_free
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 WORKER = "orders-worker-1"
 DIES_WITHIN = 45.0
 LOOK_SECONDS = 0.05
+ANSWERS_WITHIN = 5.0
+"""Seconds that one has to tell of itself who is stopped again and again."""
 
 
 @asynccontextmanager
@@ -112,12 +114,22 @@ async def _go_on(pid: int, url: str) -> int:
     Gives how many of its outcomes came too late.
     """
     fenced, deadline = 0, time.monotonic() + DIES_WITHIN
-    while not fenced and time.monotonic() < deadline:
+    waking = asyncio.create_task(_keep_awake(pid))
+    try:
+        while not fenced and time.monotonic() < deadline:
+            with suppress(RefusedError, BrokenOffError, TimeoutError):
+                async with Wire([url]) as wire:
+                    text = (await wire.send("GET", "/metrics", seconds=ANSWERS_WITHIN)).body.decode()
+                    fenced = round(sample(text, 'bookstore_queue_fenced_total{what="finish"}') or 0)
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await settle(waking)
+    return fenced
+
+
+async def _keep_awake(pid: int) -> None:
+    """Also while it is asked something: it stops again at its next job, and an answer takes several turns."""
+    while True:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
         await asyncio.sleep(LOOK_SECONDS)
-        with suppress(RefusedError, BrokenOffError, TimeoutError):
-            async with Wire([url]) as wire:
-                text = (await wire.send("GET", "/metrics", seconds=0.5)).body.decode()
-                fenced = round(sample(text, 'bookstore_queue_fenced_total{what="finish"}') or 0)
-    return fenced
