@@ -214,3 +214,19 @@ class TestBudget:
     def test_each_retry_has_its_own_by_default(self):
         assert Retry().budget is not Retry().budget
         assert (Retry().budget.ratio, Retry().budget.reserve, Retry().budget.ttl) == (0.2, 10.0, 10.0)
+
+
+async def test_first_tries_earn_the_budget_of_coroutines_and_of_plain_functions_by_the_pipelines_clock(clock):
+    async def later():
+        return None
+
+    for target in (later, lambda: None):
+        budget = Budget(0.5, 0, ttl=10.0)
+        call = Pipeline("books", Retry(budget=budget), clock=clock)(target)
+        for _ in range(4):
+            answer = call()
+            if target is later:
+                await answer
+        assert budget.balance == 2.0
+        clock.tick(10.0)
+        assert budget.balance == 0.0
