@@ -142,11 +142,21 @@ async def test_who_sends_nothing_more_is_not_waited_for(begun):
         assert answer.startswith(b"HTTP/1.1 408 ") is bool(begun)
 
 
-async def test_an_answer_that_did_not_wait_for_the_body_ends_the_connection_at_once():
-    async def refuses(_scope, _receive, send):
-        await send({"type": "http.response.start", "status": 413, "headers": []})
-        await send({"type": "http.response.body", "body": b"no"})
+async def refuses(_scope, _receive, send):
+    await send({"type": "http.response.start", "status": 413, "headers": []})
+    await send({"type": "http.response.body", "body": b"no"})
 
+
+async def test_no_reset_overtakes_the_answer_to_a_long_body_that_nobody_reads():
+    head = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (10 * MEBI)
+    async with served(refuses) as door, connected(door) as client:
+        await client.send(head)
+        for _ in range(10):  # more than any route takes
+            await client.send(bytes(MEBI))
+        assert (await client.rest()).endswith(b"no")
+
+
+async def test_an_answer_that_did_not_wait_for_the_body_ends_the_connection_at_once():
     answer = await answer_to(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc", app=refuses)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert answer.endswith(b"no")

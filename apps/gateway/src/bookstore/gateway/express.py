@@ -48,11 +48,13 @@ class Express:
         told: list[Header] = []
         try:
             errand = errand_of(self._gateway.snapshot, request, told)
-            target = errand.target() if errand is not None else b""
+            if errand is None:
+                return None
+            target = errand.target()
         except (Answered, Problem):
             return None
-        asker = errand.asker_now() if errand is not None else None
-        if errand is None or asker is None or not self._may_pass(errand, asker):
+        asker = errand.asker_now()
+        if asker is None or not self._may_pass(errand, asker):
             return None
         call = errand.call(target, asker, "http", None, 0)
         seen = self.telemetry.begin(request.method, request.path.decode("latin-1"), request.headers)
