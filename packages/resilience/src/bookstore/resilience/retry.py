@@ -106,7 +106,7 @@ class Retry(Policy):
         clock, budget, result = self.time(scope), self.budget, self.result
 
         def layer(call: Call) -> Any:
-            if budget is not None and call.paid is not budget:
+            if budget is not None:
                 budget.deposit()
             tries, wait = 1, None
             while True:
