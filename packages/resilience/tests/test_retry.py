@@ -160,6 +160,7 @@ class TestResults:
             "fail",
             "ok",
         ]
+        assert [event.detail for event in harness.events if event.kind == "retry"] == [{"delay": 1.0}] * 2
 
     @both
     async def test_the_last_one_is_returned(self, clock, how):
