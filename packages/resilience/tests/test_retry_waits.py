@@ -15,14 +15,14 @@ class TestDelays:
     @both
     async def test_back_off_is_asked_with_the_last_delay(self, clock, how):
         clock.random = lambda: 0.5
-        spread = backoff(1, cap=100, jitter="decorrelated")
+        spread = backoff(0.5, cap=100, jitter="decorrelated")
         harness = Harness(clock, attempts=4, delay=spread, result=lambda _: True)
         with pytest.raises(ValueError):
             await harness.run(Target(ValueError()), how)
-        assert harness.slept == [2.0, 3.5, 5.75]
+        assert harness.slept == [1.0, 1.75, 2.875]
         harness.slept.clear()
         await harness.run(Target("unwanted"), how)
-        assert harness.slept == [2.0, 3.5, 5.75]
+        assert harness.slept == [1.0, 1.75, 2.875]
 
     async def test_default_delays(self, clock):
         clock.random = lambda: 0.5
