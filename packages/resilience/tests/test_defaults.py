@@ -40,7 +40,8 @@ def test_defaults(made, expected):
 
 
 def test_a_window_of_a_breaker_is_known_by_its_parts():
-    assert (Window.time(10.0), Window.count(3)) == (Window.time(10.0, buckets=10), Window.count(3))
+    assert Window.time(10.0) == Window(seconds=10.0) == Window.time(10.0, buckets=10)
+    assert Window.count(3) == Window(calls=3)
 
 
 @pytest.mark.parametrize("policy", [Breaker(), Bulkhead(1)], ids=lambda each: type(each).__name__)
