@@ -68,6 +68,7 @@ class Outside(Peer):
         """Nothing is answered while this is clear."""
         self.gate.set()
         self.arrived = threading.Event()
+        """Whether the supplier was asked anything. Books is asked by the worker's own rounds as well."""
         self.most_at_once = self._at_once = 0
         super().__init__()
 
@@ -85,10 +86,10 @@ class Outside(Peer):
         await self._send(writer, answer)
 
     async def _answer(self, request):
-        self.arrived.set()
         target = urlsplit(request.target)
         if target.path != "/validate":
             return self._books(request.method, target)
+        self.arrived.set()
         self.headers.append(request.headers)
         question = json.loads(request.body)
         order_id = question["order_id"]

@@ -27,6 +27,7 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from bookstore.service.database_limits import OPTIONS, make_default
+from bookstore.service.database_lists import ADAPTERS
 from bookstore.service.problem import Asked, Problem, handlers, respond
 from bookstore.service.tracing import sql
 
@@ -36,6 +37,7 @@ Connection: TypeAlias = "psycopg.AsyncConnection[TupleRow]"
 
 _CONNECTION: Final[dict[str, Any]] = {
     "autocommit": True,
+    "context": ADAPTERS,
     "connect_timeout": 2,
     "keepalives_idle": 10,
     "tcp_user_timeout": 5000,
