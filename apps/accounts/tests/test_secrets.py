@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bookstore.accounts.people import passwords as module
 from bookstore.accounts.people.passwords import MOST_WAITING, Passwords
 from bookstore.service import logs
 from bookstore.service.problem import Problem
@@ -102,7 +103,7 @@ async def test_passwords_are_hashed_off_the_loop_and_only_so_many_wait():
         assert not await passwords.fits(PASSWORD, "$argon2id$spoilt")
 
         gate = threading.Event()
-        running = [asyncio.ensure_future(passwords._in_thread(gate.wait)) for _ in range(MOST_WAITING)]
+        running = [asyncio.ensure_future(passwords._in_thread(gate.wait)) for _ in range(1 + MOST_WAITING)]
         await asyncio.sleep(0)
         with pytest.raises(Problem) as refused:
             await passwords.fits(PASSWORD, kept)
@@ -112,8 +113,27 @@ async def test_passwords_are_hashed_off_the_loop_and_only_so_many_wait():
             await passwords.hash(PASSWORD)
         gate.set()
         await asyncio.wait(running)
-        await asyncio.sleep(0)
         assert await passwords.fits(PASSWORD, kept)
+
+
+async def test_a_password_whose_turn_does_not_come_is_told_so_and_never_hashed(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    async with Passwords(memory=8, passes=1, threads=1) as passwords:
+        gate, hashed = threading.Event(), []
+        first = asyncio.ensure_future(passwords._in_thread(gate.wait))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem) as refused:
+            await passwords._in_thread(lambda: hashed.append("late"))
+        assert (refused.value.status, refused.value.slug) == (503, "busy")
+        assert refused.value.headers["Retry-After"]
+        # Who leaves the line leaves nothing in it.
+        leaver = asyncio.ensure_future(passwords._in_thread(lambda: hashed.append("left")))
+        await asyncio.sleep(0)
+        leaver.cancel()
+        gate.set()
+        assert await first
+        await passwords._in_thread(lambda: hashed.append("next"))
+        assert hashed == ["next"]
 
 
 @pytest.mark.timeout(60)
@@ -124,7 +144,7 @@ def test_people_who_log_in_do_not_hold_up_those_who_are(run_accounts, database_u
         started = time.perf_counter()
         ana.try_login()
         one_login = time.perf_counter() - started
-        with ThreadPoolExecutor(6) as pool:
+        with ThreadPoolExecutor(2) as pool:  # one is hashed, one waits: no turn is long in coming
             logins = [pool.submit(ana.try_login) for _ in range(6)]
             read = 0
             while not all(each.done() for each in logins):

@@ -14,12 +14,17 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from bookstore.accounts.people.model import as_hashed
+from bookstore.resilience import Bulkhead, BulkheadFull
 from bookstore.service.problem import Problem
 
 T = TypeVar("T")
 
 MOST_WAITING = 64
-"""Passwords at once, waiting ones included; further ones are refused rather than kept waiting for seconds."""
+"""Passwords that may wait for their turn."""
+PATIENCE = 0.8
+"""Seconds that one may: who would wait longer is told to come again while somebody listens still, and isn't
+hashed for nobody.
+"""
 
 _SALT, _HASH = 16, 32
 
@@ -39,7 +44,7 @@ class Passwords:
         )
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
-        self._under_way = 0
+        self._turns = Bulkhead(threads, queue=MOST_WAITING, wait=PATIENCE, name="passwords")
         # Costs what a real one costs, and no password is known to fit it.
         salt, digest = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (_SALT, _HASH))
         self._nobodys = f"$argon2id$v=19$m={memory},t={passes},p=1${salt}${digest}"
@@ -56,7 +61,7 @@ class Passwords:
         """What to keep of a password.
 
         Raises:
-            Problem: 503 if too many wait already.
+            Problem: 503 if too many wait already, or its turn doesn't come soon.
         """
         return await self._in_thread(lambda: self._hasher.hash(as_hashed(password)))
 
@@ -66,7 +71,7 @@ class Passwords:
         The comparison takes the same time wherever two digests differ.
 
         Raises:
-            Problem: 503 if too many wait already.
+            Problem: 503 if too many wait already, or its turn doesn't come soon.
         """
 
         def check() -> bool:
@@ -82,15 +87,17 @@ class Passwords:
         return self._hasher.check_needs_rehash(kept)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._pool is None or self._under_way >= MOST_WAITING:
-            raise Problem(503, "busy", "too many people log in at this moment")
-        self._under_way += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        # Counted until the thread is through: a caller that gives up doesn't give the thread back.
-        future.add_done_callback(self._done)
-        return await asyncio.shield(future)
+        try:
+            turn = await self._turns.admit()
+        except BulkheadFull:
+            raise Problem(503, "busy", "too many people log in at this moment") from None
 
-    def _done(self, future: "asyncio.Future[T]") -> None:
-        self._under_way -= 1
-        if not future.cancelled():
-            future.exception()
+        def end(future: "asyncio.Future[T]") -> None:
+            turn.drop()
+            if not future.cancelled():
+                future.exception()
+
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        # Its turn lasts until the thread is through: a caller that gives up doesn't give the thread back.
+        future.add_done_callback(end)
+        return await asyncio.shield(future)
