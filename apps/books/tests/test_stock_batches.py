@@ -125,6 +125,7 @@ def test_what_cannot_be_asked_for_is_refused_as_a_whole(own, add, check_problem)
         [named, named],
         [{**named, "reservation_id": f"a-{n}"} for n in range(101)],
         [{**named, "reservation_id": "a b"}],
+        [{**named, "reservation_id": "a\n"}],
         [{**named, "items": []}],
         [{**named, "items": [{"book_id": book_id, "quantity": 6000}] * 2}],
     ):

@@ -166,6 +166,7 @@ FAULTS = [
     (file({"methods": ["GET", "TRACE"]}), "routes[0].methods[1]: TRACE is always refused (route one)"),
     (file({"retry": {"on": ["404"]}}), "routes[0].retry.on[0]: Invalid enum value '404'"),
     (file({"id": "a b"}), "routes[0].id: must have 1 to 64 letters, digits, and . _ -"),
+    (file({"id": "one\n"}), "routes[0].id: must have 1 to 64 letters, digits, and . _ -"),
     (file(routes=[{"id": "one", "upstream": "a"}]), "routes[0].prefix: missing"),
     (file(upstream={"pick": "best"}), "upstreams.a.pick: Invalid enum value 'best'"),
     (file(upstream={"targets": []}), "upstreams.a.targets: Expected `array` of length >= 1"),

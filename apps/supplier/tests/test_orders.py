@@ -74,6 +74,7 @@ BAD_ORDERS = [
     ('{"order_id":null,"product":"x","quantity":1}', "order_id"),
     ('{"order_id":"","product":"x","quantity":1}', "order_id"),
     ('{"order_id":"a b","product":"x","quantity":1}', "order_id"),
+    ('{"order_id":"a\\n","product":"x","quantity":1}', "order_id"),
     ('{"order_id":1,"order_id":2,"product":"x","quantity":1}', "order_id"),
     (json.dumps({"order_id": 1, "items": ONE * 101}), "items"),
     ("[" * 40 + "]" * 40, "nested"),

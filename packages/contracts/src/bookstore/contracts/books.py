@@ -7,7 +7,7 @@ from msgspec import Meta, field
 
 from bookstore.contracts.base import Id, Money, Page, Wire
 from bookstore.contracts.orders import MAX_LINES, NewLine
-from bookstore.contracts.values import Description, Price, Text
+from bookstore.contracts.values import END, Description, Price, Text
 
 Title = Annotated[str, Meta(examples=["Emma"])]
 Author = Annotated[str, Meta(examples=["Jane Austen"])]
@@ -161,7 +161,7 @@ class Reservation(Wire, frozen=True, kw_only=True):
 class NamedReservation(NewReservation, frozen=True, kw_only=True):
     """One of several reservations that are asked for at once."""
 
-    reservation_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$", examples=["order-1"])]
+    reservation_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}" + END, examples=["order-1"])]
 
 
 class NewReservations(Wire, frozen=True, kw_only=True):

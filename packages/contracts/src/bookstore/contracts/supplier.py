@@ -8,9 +8,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from bookstore.contracts.base import Id, Wire
 from bookstore.contracts.orders import MAX_LINES
-from bookstore.contracts.values import Text
+from bookstore.contracts.values import END, Text
 
-OrderKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
+OrderKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[!-~]+" + END)]
 OrderId: TypeAlias = Id | OrderKey
 """Ours are numbers; others may number theirs as they like (`test-001`)."""
 Pieces = Annotated[int, Meta(ge=1, le=1_000_000_000, description="Pieces of one product.", examples=[2])]

@@ -13,6 +13,9 @@ import msgspec
 T = TypeVar("T")
 
 
+END = r"$(?!\n)"
+"""The end of a text in a pattern: to Python a mere `$` also stands before a last newline."""
+
 NO_NUL = r"^[^\u0000]*$"
 """What text has to look like to be kept at all, as a regular expression of JSON Schema."""
 

@@ -4,13 +4,15 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from bookstore.contracts.values import END
+
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
-Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Path: TypeAlias = Annotated[str, Meta(pattern=r"^/\S*$")]
-Method: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z][A-Z-]{0,31}$")]
-Origin: TypeAlias = Annotated[str, Meta(pattern=r"^(https?://[^\s/]+|\*)$")]
+Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}" + END)]
+Path: TypeAlias = Annotated[str, Meta(pattern=r"^/\S*" + END)]
+Method: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z][A-Z-]{0,31}" + END)]
+Origin: TypeAlias = Annotated[str, Meta(pattern=r"^(https?://[^\s/]+|\*)" + END)]
 EXACT_UP_TO = 1000
 Reason: TypeAlias = Literal["connect", "reset", "timeout", "502", "503", "504"]
 
@@ -22,7 +24,7 @@ class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Target(_Part, frozen=True, kw_only=True):
     """One process of a service."""
 
-    url: Annotated[str, Meta(pattern=r"^(https?://[^\s/:@]+(:\d{1,5})?|\{[a-z_]+\})$")]
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s/:@]+(:\d{1,5})?|\{[a-z_]+\})" + END)]
     """`http://host:port`; or `{books}` for what `BOOKS_SERVICE_URL` says, which may be several."""
     weight: Annotated[int, Meta(ge=1, le=1000)] = 1
 
@@ -129,7 +131,7 @@ class Route(_Part, frozen=True, kw_only=True):
 class Key(_Part, frozen=True, kw_only=True):
     """A caller without a token, who sends `X-API-Key`."""
 
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}" + END)]
     """Of the key, so that the file holds no secret."""
     roles: tuple[Name, ...] = ()
 
@@ -147,7 +149,7 @@ class Config(_Part, frozen=True, kw_only=True):
 
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose `X-Forwarded-For` is believed."""
-    jwks: Annotated[str, Meta(pattern=r"^(https?://[^\s/@]+|\{[a-z_]+\})/\S*$")] | None = None
+    jwks: Annotated[str, Meta(pattern=r"^(https?://[^\s/@]+|\{[a-z_]+\})/\S*" + END)] | None = None
     issuer: str = "bookstore"
     audience: str = "bookstore"
     upstreams: dict[Name, Upstream]
