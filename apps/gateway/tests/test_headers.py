@@ -107,3 +107,25 @@ def test_a_path_of_the_service_is_told_as_the_client_has_to_ask_for_it(location,
         [(b"location", location)], base_url=b"http://10.0.0.1:8001", outward=lambda path: b"/shop" + path
     )
     assert headers == [(b"location", seen)]
+
+
+@pytest.mark.parametrize(
+    ("link", "seen"),
+    [
+        (
+            b'</v2/books?limit=2&offset=2>; rel="next", </v2/books?limit=2&offset=0>; rel="prev"',
+            b'</shop/v2/books?limit=2&offset=2>; rel="next", </shop/v2/books?limit=2&offset=0>; rel="prev"',
+        ),
+        (b"<http://10.0.0.1:8001/v1>; rel=next", b"</shop/v1>; rel=next"),
+        (b'<https://elsewhere.example/a>; title="</b>"', b'<https://elsewhere.example/a>; title="</b>"'),
+        (b'</a>; title="\\"</b>"; rel="</c>"', b'</shop/a>; title="\\"</b>"; rel="</c>"'),
+        (b"</a>;<", b"</shop/a>;<"),
+        (b"<>; rel=self", b"<>; rel=self"),
+        (b"", b""),
+    ],
+)
+def test_a_link_of_the_service_leads_the_client_back_through_the_route(link, seen):
+    headers = to_client(
+        [(b"link", link)], base_url=b"http://10.0.0.1:8001", outward=lambda path: b"/shop" + path
+    )
+    assert headers == [(b"link", seen)]

@@ -1,7 +1,9 @@
 """Headers on their way through: what belongs to one connection stays there, and nobody speaks in our name."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import TypeAlias
 
 from bookstore.service.upstream import Header
 
@@ -37,6 +39,10 @@ _REQUEST_DROPS = _ONE_CONNECTION | {
 _REQUEST_DROPPED_PREFIXES = (b"x-forwarded-", b"x-user-", b"x-gateway-")
 _NOTHING: frozenset[bytes] = frozenset()
 _ANSWER_DROPS = _ONE_CONNECTION | {b"server"}
+_LINKED = re.compile(rb'("(?:[^"\\]|\\.)*"?)|<([^<>]*)>', re.DOTALL)
+"""What a Link header links to (RFC 8288), and words in quotes, which may look like it."""
+
+Outward: TypeAlias = Callable[[bytes], bytes]
 
 
 def to_service(headers: Iterable[Header], *, client: str, scheme: str) -> list[Header]:
@@ -58,20 +64,18 @@ def to_service(headers: Iterable[Header], *, client: str, scheme: str) -> list[H
     return kept
 
 
-def to_client(
-    headers: Iterable[Header], *, base_url: bytes, outward: Callable[[bytes], bytes] | None = None
-) -> list[Header]:
+def to_client(headers: Iterable[Header], *, base_url: bytes, outward: Outward | None = None) -> list[Header]:
     """An answer's headers as the client gets them.
 
     Args:
         headers: The service's.
-        base_url: Where it was asked: a redirect to there becomes relative.
+        base_url: Where it was asked: a redirect or a link to there becomes relative.
         outward: How the client has to name a path of the service; as the service does, if None.
     """
     headers = list(headers)
     named = _named_by_connection(headers)
     return [
-        (name, _location(value, base_url, outward) if name == b"location" else value)
+        (name, _TOLD_ANEW[name](value, base_url, outward) if name in _TOLD_ANEW else value)
         for name, value in headers
         if name not in _ANSWER_DROPS and name not in named
     ]
@@ -117,7 +121,7 @@ def _forwarded(client: str, scheme: str, host: bytes | None) -> bytes:
     return told if host is None or b'"' in host or b"\\" in host else told + b';host="' + host + b'"'
 
 
-def _location(location: bytes, base_url: bytes, outward: Callable[[bytes], bytes] | None) -> bytes:
+def _location(location: bytes, base_url: bytes, outward: Outward | None) -> bytes:
     if location.startswith(base_url):
         rest = location[len(base_url) :]
         if rest[:1] not in (b"", b"/"):
@@ -126,3 +130,14 @@ def _location(location: bytes, base_url: bytes, outward: Callable[[bytes], bytes
     if outward is None or not location.startswith(b"/") or location.startswith(b"//"):
         return location
     return outward(location)
+
+
+def _link(links: bytes, base_url: bytes, outward: Outward | None) -> bytes:
+    def told(found: re.Match[bytes]) -> bytes:
+        quoted, target = found.groups()
+        return quoted if target is None else b"<%b>" % _location(target, base_url, outward)
+
+    return _LINKED.sub(told, links)
+
+
+_TOLD_ANEW = {b"location": _location, b"link": _link}
