@@ -2,6 +2,7 @@
 
 A process that dies before the commit leaves nothing of it; one that dies after it leaves claims that are
 taken over when they are old enough (see `store`). A claim whose request was given up meanwhile is forgotten.
+Whatever joins the table of keys is planned each time, as `store` says.
 """
 
 import asyncio
@@ -124,6 +125,7 @@ class Claiming:
             "SELECT scope, key, fingerprint, order_id, answer FROM idempotency_keys"
             " JOIN unnest(%s::text[], %s::text[]) AS asked (scope, key) USING (scope, key)",
             ([each.claim.key.scope for each in others], [each.claim.key.text for each in others]),
+            prepare=False,
         )
         known = {(scope, text): rest for scope, text, *rest in await cursor.fetchall()}
         return {each: _told(each.claim, known.get(_name(each.claim))) for each in others}
@@ -155,4 +157,5 @@ async def forget(connection: Connection, claims: Sequence[Claim]) -> None:
             [claim.key.text for claim in claims],
             [claim.token for claim in claims],
         ),
+        prepare=False,
     )

@@ -4,6 +4,9 @@ A key goes through at most three states: claimed by a request under way; answere
 keeps the order; forgotten, after a refusal or when its time is over. A process that dies with a claim leaves
 it behind, and `ABANDONED` seconds later the next request under the key takes it over. Should the first one
 wake up after all, its claim is gone, and with it the order that it was about to keep.
+
+What joins this table is planned each time (`prepare=False`): a plan that was kept from when there were few
+keys reads all of them, until PostgreSQL has counted them anew, a minute later or so.
 """
 
 from collections.abc import Sequence
@@ -68,6 +71,7 @@ async def answer(connection: Connection, answers: Sequence[tuple[Claim, Given]])
             [given.order_id for _, given in answers],
             [given.answer for _, given in answers],
         ),
+        prepare=False,
     )
     if cursor.rowcount != len(answers):
         raise ClaimLost
