@@ -18,6 +18,8 @@ from dockerfile_rules import DOCKERFILE, ROOT, ancestry, of, stages
 STAGES = stages(DOCKERFILE)
 USER = "65532"
 PLACES = ("/app", "/data")
+PYTHON = Path(sys.base_prefix)
+"""The Python that is here, in the place of the image's."""
 INSIDE = f"""
 od -An -N6 -tx1 /dev/urandom | tr -d " " >/proc/sys/kernel/hostname
 mount --bind "$0" "$0"
@@ -59,8 +61,7 @@ class Image:
         variables = {
             **os.environ,
             **self._settings(STAGES["build"], arguments),
-            # The Python that is here, in the place of the image's.
-            "UV_PYTHON": str(Path(sys.base_prefix) / "bin" / "python3"),
+            "UV_PYTHON": str(PYTHON / "bin" / "python3"),
         }
         before = self._listed()
         for text in of(STAGES["build"], "RUN"):
@@ -72,6 +73,7 @@ class Image:
         assert self._listed() == before, "a build writes to what is mounted"
         if os.geteuid() == 0:
             os.chown(folder / "data", int(USER), int(USER))
+        (folder / "python").mkdir()
         (folder / "tmp").mkdir(mode=0o777)
         (folder / "tmp").chmod(0o777)
         self.environment = self._settings(ancestry(STAGES, "image"), arguments) | {
@@ -161,10 +163,25 @@ def contained(folder):
         "--mount-proc",
         "sh",
         "-ec",
-        INSIDE,
+        python_in_reach() + INSIDE,
         str(folder),
     ]
     if subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0:
         return words
     subprocess.run(["chmod", "-R", "a-w", str(folder / "app")], check=True)
     return []
+
+
+def python_in_reach():
+    """Commands that leave nothing of a folder that others may not enter, such as root's, but the Python in it."""
+    private = next((each for each in reversed(PYTHON.parents) if not each.stat().st_mode & 0o001), None)
+    if private is None:
+        return ""
+    python = shlex.quote(str(PYTHON))
+    return f"""
+mount --bind {python} "$0/python"
+mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(private))}
+mkdir -p {python}
+mount --bind "$0/python" {python}
+umount "$0/python"
+"""
