@@ -173,7 +173,7 @@ def contained(folder):
 
 
 def python_in_reach():
-    """Commands that leave nothing of a folder that others may not enter, such as root's, but the Python in it."""
+    """Commands that leave nothing of a folder that is only root's, or somebody's, but the Python in it."""
     private = next((each for each in reversed(PYTHON.parents) if not each.stat().st_mode & 0o001), None)
     if private is None:
         return ""
