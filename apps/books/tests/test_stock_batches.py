@@ -4,6 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
+from bookstore.books.stock.reserving import _hold
+from bookstore.service.database import Database
+
 PATH = "/inventory/reservations"
 
 
@@ -131,3 +134,19 @@ def test_what_cannot_be_asked_for_is_refused_as_a_whole(own, add, check_problem)
     ):
         check_problem(own.post(PATH, json={"reservations": wrong}), 400, "validation")
     assert own.get(PATH).json() == {"data": []}
+
+
+async def test_a_name_is_looked_up_and_not_searched_for(database_url):
+    """A table that is small still is read as a whole, again and again, if the planner may choose."""
+    async with (
+        Database(database_url, patience=20.0, acquire=20.0) as database,
+        database.transaction() as ours,
+    ):
+        await ours.execute(
+            "INSERT INTO reservations (id) SELECT 'old-' || n FROM generate_series(1, 8000) AS n"
+        )
+        await _hold(ours, {f"new-{number}": {1: 1} for number in range(32)})
+        cursor = await ours.execute(
+            "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'reservations'"
+        )
+        assert await cursor.fetchone() == (0,)

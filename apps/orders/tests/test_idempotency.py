@@ -2,7 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from bookstore.contracts.orders import Line
+from bookstore.orders.idempotency import claiming, store
 from bookstore.orders.idempotency.model import Claim, Given, Key, KeyInUse, KeyReused
 from bookstore.orders.idempotency.store import ClaimLost, KeyStore
 from bookstore.orders.model import Receipt
@@ -276,3 +277,31 @@ async def test_a_claim_that_nobody_waits_for_any_more_is_forgotten(database_url,
         await keys.forget(given_up)  # as whoever places an order does
         await keys.claim(_claim("next"))
         assert query("SELECT key FROM idempotency_keys") == [("next",)]
+
+
+JOINS = {
+    "answered": lambda connection, claim: store.answer(connection, [(claim, Given(1, b"{}"))]),
+    "forgotten": lambda connection, claim: claiming.forget(connection, [claim]),
+    "somebody's": lambda connection, claim: claiming.Claiming._taken(connection, [claiming._Asked(claim)]),
+}
+
+
+@pytest.mark.parametrize("join", JOINS.values(), ids=JOINS)
+async def test_many_keys_are_not_read_by_a_plan_for_few(database_url, join):
+    claim = Claim(Key("v1", "k", b"1"), uuid4())
+    async with Database(database_url, patience=20.0, acquire=20.0) as database, database.connection() as ours:
+        for _ in range(15):  # a plan that is kept is made by now
+            with suppress(ClaimLost):
+                await join(ours, claim)
+        async with ours.transaction():
+            await ours.execute(
+                "INSERT INTO idempotency_keys (scope, key, fingerprint, token)"
+                " SELECT 'v1', n, '', gen_random_uuid() FROM generate_series(1, 8000) AS n"
+            )
+        async with ours.transaction():
+            with suppress(ClaimLost):
+                await join(ours, claim)
+            cursor = await ours.execute(
+                "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'idempotency_keys'"
+            )
+            assert await cursor.fetchone() == (0,)
