@@ -60,7 +60,7 @@ async def test_who_wants_more_than_has_come_keeps_its_place(line):
     pool.serve(10.5)
     assert not (await second).allowed
     assert (await third).allowed  # less than what was refused, and there
-    assert pool.spent
+    assert not pool.left
 
 
 async def test_a_refusal_lasts_until_it_ends_and_a_lease_until_it_is_over():
@@ -127,7 +127,7 @@ async def test_who_is_cancelled_after_it_was_its_turn_leaves_it_to_the_others(li
     pool, (first, second, third) = line
     pool.fill(10.0, 1.0, 1, granted(6))
     pool.serve(10.0)
-    assert pool.spent
+    assert not pool.left
     second.cancel()
     await asyncio.wait((first, second, third))
     assert (second.cancelled(), pool.held(10.0)) == (True, 3)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bookstore.resilience import Pipeline
+from bookstore.resilience.quota import Quota
 
 from .far import Redis, ask, close, limiter_of
 
@@ -21,7 +22,7 @@ async def test_a_refill_is_on_its_way_before_anybody_waits(redis, clock):
     for _ in range(2):
         await limiter.try_acquire()
     assert len(redis.asked) == 1
-    await limiter.try_acquire()  # the last of the lease: the next is fetched now
+    await limiter.try_acquire()  # the last of the lease, and nobody had time to fetch more
     await clock.advance(0.01)
     assert redis.asked[1][1][2:4] == (1, 3)
     clock.tick(0.25)
@@ -29,6 +30,38 @@ async def test_a_refill_is_on_its_way_before_anybody_waits(redis, clock):
     assert (decision.remaining, decision.reset_after) == (999_993 + 2, pytest.approx(0.75, abs=0.02))
     await close(store, clock)
     assert redis.asked[-1][1][2] == -2  # given back
+
+
+async def test_who_asks_steadily_never_waits_for_a_lease(redis, clock):
+    limiter, store = limiter_of(redis, clock, Quota(1000, per=1.0), lease=10)
+    assert (await ask(limiter, clock, 0.01))[0].allowed
+    spent, before = 1, redis.units
+    for _ in range(40):
+        for _ in range(3):
+            assert limiter.decide_now() is not None
+            spent += 1
+        await clock.advance(0.002)
+        assert 10**6 - redis.units - spent <= 10  # and no more is held than one lease
+    assert (before - redis.units) // 20 <= len(redis.asked) <= (before - redis.units) // 5 + 1
+    await close(store, clock)
+
+
+async def test_more_is_not_asked_for_while_there_is_known_to_be_none(redis, clock):
+    limiter, store = limiter_of(redis, clock, lease=10)
+    redis.units = 11
+    assert (await ask(limiter, clock, 0.01))[0].allowed  # all that there is: the ten are leased
+    for _ in range(9):
+        assert limiter.decide_now().allowed
+        await clock.advance(0.002)
+    assert len(redis.asked) == 2  # once when half was left, and refused
+    assert limiter.decide_now().allowed
+    await clock.advance(0.002)
+    assert not limiter.decide_now().allowed  # known, and not asked for
+    assert len(redis.asked) == 3  # as nothing was left
+    clock.tick(0.6)
+    redis.units = 20
+    assert (await ask(limiter, clock, 0.01))[0].allowed
+    await close(store, clock)
 
 
 async def test_never_two_refills_at_once_and_a_cancelled_waiter_loses_nothing(redis, clock):
@@ -51,7 +84,7 @@ async def test_never_two_refills_at_once_and_a_cancelled_waiter_loses_nothing(re
 async def test_costs_and_leases(redis, clock):
     limiter, _ = limiter_of(redis, clock, lease=5)
     await ask(limiter, clock, 0.01, cost=4)
-    await ask(limiter, clock, 0.01, cost=4)
+    assert limiter.decide_now(cost=4).allowed
     assert (await ask(limiter, clock, 0.01, cost=3))[0].allowed  # one is held, two must come, seven may
     assert redis.asked[1][1][2:4] == (2, 7)
     await ask(limiter, clock, 0.01, cost=6)  # more than a lease: by itself

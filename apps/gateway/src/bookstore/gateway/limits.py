@@ -30,7 +30,7 @@ _PATIENCE = 0.025
 """Seconds that Redis may take: a request waits so long once, and then not at all until it is back."""
 _KEYS = "{gateway}"
 """Begins all keys. In a cluster they are in one slot: Redis is away for all limits, or for none."""
-_LEASE, _LARGEST_LEASE = 0.02, 100
+_LEASE, _LARGEST_LEASE = 0.02, 1_000
 """The share of a large quota that a gateway fetches at once, and how much that is at most."""
 _SURELY = 0.95
 """The share of a period after which a request may be forgotten here: two clocks are never at one."""

@@ -31,6 +31,7 @@ class RedisDesk:
         self.own_clock = False
         self._store = store
         self._lease = store.lease
+        self._mark = store.lease // 2  # more is fetched when no more than this is left
         self._quota = quota
         self._name = name
         self._clock = clock
@@ -124,9 +125,10 @@ class RedisDesk:
         pool = self._pools.get(key)
         if pool is None or pool.waiting or cost > self._lease:  # nobody overtakes those in line
             return None
-        decision = pool.take(cost, self._clock.now())
-        if decision is not None and pool.spent and decision.allowed:
-            self._want(key, pool)  # for the next one, who then needn't wait
+        now = self._clock.now()
+        decision = pool.take(cost, now)
+        if decision is not None and decision.allowed and pool.left <= self._mark and pool.refill is None:
+            self._want_more(key, pool, now)  # for those to come, who then needn't wait
         return decision
 
     async def _take_leased(self, key: str, cost: int) -> Decision:
@@ -146,6 +148,11 @@ class RedisDesk:
             raise
         return self._degrade(key, cost, 0.0) if decision is None else decision
 
+    def _want_more(self, key: str, pool: Pool, now: float) -> None:
+        # While there is some left, nobody asks for what is known not to be there.
+        if not pool.left or not pool.dry(now):
+            self._want(key, pool)
+
     def _want(self, key: str, pool: Pool) -> None:
         if pool.refill is None:
             pool.refill = self._store.link.spawn(self._refill(key, pool))
@@ -155,7 +162,7 @@ class RedisDesk:
         try:
             while (grant := await self._fetch(key, pool)) is not None:
                 pool.serve(self._clock.now())
-                if not pool.waiting and not (grant.units and pool.spent):
+                if not pool.waiting and not (grant.units and not pool.left):
                     break
         finally:
             pool.refill = None

@@ -45,9 +45,13 @@ class Pool:
         self.refill: Task[None] | None = None
 
     @property
-    def spent(self) -> bool:
-        """Whether nothing is left of the lease."""
-        return self._held == 0
+    def left(self) -> int:
+        """What is left of the lease, should it last."""
+        return self._held
+
+    def dry(self, now: float) -> bool:
+        """Whether it's known that the store has no more for now."""
+        return now < self._refused_until - SLACK
 
     @property
     def next_cost(self) -> int:
