@@ -135,7 +135,7 @@ def test_who_is_recorded_and_what_is_passed_on(otel, sampler, flags, recorded, p
     request = context.begin(request_id=None, traceparent=caller, tracestate=None, traced=True)
     assert (tracer.begin(request, "GET", 2) is not None) == recorded
     context.current.set(request)
-    assert dict(context.outgoing_headers())["traceparent"].endswith(f"-{passed_on}")
+    assert dict(context.outgoing_headers())[b"traceparent"].endswith(f"-{passed_on}".encode())
 
 
 async def test_one_in_ten_is_one_in_ten(otel):
@@ -161,7 +161,7 @@ async def test_one_in_ten_is_one_in_ten(otel):
 def test_baggage_is_passed_on_if_it_is_ours(given, kept):
     request = context.begin(request_id=None, traceparent=None, tracestate=None, baggage=given, traced=True)
     context.current.set(request)
-    assert dict(context.outgoing_headers()).get("baggage", "") == kept
+    assert dict(context.outgoing_headers()).get(b"baggage", b"") == kept.encode()
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ async def test_a_stream_gives_each_piece_as_it_comes():
 async def test_a_request_goes_out_byte_for_byte():
     stage = always(OK)
     target = b"/b//c/../d/%2e%2e/%2F;p?a=1;b=2&a=%2f&&x='y'|{}^`[\\]\xe9"
-    async with stage.client(context=lambda: [("x-request-id", "r-1")]) as client:
+    async with stage.client(context=lambda: [(b"x-request-id", b"r-1")]) as client:
         port = stage_port(client)
         await client.request("GET", target, headers=[(b"X-A", b"1"), (b"x-a", b"\xe9"), (b"x-empty", b"")])
     assert stage.heads[0] == (

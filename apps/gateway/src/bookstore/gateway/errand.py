@@ -1,13 +1,14 @@
 """What a request wants: which route it takes, where it leads, and what goes on to the service."""
 
 from collections.abc import AsyncGenerator
+from time import monotonic
 
-from bookstore.gateway.head import Head, read_head
-from bookstore.gateway.headers import to_client, to_service
+from bookstore.gateway.head import Head
+from bookstore.gateway.headers import to_client
 from bookstore.gateway.identity import Asker
-from bookstore.gateway.path import BadPath, normalised
+from bookstore.gateway.path import BadPath
 from bookstore.gateway.route import NotAllowed
-from bookstore.gateway.snapshot import Entry, Snapshot
+from bookstore.gateway.snapshot import Snapshot, Way
 from bookstore.gateway.upstreams import Call
 from bookstore.gateway.upstreams.retry import repeatable
 from bookstore.service.door import Request
@@ -30,33 +31,25 @@ class Errand:
     """A request for which there is a route.
 
     Attributes:
-        snapshot: The file that it goes by, from its beginning to its end.
         entry: Its route.
         head: What its headers say to the gateway.
-        address: Where it comes from.
         told: What the client is told with any answer.
+        repeatable: Whether sending it twice does what sending it once does.
     """
 
-    __slots__ = (
-        "_request", "address", "entry", "head", "repeatable", "snapshot", "told",
-    )  # fmt: skip
+    __slots__ = ("_request", "_snapshot", "_way", "entry", "head", "repeatable", "told")
 
     def __init__(
-        self,
-        snapshot: Snapshot,
-        entry: Entry,
-        head: Head,
-        request: Request,
-        told: list[Header],
+        self, snapshot: Snapshot, way: Way, head: Head, request: Request, told: list[Header]
     ) -> None:
-        self.snapshot = snapshot
-        self.entry = entry
+        self.entry = way.entry
         self.head = head
-        self.address = snapshot.proxies.client(request.client[0], head.forwarded)
         self.told = told
-        self._request = request
         self.repeatable = repeatable(request.method, keyed=head.keyed)
-        """Whether sending it twice does what sending it once does."""
+        self._snapshot = snapshot
+        """The file that it goes by, from its beginning to its end."""
+        self._way = way
+        self._request = request
 
     def target(self) -> bytes:
         """What the service is asked for.
@@ -64,49 +57,42 @@ class Errand:
         Raises:
             Problem: 404 for what the service hides, 501 for a protocol that isn't spoken here.
         """
-        target = self.entry.inward(self._request.path)
-        if target is None:
-            raise Problem(404, "not-found", f"nothing answers at {self._request.path.decode('latin-1')}")
+        way = self._way
+        if way.target is None:
+            raise Problem(404, "not-found", f"nothing answers at {way.path.decode('latin-1')}")
         if self.head.websocket:
             raise Problem(501, "not-implemented", "there is no WebSocket here")
         query = self._request.query
-        return target + b"?" + query if query else target
+        return way.target + b"?" + query if query else way.target
 
     async def asker(self) -> Asker:
         """Who asks, who may; else a `Problem`."""
-        given = self.head.authorized and self.entry.personal
-        return await self.snapshot.doorman.ask(
-            self.entry.rule, self._request.headers, self.address, given=given
-        )
+        entry = self.entry
+        return await self._snapshot.doorman.ask(entry.rule, self.head, personal=entry.personal)
 
     def asker_now(self) -> Asker | None:
         """The same, if he may and that needs no waiting."""
-        given = self.head.authorized and self.entry.personal
-        return self.snapshot.doorman.ask_now(
-            self.entry.rule, self._request.headers, self.address, given=given
-        )
+        entry = self.entry
+        return self._snapshot.doorman.ask_now(entry.rule, self.head, personal=entry.personal)
 
     def call(
-        self,
-        target: bytes,
-        asker: Asker,
-        scheme: str,
-        body: bytes | AsyncGenerator[bytes] | None,
-        length: int | None,
+        self, target: bytes, asker: Asker, body: bytes | AsyncGenerator[bytes] | None, length: int | None
     ) -> Call:
         """It, as it goes out."""
         rule = self.entry.rule
         return Call(
             method=self._request.method,
             target=target,
-            headers=to_service(self._request.headers, client=self.address, scheme=scheme),
+            lines=self.head.lines,
             body=body,
             length=length,
+            streams=not (body is None or isinstance(body, bytes)),
             key=asker.name,
             timeout=rule.timeout,
             retry=rule.retry,
             repeatable=self.repeatable,
             route=rule.prefix,
+            started=monotonic(),
         )
 
     def answer(self, headers: list[Header], member: bytes) -> list[Header]:
@@ -130,32 +116,25 @@ def errand_of(snapshot: Snapshot, request: Request, told: list[Header]) -> Erran
     """
     if request.method in _REFUSED:
         raise _not_allowed(request.method, _METHODS)
-    try:
-        request = _in_one_spelling(request)
-    except BadPath as error:
-        raise Problem(400, "bad-path", str(error)) from None
-    head = read_head(request.headers)
+    head = snapshot.heads.read(request.headers, request.client[0])
     if snapshot.cors is not None:
         told += snapshot.cors.answer(head.origin)
-    entry = _route(snapshot, request.method, request.path, head)
-    return None if entry is None else Errand(snapshot, entry, head, request, told)
+    way = _way(snapshot, request.method, request.path, head)
+    return None if way is None else Errand(snapshot, way, head, request, told)
 
 
-def _in_one_spelling(request: Request) -> Request:
-    path = normalised(request.path)
-    return request if path is request.path else request._replace(path=path)
-
-
-def _route(snapshot: Snapshot, method: str, path: bytes, head: Head) -> Entry | None:
+def _way(snapshot: Snapshot, method: str, path: bytes, head: Head) -> Way | None:
     try:
-        entry = snapshot.routes.match(method, path, head.host)
+        way = snapshot.way(method, path, head.host)
+    except BadPath as error:
+        raise Problem(400, "bad-path", str(error)) from None
     except NotAllowed as error:
         if method != "OPTIONS":
             raise _not_allowed(method, error.allow) from None
         raise Answered([(b"allow", ", ".join(error.allow).encode())]) from None
-    if method == "OPTIONS" and entry is not None and snapshot.cors is not None and head.preflight:
+    if method == "OPTIONS" and way is not None and snapshot.cors is not None and head.preflight:
         raise Answered(snapshot.cors.preflight(head.origin, _METHODS))
-    return entry
+    return way
 
 
 def _not_allowed(method: str, allow: tuple[str, ...]) -> Problem:

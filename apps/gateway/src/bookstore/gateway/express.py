@@ -56,7 +56,7 @@ class Express:
         asker = errand.asker_now()
         if asker is None or not self._may_pass(errand, asker):
             return None
-        call = errand.call(target, asker, "http", None, 0)
+        call = errand.call(target, asker, None, 0)
         seen = self.telemetry.begin(request.method, request.path.decode("latin-1"), request.headers)
         seen.route = errand.entry.rule.prefix
         return _Passage(self, errand, Delivery(errand.entry.group, call), seen, line)
@@ -65,7 +65,7 @@ class Express:
         entry = errand.entry
         if entry.limit is None or asker.exempt:
             return True
-        decision = entry.limit.ask_now(entry.rule.prefix, entry.counted_as(asker, errand.address))
+        decision = entry.limit.ask_now(entry.rule.prefix, entry.counted_as(asker, errand.head.address))
         if decision is None or not decision.allowed:
             return False
         self._gateway.tally.decision(entry.limit.name, decision)

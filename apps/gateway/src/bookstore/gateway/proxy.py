@@ -63,14 +63,14 @@ class Proxy:
         target = errand.target()
         asker = await errand.asker()
         if entry.limit is not None and not asker.exempt:
-            decision = await entry.limit.ask(entry.rule.prefix, entry.counted_as(asker, errand.address))
+            decision = await entry.limit.ask(entry.rule.prefix, entry.counted_as(asker, errand.head.address))
             self._gateway.tally.decision(entry.limit.name, decision)
             told += entry.limit.fields(decision)
             if not decision.allowed:
                 raise refusal(decision)
         client = _client(errand, receive, self._watch)
         body = await client.body(keep=REPLAYABLE if errand.repeatable else 0)
-        call = errand.call(target, asker, asked["scheme"], body, client.length)
+        call = errand.call(target, asker, body, client.length)
         await _pass(errand, Delivery(entry.group, call), client, send)
 
 

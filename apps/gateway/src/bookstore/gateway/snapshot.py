@@ -1,17 +1,24 @@
 """A file made ready to serve: built as a whole, and put in the place of the one before in one step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bookstore.gateway.address import Proxies, neighbourhood
 from bookstore.gateway.config import Config, model
 from bookstore.gateway.cors import Cors
+from bookstore.gateway.head import Heads
 from bookstore.gateway.identity import Asker, Doorman
 from bookstore.gateway.limits import Counter, Limit
-from bookstore.gateway.path import inward, outward, within
+from bookstore.gateway.memory import Memory
+from bookstore.gateway.path import inward, normalised, outward, within
 from bookstore.gateway.route import Routes
 from bookstore.gateway.upstreams import Group
 from bookstore.service.tokens import Access
+
+_SHORT = 256
+"""Bytes of a path whose way is remembered."""
+_REMEMBERED = 4096
 
 
 class Entry:
@@ -49,6 +56,20 @@ class Entry:
         return asker.name
 
 
+class Way(NamedTuple):
+    """Where a path leads.
+
+    Attributes:
+        entry: Its route.
+        path: It, in its one spelling.
+        target: The path as the service gets it; None if the service hides it.
+    """
+
+    entry: Entry
+    path: bytes
+    target: bytes | None
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that one request needs to know, and that doesn't change while it is served."""
@@ -57,9 +78,30 @@ class Snapshot:
     routes: Routes[Entry]
     entries: tuple[Entry, ...]
     groups: Mapping[str, Group]
-    proxies: Proxies
+    heads: Heads
     doorman: Doorman
     cors: Cors | None
+    _ways: Memory[tuple[str, bytes, bytes], Way] = field(
+        init=False, default_factory=lambda: Memory(_REMEMBERED)
+    )
+
+    def way(self, method: str, path: bytes, host: bytes) -> Way | None:
+        """Where a path leads by this method at this host; None if no route does for it.
+
+        Raises:
+            BadPath: it can't be used.
+            NotAllowed: there is a route, but not for this method.
+        """
+        asked = method, path, host
+        known = self._ways.get(asked)
+        if known is not None:
+            return known
+        spelled = normalised(path)
+        entry = self.routes.match(method, spelled, host)
+        if entry is None:
+            return None
+        way = Way(entry, spelled, entry.inward(spelled))
+        return self._ways.keep(asked, way) if len(path) + len(host) <= _SHORT else way
 
 
 def build(
@@ -80,7 +122,7 @@ def build(
         routes=Routes((entry.rule, entry) for entry in entries),
         entries=entries,
         groups=groups,
-        proxies=Proxies([*config.trusted_proxies, *networks]),
+        heads=Heads(Proxies([*config.trusted_proxies, *networks])),
         doorman=Doorman(access, config.keys, config.limits),
         cors=None if config.cors is None else Cors(config.cors),
     )

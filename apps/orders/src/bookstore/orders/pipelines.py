@@ -26,7 +26,7 @@ from bookstore.resilience import (
 )
 from bookstore.service import context
 from bookstore.service.problem import Problem
-from bookstore.service.upstream import Broken, ConnectFailed
+from bookstore.service.upstream import Broken, ConnectFailed, Header
 
 PROMISE = Deadline(1.7, name="promise")
 """All that a request does; what is left up to two seconds is for a busy machine and the way back."""
@@ -97,6 +97,7 @@ def _verdict(outcome: Outcome[object]) -> Verdict:
     return "ignore" if isinstance(error, Rejected) else "fail"
 
 
-def onward() -> list[tuple[str, str]]:
+def onward() -> list[Header]:
     """The headers of each call: who asks, in which trace, and how much time is left."""
-    return [*context.outgoing_headers(), *outgoing_headers().items()]
+    deadline = [(name.encode(), value.encode()) for name, value in outgoing_headers().items()]
+    return [*context.outgoing_headers(), *deadline]

@@ -36,6 +36,11 @@ class RequestContext:
         self.span: Recording | None = None
         """What is recorded of it, if it is."""
 
+    @property
+    def traceparent(self) -> str:
+        """What a call carries that is made for this request, where no span of its own is recorded."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
 
 current: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)
 
@@ -48,12 +53,17 @@ def recording() -> "Recording | None":
 
 def new_trace_id() -> str:
     """An id for a trace."""
-    return f"{_chance.getrandbits(128) or 1:032x}"
+    return _digits(16)
 
 
 def new_span_id() -> str:
     """An id for a span."""
-    return f"{_chance.getrandbits(64) or 1:016x}"
+    return _digits(8)
+
+
+def _digits(count: int) -> str:
+    """So many bytes by chance. That all of them are 0, which no id may be, will not be seen by anybody."""
+    return _chance.getrandbits(8 * count).to_bytes(count).hex()
 
 
 def begin(
@@ -65,15 +75,16 @@ def begin(
     traced: bool,
 ) -> RequestContext:
     """Take over the caller's ids where they are sane, and make new ones where they are not."""
+    ids = _digits(40)  # one draw for all three
     if request_id is not None and _SANE_ID.fullmatch(request_id):
         context = RequestContext(request_id.decode())
     else:
-        context = RequestContext(new_trace_id())
+        context = RequestContext(ids[:32])
     if traced:
-        context.span_id = new_span_id()
+        context.span_id = ids[32:48]
         parent = parse(traceparent)
         if parent is None:
-            context.trace_id = new_trace_id()
+            context.trace_id = ids[48:]
         else:
             context.trace_id, context.parent_id, context.flags = parent
             context.tracestate = (
@@ -100,16 +111,16 @@ def _sane_baggage(baggage: bytes) -> str:
     return ",".join(f"{key}={value}" for key, value in kept.items())
 
 
-def outgoing_headers() -> list[tuple[str, str]]:
+def outgoing_headers() -> list[tuple[bytes, bytes]]:
     """What a call to another service carries, so that both ends tell the same story."""
     context = current.get()
     if context is None:
         return []
-    headers = [("x-request-id", context.request_id)]
+    headers = [(b"x-request-id", context.request_id.encode())]
     if context.trace_id:
-        headers.append(("traceparent", f"00-{context.trace_id}-{context.span_id}-{context.flags}"))
+        headers.append((b"traceparent", context.traceparent.encode()))
         if context.tracestate:
-            headers.append(("tracestate", context.tracestate))
+            headers.append((b"tracestate", context.tracestate.encode("latin-1")))
         if context.baggage:
-            headers.append(("baggage", context.baggage))
+            headers.append((b"baggage", context.baggage.encode()))
     return headers

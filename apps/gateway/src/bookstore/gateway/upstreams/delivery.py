@@ -1,7 +1,7 @@
 """One request on its way to a service: admitted, tried, tried elsewhere if that is safe, and settled."""
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from bookstore.gateway.upstreams.group import Group, NoTarget
 from bookstore.gateway.upstreams.member import Member
 from bookstore.gateway.upstreams.retry import Judged, judge, reason_of
 from bookstore.resilience import BulkheadFull, CircuitOpen
-from bookstore.service.upstream import ConnectFailed, Header, TimedOut, UpstreamError
+from bookstore.service.upstream import ConnectFailed, TimedOut, UpstreamError
 from bookstore.service.upstream.client import StreamedAnswer
 
 if TYPE_CHECKING:
@@ -24,29 +24,31 @@ _BLINK = 0.005
 """Seconds in which nothing can be done any more."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Call:
-    """A request as it goes out."""
+    """A request as it goes out.
+
+    Attributes:
+        lines: Its headers, as they go out.
+        streams: Whether its body still comes.
+        key: Whose request it is.
+        repeatable: Whether sending it twice does what sending it once does.
+        route: What it is called in traces.
+        started: When its time began, on the monotonic clock.
+    """
 
     method: str
     target: bytes
-    headers: list[Header]
+    lines: bytes
     body: bytes | AsyncGenerator[bytes] | None
     length: int | None
+    streams: bool
     key: str
-    """Whose request it is."""
     timeout: model.Timeout
     retry: model.Retry
     repeatable: bool
-    """Whether sending it twice does what sending it once does."""
-    route: str = ""
-    """What it is called in traces."""
-    started: float = field(default_factory=monotonic)
-    streams: bool = field(init=False)
-    """Whether its body still comes."""
-
-    def __post_init__(self) -> None:
-        self.streams = not (self.body is None or isinstance(self.body, bytes))
+    route: str
+    started: float
 
 
 class Delivery:
@@ -196,7 +198,8 @@ class Delivery:
             self._exchange = member.client.stream(
                 call.method,
                 call.target,
-                headers=[*call.headers, (b"x-deadline-ms", b"%d" % (left * 1000))],
+                headers=((b"x-deadline-ms", b"%d" % (left * 1000)),),
+                lines=call.lines,
                 body=call.body,
                 length=call.length,
                 timeout=min(call.timeout.attempt, left),

@@ -20,7 +20,7 @@ from bookstore.monitor.survey.exposition import NAMES, Reading, read
 from bookstore.monitor.survey.flow import Flow
 from bookstore.monitor.survey.promises import Ledger
 from bookstore.service.context import new_span_id, new_trace_id
-from bookstore.service.upstream import ConnectFailed, Upstream, UpstreamError
+from bookstore.service.upstream import ConnectFailed, Header, Upstream, UpstreamError
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +39,9 @@ _OK: Final = 200
 _mode = reader(CurrentMode)
 
 
-def untraced() -> list[tuple[str, str]]:
+def untraced() -> list[Header]:
     """Headers that say of a question that it is nothing to record: it comes each second."""
-    return [("traceparent", f"00-{new_trace_id()}-{new_span_id()}-00")]
+    return [(b"traceparent", f"00-{new_trace_id()}-{new_span_id()}-00".encode())]
 
 
 class Survey:

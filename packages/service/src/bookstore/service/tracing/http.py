@@ -85,9 +85,9 @@ def answered(span: Recording, status: int) -> None:
         span.fail(str(status))
 
 
-def carrying(span: Recording, headers: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+def carrying(span: Recording, headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
     """The headers of a call, which name its span as the parent of what happens at the other end."""
-    return [(name, span.traceparent if name == "traceparent" else value) for name, value in headers]
+    return [(name, span.traceparent.encode() if name == b"traceparent" else value) for name, value in headers]
 
 
 @lru_cache(maxsize=2048)

@@ -26,8 +26,7 @@ def making(queue: str) -> Generator[str | None]:
     """A block in which a message is made; gives the `traceparent` to keep with it, if there is one."""
     request, parent = context.current.get(), context.recording()
     if request is None or parent is None:
-        traced = request is not None and request.trace_id
-        yield dict(context.outgoing_headers())["traceparent"] if traced else None
+        yield request.traceparent if request is not None and request.trace_id else None
         return
     with parent.child(f"create {queue}", PRODUCER) as span:
         _describe(span, queue, "create")

@@ -12,7 +12,7 @@ in docs/decisions/0005-upstream-http-client.md.
 
 from bookstore.service.upstream.client import Answer, StreamedAnswer, Upstream
 from bookstore.service.upstream.error import Broken, ConnectFailed, TimedOut, UpstreamError
-from bookstore.service.upstream.head import Header
+from bookstore.service.upstream.head import Header, header_lines
 
 __all__ = [
     "Answer",
@@ -23,4 +23,5 @@ __all__ = [
     "TimedOut",
     "Upstream",
     "UpstreamError",
+    "header_lines",
 ]

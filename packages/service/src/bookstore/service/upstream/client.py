@@ -13,7 +13,7 @@ from bookstore.service.tracing import http
 from bookstore.service.tracing.span import Recording
 from bookstore.service.upstream.connection import Connection
 from bookstore.service.upstream.error import Broken
-from bookstore.service.upstream.head import Header, framing, request_head
+from bookstore.service.upstream.head import Header, framing, header_lines, request_head
 from bookstore.service.upstream.pool import Pool
 
 Body = bytes | AsyncIterator[bytes] | None
@@ -60,7 +60,7 @@ class Upstream:
         max_connections: int = 100,
         keep_alive: float = 15.0,
         max_answer: int = 8_388_608,
-        context: Callable[[], Iterable[tuple[str, str]]] = outgoing_headers,
+        context: Callable[[], Iterable[Header]] = outgoing_headers,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         url = urlsplit(base_url)
@@ -123,6 +123,7 @@ class Upstream:
         target: str | bytes,
         *,
         headers: Iterable[Header] = (),
+        lines: bytes = b"",
         body: Body = None,
         length: int | None = None,
         timeout: float | None = None,
@@ -136,6 +137,7 @@ class Upstream:
         Leaving the block before the answer's end closes the connection, so that the other side can stop.
         Each of the three times stands in for the client's own. `route` names the call in traces, where the
         path with its ids left out won't do; `resends` counts what a caller has tried before by itself.
+        `lines` are further headers, which `header_lines` has made ready.
         """
         target = target.encode() if isinstance(target, str) else target
         if isinstance(body, bytes):
@@ -143,8 +145,9 @@ class Upstream:
         frame = framing(body is not None, length, method)
         span = http.calling(method, target, self._url, route, resends)
         told = http.carrying(span, self._context()) if span else self._context()
-        extra = [(name.encode(), value.encode("latin-1")) for name, value in told]
-        head = request_head(method, target, self._host, [*headers, *extra], frame)
+        head = request_head(
+            method, target, self._host, frame, lines, header_lines(headers), header_lines(told)
+        )
         return StreamedAnswer(
             self._pool,
             head + body if isinstance(body, bytes) else head,
@@ -171,6 +174,11 @@ class Upstream:
 
 class StreamedAnswer:
     """An answer whose body comes piece by piece: `async for chunk in answer`."""
+
+    __slots__ = (
+        "_bodiless", "_body", "_connect_timeout", "_connection", "_head", "_idle", "_length", "_pool",
+        "_repeatable", "_span", "_started", "_timeout", "_until", "_upload", "headers", "status",
+    )  # fmt: skip
 
     status: int
     headers: list[Header]

@@ -18,25 +18,31 @@ def framing(body: bool, length: int | None, method: str) -> bytes:  # noqa: FBT0
     return b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
 
 
-def request_head(method: str, target: bytes, host: bytes, headers: Iterable[Header], frame: bytes) -> bytes:
-    """A whole head, blank line included.
+def request_head(method: str, target: bytes, host: bytes, frame: bytes, *lines: bytes) -> bytes:
+    """A whole head, blank line included; `lines` are what `header_lines` gives.
 
     Raises:
-        ValueError: for a method, target or header that would change where the request ends, and for headers
-            that only the client itself writes (Host, Connection, Content-Length, Transfer-Encoding).
+        ValueError: for a method or target that would change where the request ends.
     """
     if not target.startswith(b"/") or target.translate(None, _TARGET):
         raise ValueError(f"not a request target: {target!r}")
-    pieces = [_method(method), target, b" HTTP/1.1\r\nhost: ", host, b"\r\n", frame]
-    lines = 3 + frame.count(b"\n")
+    return b"".join((_method(method), target, b" HTTP/1.1\r\nhost: ", host, b"\r\n", frame, *lines, b"\r\n"))
+
+
+def header_lines(headers: Iterable[Header]) -> bytes:
+    """Headers as they go out.
+
+    Raises:
+        ValueError: for one that would change where the request ends, and for one that only the client itself
+            writes (Host, Connection, Content-Length, Transfer-Encoding).
+    """
+    pieces: list[bytes] = []
     for name, value in headers:
         pieces += (_named(name), value, b"\r\n")
-        lines += 1
-    pieces.append(b"\r\n")
-    head = b"".join(pieces)
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+    lines, count = b"".join(pieces), len(pieces) // 3
+    if lines.count(b"\n") != count or lines.count(b"\r") != count or b"\0" in lines:
         raise ValueError("a header value must not hold CR, LF or NUL")
-    return head
+    return lines
 
 
 # Names come again and again, so what is known of them is remembered.
