@@ -103,11 +103,11 @@ class _Passage:
 
     def _answer(self) -> None:
         """There is news of the service's answer."""
-        answer = self._delivery.take()
-        body = None if answer is None else answer.whole()
-        if answer is None or body is None:
+        taken = self._delivery.take()
+        if taken is None:
             self._line.hand_over(self._go_on)
             return
+        answer, body = taken
         headers = self._errand.answer(answer.headers, self._delivery.member.address)
         self._delivery.end()
         self._line.answer(answer.status, self._seen.answer(answer.status, headers), body)

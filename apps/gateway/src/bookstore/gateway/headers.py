@@ -38,6 +38,7 @@ _REQUEST_DROPS = _ONE_CONNECTION | {
 }
 _REQUEST_DROPPED_PREFIXES = (b"x-forwarded-", b"x-user-", b"x-gateway-")
 _NOTHING: frozenset[bytes] = frozenset()
+_NOT_NAMED = _ONE_CONNECTION | {b"close", b"content-length"}
 _ANSWER_DROPS = _ONE_CONNECTION | {b"server"}
 _LINKED = re.compile(rb'("(?:[^"\\]|\\.)*"?)|<([^<>]*)>', re.DOTALL)
 """What a Link header links to (RFC 8288), and words in quotes, which may look like it."""
@@ -72,13 +73,17 @@ def to_client(headers: Iterable[Header], *, base_url: bytes, outward: Outward | 
         base_url: Where it was asked: a redirect or a link to there becomes relative.
         outward: How the client has to name a path of the service; as the service does, if None.
     """
-    headers = list(headers)
-    named = _named_by_connection(headers)
-    return [
-        (name, _TOLD_ANEW[name](value, base_url, outward) if name in _TOLD_ANEW else value)
-        for name, value in headers
-        if name not in _ANSWER_DROPS and name not in named
-    ]
+    kept: list[Header] = []
+    named = _NOTHING
+    for header in headers:
+        name, value = header
+        if name in _TOLD_ANEW:
+            kept.append((name, _TOLD_ANEW[name](value, base_url, outward)))
+        elif name not in _ANSWER_DROPS:
+            kept.append(header)
+        elif name == b"connection":
+            named |= _tokens(value)
+    return [header for header in kept if header[0] not in named] if named else kept
 
 
 # The same few names and clients come again and again, so what was found out of them is remembered.
@@ -111,7 +116,7 @@ def _named_by_connection(headers: list[Header]) -> frozenset[bytes]:
 @lru_cache(256)
 def _tokens(named: bytes) -> frozenset[bytes]:
     # Content-Length can't be named away: it tells where the answer ends.
-    return frozenset(token.strip().lower() for token in named.split(b",")) - {b"content-length"}
+    return frozenset(token.strip().lower() for token in named.split(b",")) - _NOT_NAMED
 
 
 def _forwarded(client: str, scheme: str, host: bytes | None) -> bytes:

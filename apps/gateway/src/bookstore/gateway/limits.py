@@ -6,10 +6,9 @@ trip fetches room for several requests, of which at most so many can come at the
 
 import logging
 from contextlib import AbstractAsyncContextManager
-from functools import lru_cache
 from math import ceil
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bookstore.gateway.config import model
 from bookstore.resilience import Decision, Event, Local, Quota, RateLimit
@@ -34,6 +33,7 @@ _LEASE, _LARGEST_LEASE = 0.02, 1_000
 """The share of a large quota that a gateway fetches at once, and how much that is at most."""
 _SURELY = 0.95
 """The share of a period after which a request may be forgotten here: two clocks are never at one."""
+_LOCAL: Header = (b"x-ratelimit-mode", b"local")
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ class Counter(AbstractAsyncContextManager[Any]):
             name,
             rule,
             RateLimit(quota, store=self._store(self._redis, 0 if exact else _lease(rule.quota)), name=name),
-            True,
-            seen and RateLimit(seen, store=self._local, name=name),
+            shared=True,
+            seen=seen and RateLimit(seen, store=self._local, name=name),
         )
 
     async def warm(self) -> None:
@@ -77,7 +77,7 @@ class Counter(AbstractAsyncContextManager[Any]):
         for limit in (
             model.Limit(quota=quota, per=1.0, key="caller") for quota in (1, model.EXACT_UP_TO + 1)
         ):
-            await self.limit("warm", limit).rate.decide("")
+            await self.limit("warm", limit).warm()
 
     def _store(self, redis: "Redis", lease: int) -> RedisLimits:
         store = self._stores.get(lease)
@@ -116,50 +116,69 @@ def _quota(limit: int, per: float, *, exact: bool) -> Quota:
     return Quota(limit, per=per, algorithm="sliding_log" if exact else "gcra")
 
 
-class Limit(NamedTuple):
-    """One limit of the file, ready to be asked."""
+class Limit:
+    """One limit of the file, ready to be asked.
 
-    name: str
-    rule: model.Limit
-    rate: RateLimit[Any]
-    shared: bool
-    """Whether all gateways count together."""
-    seen: RateLimit[Decision] | None
-    """What this process has let through by itself, whoever counted: more than the quota it never does."""
+    Args:
+        name: What the file calls it.
+        rule: What the file says of it.
+        rate: Who counts.
+        shared: Whether all gateways count together.
+        seen: What this process has let through by itself, whoever counted: more than the quota it never does.
+    """
+
+    __slots__ = ("_label", "_rate", "_seen", "_shared", "_standing", "name", "rule")
+
+    def __init__(
+        self,
+        name: str,
+        rule: model.Limit,
+        rate: RateLimit[Any],
+        *,
+        shared: bool,
+        seen: RateLimit[Decision] | None,
+    ) -> None:
+        self.name = name
+        self.rule = rule
+        self._rate = rate
+        self._shared = shared
+        self._seen = seen
+        policy = f'"{name}";q={rule.quota};w={ceil(rule.per)}'.encode()
+        self._standing: tuple[Header, ...] = (
+            (b"ratelimit-policy", policy),
+            (b"x-ratelimit-limit", b"%d" % rule.quota),
+        )
+        self._label = f'"{name}"'
+
+    async def warm(self) -> None:
+        """Ask once, so that the first request needn't wait for a connection."""
+        await self._rate.decide("")
 
     async def ask(self, prefix: str, who: str) -> Decision:
         """Whether this one may send one more request to the routes of this prefix."""
         key = f"{prefix}|{who}"
-        decision = await self.rate.decide(key)
-        if self.seen is None or not decision.allowed:
+        decision = await self._rate.decide(key)
+        if self._seen is None or not decision.allowed:
             return decision
         # Redis doesn't know what went through while it was away, be it for a moment.
-        own = self.seen.try_acquire(key)
+        own = self._seen.try_acquire(key)
         return decision if own.allowed else Makeshift(*own)
 
     def ask_now(self, prefix: str, who: str) -> Decision | None:
         """The same, if it is known without waiting; else None, and nothing is counted."""
-        return self.rate.decide_now(f"{prefix}|{who}") if self.seen is None else None
+        return self._rate.decide_now(f"{prefix}|{who}") if self._seen is None else None
 
-    def fields(self, decision: Decision) -> list[Header]:
+    def fields(self, decision: Decision) -> tuple[Header, ...]:
         """What the client is told of it: in the words of the IETF, and in the older ones."""
+        left = decision.remaining
         after = ceil(decision.reset_after if decision.allowed else decision.retry_after)
-        left = b"%d" % decision.remaining
-        told = [
-            *_standing(self.name, self.rule.quota, ceil(self.rule.per)),
-            (b"ratelimit", b'"%b";r=%b;t=%d' % (self.name.encode(), left, after)),
-            (b"x-ratelimit-remaining", left),
+        told = (
+            *self._standing,
+            (b"ratelimit", f"{self._label};r={left};t={after}".encode()),
+            (b"x-ratelimit-remaining", b"%d" % left),
             (b"x-ratelimit-reset", b"%d" % after),
-        ]
-        if decision.degraded or not self.shared:
-            told.append((b"x-ratelimit-mode", b"local"))
-        return told
-
-
-@lru_cache
-def _standing(name: str, quota: int, seconds: int) -> tuple[Header, ...]:
-    policy = f'"{name}";q={quota};w={seconds}'.encode()
-    return (b"ratelimit-policy", policy), (b"x-ratelimit-limit", b"%d" % quota)
+        )
+        return (*told, _LOCAL) if decision.degraded or not self._shared else told
 
 
 def refusal(decision: Decision) -> Problem:

@@ -49,7 +49,8 @@ class Target(Health):
 
     def busy(self, now: float) -> float:
         """Its load, by calls in flight."""
-        self._decay(now)
+        if self._penalty:
+            self._decay(now)
         return self.in_flight + self._penalty
 
     def slow(self, now: float) -> float:
@@ -78,19 +79,16 @@ class Target(Health):
 class Lease:
     """One call to `target`, to be settled exactly once. It is a `Permit`."""
 
-    __slots__ = ("_balancer", "_chosen", "_generation", "_started")
+    __slots__ = ("_balancer", "_chosen", "_generation", "_started", "target")
 
     def __init__(self, balancer: "Balancer", chosen: Target, started: float) -> None:
+        self.target = chosen.name
+        """Where the call goes."""
         self._balancer: Balancer | None = balancer
         self._chosen = chosen
         self._generation = chosen.generation
         self._started = started
         chosen.in_flight += 1
-
-    @property
-    def target(self) -> str:
-        """Where the call goes."""
-        return self._chosen.name
 
     def ok(self, *, elapsed: float | None = None) -> None:
         """The target answered. `elapsed` stands in for the time since the lease was given."""

@@ -25,6 +25,7 @@ _SERVER_ERROR = 500
 _CLIENT_GONE = 499
 _ENDLESS = b"text/event-stream"
 _OWN_HEADERS = frozenset({b"x-request-id", b"x-trace-id"})
+_TOLD_OF_CALLER = frozenset({b"x-request-id", b"traceparent", b"tracestate", b"baggage"})
 
 
 def _is_quiet(path: str) -> bool:
@@ -178,20 +179,15 @@ class Telemetry:
 
 
 def _context(headers: "Iterable[tuple[bytes, bytes]]", *, traced: bool) -> context.RequestContext:
-    request_id = traceparent = tracestate = baggage = None
+    told: dict[bytes, bytes] = {}
     for name, value in headers:
-        if name == b"x-request-id":
-            request_id = value
-        elif name == b"traceparent":
-            traceparent = value if traceparent is None else b""  # two are none (W3C Trace Context, 3.2)
-        elif name == b"tracestate":
-            tracestate = value
-        elif name == b"baggage":
-            baggage = value
+        if name in _TOLD_OF_CALLER:
+            # Two of this are none (W3C Trace Context, 3.2).
+            told[name] = b"" if name == b"traceparent" and name in told else value
     return context.begin(
-        request_id=request_id,
-        traceparent=traceparent,
-        tracestate=tracestate,
-        baggage=baggage,
+        request_id=told.get(b"x-request-id"),
+        traceparent=told.get(b"traceparent"),
+        tracestate=told.get(b"tracestate"),
+        baggage=told.get(b"baggage"),
         traced=traced,
     )

@@ -103,17 +103,20 @@ class Delivery:
             return False
         return self._exchange.start(listener)
 
-    def take(self) -> StreamedAnswer | None:
-        """All of the answer, if it is there and no other target has to be asked."""
+    def take(self) -> tuple[StreamedAnswer, bytes] | None:
+        """All of the answer and its body, if it is there and no other target has to be asked."""
         answer = self._exchange
         if not answer.take():
             return None
         judged = judge(answer.status, answer.headers)
         if judged.reason is not None and judged.reason in self._call.retry.on:
             return None
+        body = answer.whole()
+        if body is None:
+            return None
         self._hear(answer, judged)
         self._settle_circuit()
-        return answer
+        return answer, body
 
     def end(self) -> None:
         """It was answered with what `take` gave."""

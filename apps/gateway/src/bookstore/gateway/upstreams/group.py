@@ -119,10 +119,11 @@ class Group:
         if not self._open:
             raise NoTarget
         lease = self._balancer.pick(key, avoid=tried)
-        if lease.target in tried:
+        target = lease.target
+        if target in tried:
             lease.drop()
             raise NoTarget
-        return lease, self._by_url[lease.target]
+        return lease, self._by_url[target]
 
     def has_other(self, tried: Collection[str]) -> bool:
         """Whether there is a target that wasn't tried."""

@@ -262,14 +262,13 @@ class StreamedAnswer:
         self._started = self._connection = connection
         self._until = asyncio.get_running_loop().time() + self._timeout
         connection.begin(self._head, bodiless=self._bodiless)
-        connection.limit(self._timeout)
-        connection.listen(listener)
+        connection.listen(listener, self._timeout)
         return True
 
     def take(self) -> bool:
-        """After `start`: whether all of the answer is there, in one piece; then its head is here."""
+        """After `start`: whether all of the answer has come; if so, its head is here."""
         connection = self._connection
-        if not connection.is_whole:
+        if not connection.complete:
             return False
         self.status, self.headers = connection.status, connection.headers
         return True
@@ -282,8 +281,7 @@ class StreamedAnswer:
             self._span.end()
         connection, self._started = self._started, None
         if connection is not None:
-            connection.limit(None)
-            connection.listen(None)
+            connection.rest()
             self._pool.release(connection)
 
     async def __aenter__(self) -> Self:

@@ -71,9 +71,18 @@ class Connection(asyncio.Protocol):
         self._bodiless = bodiless
         self._transport.write(head)
 
-    def listen(self, listener: Callable[[], None] | None) -> None:
-        """Have this called, once, as soon as there is news: for those who are no task, and can't wait."""
+    def listen(self, listener: Callable[[], None], seconds: float) -> None:
+        """Have this called, once, as soon as there is news: for those who are no task, and can't wait.
+
+        That there was none for so many seconds is news as well.
+        """
         self._listener = listener
+        self.limit(seconds)
+
+    def rest(self) -> None:
+        """Nobody listens any more, or waits for anything."""
+        self._listener = None
+        self._due = inf
 
     def write(self, data: bytes) -> None:
         """Send more of the body."""
@@ -111,18 +120,13 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return chunk
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether what is left of the body is there, and in one piece."""
-        return self.complete and not self._paused and len(self._chunks) <= 1
-
     def whole(self) -> bytes | None:
         """What is left of the body, if all of it is there and in one piece; else None."""
-        if not self.is_whole:
+        chunks = self._chunks
+        if not self.complete or self._paused or len(chunks) > 1:
             return None
-        chunk = self._chunks.popleft() if self._chunks else b""
         self._held = 0
-        return chunk
+        return chunks.popleft() if chunks else b""
 
     def limit(self, seconds: float | None, what: str = "did not answer") -> None:
         """Fail with `TimedOut` after `seconds`; None takes the limit off.
