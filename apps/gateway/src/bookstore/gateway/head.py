@@ -78,7 +78,7 @@ class Heads:
         Raises:
             Problem: 431 if it is too long.
         """
-        key = (peer, *headers)
+        key: tuple[str | Header, ...] = (peer, *headers)
         known = self._known.get(key)
         if known is not None:
             return known

@@ -69,7 +69,7 @@ class Counter(AbstractAsyncContextManager[Any]):
             rule,
             RateLimit(quota, store=self._store(self._redis, 0 if exact else _lease(rule.quota)), name=name),
             shared=True,
-            seen=seen and RateLimit(seen, store=self._local, name=name),
+            seen=None if seen is None else RateLimit(seen, store=self._local, name=name),
         )
 
     async def warm(self) -> None:

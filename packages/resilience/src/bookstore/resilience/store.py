@@ -19,22 +19,28 @@ class Decision(NamedTuple):
         remaining: what could still be spent right now.
         retry_after: seconds until the same request would be granted; 0 when it was.
         reset_after: seconds until the whole quota is there again.
-        degraded: whether the shared store was away, and what to do without it decided. No fifth value.
     """
-
-    degraded = False
 
     allowed: bool
     remaining: int
     retry_after: float
     reset_after: float
 
+    @property
+    def degraded(self) -> bool:
+        """Whether the shared store was away, and what to do without it decided. No fifth value."""
+        return False
+
 
 class Makeshift(Decision):
     """The answer of an outage policy."""
 
     __slots__ = ()
-    degraded = True
+
+    @property
+    def degraded(self) -> bool:
+        """The store was away."""
+        return True
 
 
 class Desk(Protocol[R_co]):

@@ -93,13 +93,14 @@ class Telemetry:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        asked = cast("dict[str, Any]", scope)
         # The method as it was asked: the router serves a HEAD as a GET.
         seen = self.begin(
-            scope["method"],
-            scope["path"],
-            scope["headers"],
-            scheme=scope["scheme"],
-            version=scope["http_version"],
+            asked["method"],
+            asked["path"],
+            asked["headers"],
+            scheme=asked["scheme"],
+            version=asked["http_version"],
         )
         await self.serve(seen, self._app, scope, receive, send)
 
@@ -161,7 +162,9 @@ class Telemetry:
         handler = seen.route or UNMATCHED
         if self._metrics:
             self._metrics.active -= 1
-            self._metrics.requests.observe(handler, seen.method, status, seconds, span and span.exemplar)
+            self._metrics.requests.observe(
+                handler, seen.method, status, seconds, span.exemplar if span else None
+            )
         if self._access_log:
             self._access_log.write(
                 seen.request,

@@ -43,8 +43,8 @@ carrying: ContextVar["Connection | None"] = ContextVar("carrying", default=None)
 """The connection whose request is being answered."""
 
 
-class Connection(asyncio.Protocol):
-    """Takes one request after the other; those that come too early wait."""
+class Connection:
+    """What asyncio calls a protocol: takes one request after the other; those that come too early wait."""
 
     def __init__(self, house: "House") -> None:
         self._house = house
@@ -171,6 +171,9 @@ class Connection(asyncio.Protocol):
         if self._current is not None:
             self._current.leave()
         self.resume_writing()
+
+    def eof_received(self) -> None:
+        """asyncio: the other side says no more, and so the connection is closed."""
 
     def pause_writing(self) -> None:
         """asyncio: the other side takes less than we send."""

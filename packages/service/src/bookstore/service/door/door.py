@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bookstore.service.door.connection import Connection
 from bookstore.service.port import family_of, unavailable
@@ -65,7 +65,9 @@ class Door:
             listening.bind((self._host, self._port))
             loop = asyncio.get_running_loop()
             self.is_open = True
-            self._server = await loop.create_server(lambda: Connection(self), sock=listening, backlog=BACKLOG)
+            self._server = await loop.create_server(
+                lambda: cast("asyncio.Protocol", Connection(self)), sock=listening, backlog=BACKLOG
+            )
         except OSError as error:
             self.is_open = False
             listening.close()

@@ -7,13 +7,16 @@ import platform
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bookstore.service.context import RequestContext
 from bookstore.service.otlp import encode
 from bookstore.service.tracing.exporter import Exporter
 from bookstore.service.tracing.settings import read
 from bookstore.service.tracing.span import Span
+
+if TYPE_CHECKING:
+    from bookstore.service.otlp.encode import Value
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ class Tracer:
         self.exporter: Exporter | None = None
         """Takes the spans, if there is somebody to send them to."""
         if settings.url:
-            sender = {
+            sender: dict[str, Value] = {
                 "service.name": service,
                 "service.version": version,
                 "service.instance.id": instance,

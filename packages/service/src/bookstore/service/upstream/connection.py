@@ -22,8 +22,11 @@ _TICK = 0.001
 """Seconds by which a timer may ring early."""
 
 
-class Connection(asyncio.Protocol):
-    """Writes requests, takes answers apart. Whoever waits does so on `head`, `chunk` or `drained`."""
+class Connection:
+    """Writes requests, takes answers apart. Whoever waits does so on `head`, `chunk` or `drained`.
+
+    It is what asyncio calls a protocol.
+    """
 
     def __init__(self, name: str, lost: Callable[["Connection"], None]) -> None:
         self._name = name
@@ -233,6 +236,9 @@ class Connection(asyncio.Protocol):
             self._wake()
         elif self._came > MAX_HEAD:
             self.fail(Broken(f"{self._name} sent a head of more than {MAX_HEAD} bytes"))
+
+    def eof_received(self) -> None:
+        """asyncio: the other side says no more, and so the connection is closed."""
 
     def pause_writing(self) -> None:
         """asyncio: the other side takes less than we send."""

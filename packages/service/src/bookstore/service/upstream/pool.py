@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 from collections import deque
+from typing import cast
 
 from bookstore.service.upstream.connection import Connection
 from bookstore.service.upstream.error import ConnectFailed
@@ -116,10 +117,11 @@ class Pool:
     async def _connect(self, timeout: float, connect_timeout: float | None) -> Connection:  # noqa: ASYNC109
         # The caller has a place already: it is given up again if no connection comes of it.
         limit = max(0.0, min(timeout, connect_timeout or self._connect_timeout))
+        connection = Connection(self.name, self._lost)
         try:
             async with asyncio.timeout(limit):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self.name, self._lost), self._host, self._port, ssl=self._tls
+                await asyncio.get_running_loop().create_connection(
+                    lambda: cast("asyncio.Protocol", connection), self._host, self._port, ssl=self._tls
                 )
         except TimeoutError:
             self._free()
