@@ -225,6 +225,7 @@ async def test_an_open_circuit_and_a_full_service_are_told_once(gateway):
         writer.transport.abort()
 
 
+@pytest.mark.interpreted
 async def test_whatever_goes_wrong_in_a_callback_is_answered_and_gives_everything_back(gateway, monkeypatch):
     def fails(*_):
         raise ArithmeticError

@@ -99,6 +99,7 @@ class Standin:
             self.wellness.hear(verdict, Health())
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(
     ("targets", "chosen"),
     [

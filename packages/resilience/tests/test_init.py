@@ -36,6 +36,7 @@ def test_importing_loads_next_to_nothing():
     assert run.stdout.strip() == "[]"
 
 
+@pytest.mark.interpreted
 def test_the_core_needs_the_standard_library_alone():
     code = (
         "import sys; before = set(sys.modules); from bookstore.resilience import *; "

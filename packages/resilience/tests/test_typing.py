@@ -12,6 +12,7 @@ FILES = sorted(str(file) for file in API.glob("*.py") if file.stem != "limits" o
 SOURCE = Path(__file__).parents[1] / "src"
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(
     "checker",
     [

@@ -128,10 +128,10 @@ def _way(snapshot: Snapshot, method: str, path: bytes, head: Head) -> Way | None
         way = snapshot.way(method, path, head.host)
     except BadPath as error:
         raise Problem(400, "bad-path", str(error)) from None
-    except NotAllowed as error:
+    except NotAllowed as refused:
         if method != "OPTIONS":
-            raise _not_allowed(method, error.allow) from None
-        raise Answered([(b"allow", ", ".join(error.allow).encode())]) from None
+            raise _not_allowed(method, refused.allow) from None
+        raise Answered([(b"allow", ", ".join(refused.allow).encode())]) from None
     if method == "OPTIONS" and way is not None and snapshot.cors is not None and head.preflight:
         raise Answered(snapshot.cors.preflight(head.origin, _METHODS))
     return way

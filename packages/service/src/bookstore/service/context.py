@@ -36,6 +36,15 @@ class RequestContext:
         self.span: Recording | None = None
         """What is recorded of it, if it is."""
 
+    def recorded_in(self, span: "Recording | None") -> "RequestContext":
+        """The same request, recorded there."""
+        other = RequestContext(self.request_id, self.trace_id, self.span_id, self.flags)
+        other.parent_id = self.parent_id
+        other.tracestate = self.tracestate
+        other.baggage = self.baggage
+        other.span = span
+        return other
+
     @property
     def traceparent(self) -> str:
         """What a call carries that is made for this request, where no span of its own is recorded."""

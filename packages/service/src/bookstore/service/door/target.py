@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote
 
 import httptools
@@ -15,7 +16,7 @@ def split(target: bytes, method: str) -> tuple[bytes, bytes]:
     if target.startswith(b"/") or target == b"*" or method == "CONNECT":
         path, _, query = target.partition(b"?")
         return path.partition(b"#")[0], query
-    parsed = httptools.parse_url(target)
+    parsed: Any = httptools.parse_url(target)  # its types don't tell that there may be none of them
     return parsed.path or b"/", parsed.query or b""
 
 

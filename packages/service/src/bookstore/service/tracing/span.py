@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from time import time_ns
 from typing import Final, Self, TypeAlias
 
@@ -213,7 +212,5 @@ def together(requests: Sequence[RequestContext]) -> RequestContext | None:
     """Whose work it is that is done for all of these at once: the first's by name, and recorded in each."""
     if len(requests) < _SEVERAL:
         return next(iter(requests), None)
-    first = copy(requests[0])
     spans = [request.span for request in requests if request.span]
-    first.span = Shared(spans) if spans else None
-    return first
+    return requests[0].recorded_in(Shared(spans) if spans else None)

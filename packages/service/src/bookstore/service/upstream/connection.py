@@ -173,14 +173,17 @@ class Connection:
         return self._transport.is_closing()
 
     async def _wait(self) -> None:
-        if self._error is not None:
-            raise self._error
+        self._complain()
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
-        if self._error is not None and not (self.complete or self._chunks):
+        if not (self.complete or self._chunks):
+            self._complain()
+
+    def _complain(self) -> None:
+        if self._error is not None:
             raise self._error
 
     def _wake(self) -> None:
@@ -221,13 +224,14 @@ class Connection:
             self.abort()
             return
         self.heard = True
+        answered = self.answers
         if not self.started:
             self._came += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._sound = False
-            if not self.complete:
+            if self.answers == answered:
                 self.fail(Broken(f"{self._name} sent what is no HTTP answer: {error}"))
             else:
                 self._wake()
