@@ -19,11 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MEMBERS = ("packages/resilience", "packages/service", "apps/gateway")
 MODULES = """
-resilience: circuit desk lease permit slots
+resilience: balance circuit desk ejector lease permit slots
 service: context requests telemetry
 service/door: connection exchange target
 service/otlp: encode
-service/tracing: http sampler span
+service/tracing: http sampler span tracer
 service/upstream: client connection head pool
 gateway: address errand express head headers identity limits memory path proxy route snapshot tally
 gateway/upstreams: delivery group member retry

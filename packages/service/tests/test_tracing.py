@@ -183,7 +183,7 @@ def in_request(otel):
                     span.end()
             return request
 
-        async with tracer.running():
+        async with tracer:
             first = int(context.new_trace_id()[:30], 16)
             return await asyncio.gather(*(one(first + number) for number in range(several)))
 

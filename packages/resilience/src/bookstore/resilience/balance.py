@@ -14,8 +14,9 @@ from typing import Final, Literal, TypeAlias, cast, get_args
 
 from bookstore.resilience import checks
 from bookstore.resilience.clock import SYSTEM, Clock
+from bookstore.resilience.ejector import Ejector, Health
 from bookstore.resilience.events import Event, Kind, Sink, Sinks
-from bookstore.resilience.outliers import Ejector, Health, Outliers
+from bookstore.resilience.outliers import Outliers
 
 Pick: TypeAlias = Literal["p2c", "round_robin", "ewma", "hash"]
 

@@ -171,7 +171,7 @@ class Service:
         """Hold open all that the app needs; what fails to open undoes what was opened before."""
         async with AsyncExitStack() as stack:
             if self.tracer:
-                await stack.enter_async_context(self.tracer.running())
+                await stack.enter_async_context(self.tracer)
             # The router's comes last: it would wrap what these raise into a group of errors.
             for part in self._lifespan:
                 await stack.enter_async_context(part())

@@ -206,9 +206,9 @@ def open_answer(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Opening:
             length = int(value)
         elif name == b"date":
             dated = True
-        lines += (name, b": ", value, b"\r\n")
+        lines.append(b"%b: %b\r\n" % (name, value))
     if not dated:
-        lines += (b"date: ", _date(int(time())), b"\r\n")
+        lines.append(b"date: %b\r\n" % _date(int(time())))
     return Opening(lines, length, closes)
 
 

@@ -4,10 +4,9 @@ import asyncio
 import logging
 import os
 import platform
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from bookstore.service.context import RequestContext
 from bookstore.service.otlp import encode
@@ -84,19 +83,17 @@ class Tracer:
         request.span = span
         return span
 
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
+    async def __aenter__(self) -> Self:
         """Send spans for as long as the block lasts, and those that are left after it."""
         for problem in self._problems[:_MOST_TOLD]:
             logger.warning("a setting of traces is passed over", extra={"problem": problem})
         here.set(self)
-        if self.exporter is None:
-            yield
-            return
-        self.exporter.start()
-        try:
-            yield
-        finally:
+        if self.exporter is not None:
+            self.exporter.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.exporter is not None:
             await asyncio.get_running_loop().run_in_executor(None, self.exporter.close)
 
 

@@ -145,9 +145,7 @@ class Upstream:
         frame = framing(body is not None, length, method)
         span = http.calling(method, target, self._url, route, resends)
         told = http.carrying(span, self._context()) if span else self._context()
-        head = request_head(
-            method, target, self._host, frame, lines, header_lines(headers), header_lines(told)
-        )
+        head = request_head(method, target, self._host, frame, lines, header_lines((*headers, *told)))
         return StreamedAnswer(
             self._pool,
             head + body if isinstance(body, bytes) else head,
