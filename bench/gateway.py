@@ -6,9 +6,10 @@
 One worker each. The gateway does all that it does in earnest: it verifies a token, counts on a shared Redis,
 asks breaker and bulkhead, balances over two targets, and records one trace in ten. `compiled` is the same,
 compiled by `deploy/compile.py`, for two minutes unless a FOLDER that it has made is named; the goals are held
-against that one if it is there. nginx and FastAPI pass on, and nothing else. `nothing` is the least that a
-proxy in Python can be: it takes both heads apart and puts them together again, without a rule, a task or a
-timer. The peers are measured in turns; the table shows medians. Needs `wrk`, and a C compiler for `compiled`.
+against that one if it is there. nginx and FastAPI pass on, and nothing else. Nobody writes an access log.
+`nothing` is the least that a proxy in Python can be: it takes both heads apart and puts them together again,
+without a rule, a task or a timer. The peers are measured in turns; the table shows medians. Needs `wrk`, and
+a C compiler for `compiled`.
 nginx is Debian's; without it that line is left out, and the service behind is Granian. FastAPI and httpx are
 fetched by uv for the measurement alone.
 """
@@ -250,6 +251,7 @@ def main() -> int:
             "GATEWAY_CONFIG": str(gateway(folder, behind)),
             "REDIS_URL": redis.url,
             "DRAIN_ANNOUNCE": "0",
+            "ACCESS_LOG": "false",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{behind[0]}",
             "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
             "OTEL_TRACES_SAMPLER_ARG": "0.1",
