@@ -47,6 +47,7 @@ ELSEWHERE = {
     ".ci/run observe": "a job of the workflow; needs a Prometheus",
     ".ci/run console": "a job of the workflow; needs a Chromium",
     "uv run python -m bookstore.service.example apps": "changes files; tests/deploy compares them",
+    ".ci/run compiled": "a job of the workflow; takes minutes",
     ".ci/run deploy": "a job of the workflow",
     ".ci/run stores": "a job of the workflow; needs a PgBouncer",
     "uv lock": "changes a file; tests/test_workspace.py runs it with --check",

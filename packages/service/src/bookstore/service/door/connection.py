@@ -201,9 +201,8 @@ class Connection:
             return
         if self._incoming is None and self._head_size > MAX_HEAD:
             self._refuse(TOO_LONG)
-        elif self._plain is not None:
-            if self.is_idle:
-                self._offer(self._plain)
+        elif self._plain is not None and self.is_idle:
+            self._offer(self._plain)
         elif self._waiting and self.is_idle:
             self._start(self._waiting.popleft())
 
