@@ -208,6 +208,7 @@ WRONG = {
 }
 
 
+@pytest.mark.interpreted  # compiled code says it in words of its own
 @pytest.mark.parametrize("wrong", WRONG)
 def test_what_is_wrong_in_its_own_way(wrong):
     field, make = WRONG[wrong]
