@@ -28,7 +28,7 @@ async def _asked(app, *body, seconds=TIME, **more):
     pieces = iter(body)
 
     async def receive():
-        await asyncio.sleep(2 * TIME)
+        await _the_limit_is_over()
         return {"type": "http.request", "body": next(pieces), "more_body": True}
 
     async def send(message):
@@ -37,6 +37,15 @@ async def _asked(app, *body, seconds=TIME, **more):
     scope = {"type": "http", "method": "POST", "path": "/v2/orders", "headers": [], **more}
     await promising(seconds)(app)(scope, receive, send)
     return sent
+
+
+async def _hangs(_scope, _receive, _send):
+    await asyncio.Event().wait()
+
+
+async def _the_limit_is_over():
+    """One who begins later, under the same limit, has been cut off."""
+    assert (await asyncio.create_task(_asked(_hangs)))[0]["status"] == 503
 
 
 async def test_what_takes_too_long_is_cut_off_and_answered_for():
@@ -84,7 +93,7 @@ async def test_after_the_body_the_limit_goes_on():
 async def test_an_answer_that_has_begun_may_go_on():
     async def streams(_scope, _receive, send):
         await send(START)
-        await asyncio.sleep(3 * TIME)
+        await _the_limit_is_over()
         await send(END)
 
     assert await _asked(streams) == [START, END]

@@ -24,18 +24,19 @@ def plan(url, **more):
 async def test_a_server_frozen_for_a_second_can_not_hide_it(toy, tmp_path, seconds):
     """A closed loop would have sent one request meanwhile and reported a p99 of a few milliseconds."""
 
-    path = tmp_path / "history"
+    held = []
 
-    async def freeze():
-        while not path.exists() or len(history.read(path)) < 100:  # noqa: ASYNC110 - a file tells nobody
-            await asyncio.sleep(0.05)
-        toy.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(1)  # the second that is to be seen
-        toy.send_signal(signal.SIGCONT)
+    def hold(generator):
+        """From a second on, for as long as a second's customers take to come."""
+        if not held and len(generator.requests) >= 100:
+            toy.send_signal(signal.SIGSTOP)
+            held.append(True)
+        elif held == [True] and generator.under_way >= 100:
+            toy.send_signal(signal.SIGCONT)
+            held.append(False)
 
-    frozen = asyncio.create_task(freeze())
-    requests = await generate(plan(toy.url, seconds=seconds), path)
-    await frozen
+    requests = await generate(plan(toy.url, seconds=seconds), tmp_path / "history", tell=hold, every=0.05)
+    assert held == [True, False]
     summary = summarise(requests, 100 * seconds)
     assert summary.sent == 100 * seconds
     assert summary.dropped == 0
