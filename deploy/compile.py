@@ -21,7 +21,7 @@ MEMBERS = ("packages/resilience", "packages/service", "apps/gateway")
 MODULES = """
 resilience: balance circuit desk ejector lease permit slots
 service: context requests telemetry
-service/door: connection exchange target
+service/door: connection exchange reader target
 service/otlp: encode
 service/tracing: http sampler span tracer
 service/upstream: client connection head pool

@@ -16,7 +16,7 @@ from bookstore.gateway.identity import Asker
 from bookstore.gateway.proxy import going_on
 from bookstore.gateway.upstreams import Delivery
 from bookstore.service import context
-from bookstore.service.door import Line, Passenger, Request
+from bookstore.service.door import WITHOUT_BODY, Line, Passenger, Request
 from bookstore.service.problem import Problem
 from bookstore.service.telemetry import Seen, Telemetry
 
@@ -34,6 +34,8 @@ class Express:
         telemetry: Tells of each request.
         leaving: Whether this process is about to end.
     """
+
+    methods = WITHOUT_BODY
 
     def __init__(self, gateway: Gateway, telemetry: Telemetry, leaving: Callable[[], bool]) -> None:
         self._gateway = gateway

@@ -7,8 +7,18 @@ by an ASGI app. What could be read in two ways is refused, and nobody holds a pl
 from bookstore.service.door.arrival import ARRIVED
 from bookstore.service.door.door import Door
 from bookstore.service.door.exchange import RESET
-from bookstore.service.door.express import Express, Line, Passenger
+from bookstore.service.door.express import WITHOUT_BODY, Express, Line, Passenger
 from bookstore.service.door.metrics import DoorMetrics
 from bookstore.service.door.request import Request
 
-__all__ = ["ARRIVED", "RESET", "Door", "DoorMetrics", "Express", "Line", "Passenger", "Request"]
+__all__ = [
+    "ARRIVED",
+    "RESET",
+    "WITHOUT_BODY",
+    "Door",
+    "DoorMetrics",
+    "Express",
+    "Line",
+    "Passenger",
+    "Request",
+]

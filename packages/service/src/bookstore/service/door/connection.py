@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: llhttp (httptools) reads requests, ASGI answers them."""
+"""One HTTP/1.1 connection: the reader finds requests in its bytes, ASGI or the express answers them."""
 
 import asyncio
 import logging
@@ -12,21 +12,16 @@ import httptools
 
 from bookstore.service.door.arrival import ARRIVED, since_arrival
 from bookstore.service.door.exchange import BODILESS, HIGH_WATER, RESET, App, Exchange, open_answer
-from bookstore.service.door.express import METHODS, Passenger
+from bookstore.service.door.express import MOST, WITHOUT_BODY, Passenger
+from bookstore.service.door.reader import MAX_HEAD, Head, Reader
 from bookstore.service.door.refusal import TOO_LONG, TOO_SLOW, Refusal, failed, unreadable
 from bookstore.service.door.request import Request, scope_of
-from bookstore.service.door.target import is_named, split
 
 if TYPE_CHECKING:
     from bookstore.service.door.house import House
 
 logger = logging.getLogger(__name__)
 
-MAX_HEAD = 65_536
-"""Bytes that a request's head may take."""
-MAX_HEADERS = 100
-MAX_TARGET = 16_384
-"""Bytes that may be asked for in one line."""
 MAX_SPARE = 16_777_216
 """Bytes of a refused body that are read and dropped, so that the answer isn't lost with them: more than any
 route takes. How long that may last is up to the door's rounds.
@@ -35,9 +30,6 @@ STALLED = 60.0
 """Seconds for which a client may take nothing of an answer."""
 
 _NO_LINGER = struct.pack("ii", 1, 0)
-_VERSIONS = ("1.1", "1.0")
-_TOLD = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
-"""Headers that the server itself goes by. Without any, a request is plain."""
 
 carrying: ContextVar["Connection | None"] = ContextVar("carrying", default=None)
 """The connection whose request is being answered."""
@@ -49,9 +41,9 @@ class Connection:
     def __init__(self, house: "House") -> None:
         self._house = house
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
+        self._reader = Reader(self)
         self._transport: asyncio.Transport
-        self._client: Any = None
+        self._socket: socket.socket | None = None
         self._server: Any = None
         self._drain: asyncio.Future[None] | None = None
         self._waiting: deque[Exchange] = deque()
@@ -59,6 +51,10 @@ class Connection:
         self._incoming: Exchange | None = None
         self._plain: Request | None = None
         """The request that is offered to the express, or was taken by it."""
+        self._pieces: list[bytes] = []
+        """Its body, as far as it has come."""
+        self._is_whole = True
+        """Whether that is all of it."""
         self._passenger: Passenger | None = None
         self._task: asyncio.Task[None] | None = None
         self._refusal: Refusal | None = None
@@ -71,14 +67,6 @@ class Connection:
         self._since = self._loop.time()
         """When it began to wait for a request, or was last seen to bring an answer forward."""
         self._unsent = 0
-        self._begin_head()
-
-    def _begin_head(self) -> None:
-        self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._told: dict[bytes, bytes] = {}
-        self._hosts: list[bytes] = []
-        self._size = 0
 
     # -- from the door
 
@@ -129,13 +117,13 @@ class Connection:
 
     def reset(self) -> None:
         """Break off: the other side's next read fails with "connection reset"."""
-        sock = cast("socket.socket", self._transport.get_extra_info("socket"))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        if self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self._transport.abort()
 
     def since_arrival(self) -> float:
         """Seconds since the last bytes of the other side reached this machine."""
-        return since_arrival(self._transport.get_extra_info("socket"))
+        return since_arrival(self._socket)
 
     def resume(self) -> None:
         """Read on, unless requests are waiting."""
@@ -153,10 +141,11 @@ class Connection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is open."""
         self._transport = cast("asyncio.Transport", transport)
+        self._socket = transport.get_extra_info("socket")
         self._house.connections.add(self)
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         if self._house.is_open and peer and own:
-            self._client, self._server = peer[:2], own[:2]
+            self._reader.client, self._server = peer[:2], own[:2]
         else:
             self._transport.abort()  # accepted as the door was shut, or gone already
 
@@ -192,7 +181,7 @@ class Connection:
         if self._incoming is None:
             self._head_size += len(data)
         try:
-            self._parser.feed_data(data)
+            self._reader.feed(data)
         except httptools.HttpParserUpgrade:
             self._last = True  # no upgrade is offered; the request itself was taken
         except httptools.HttpParserError as error:
@@ -202,9 +191,20 @@ class Connection:
         if self._incoming is None and self._head_size > MAX_HEAD:
             self._refuse(TOO_LONG)
         elif self._plain is not None and self.is_idle:
-            self._offer(self._plain)
+            if self._is_whole:
+                self._offer(self._plain)
+            else:
+                self._wait_for_more(self._plain)
         elif self._waiting and self.is_idle:
             self._start(self._waiting.popleft())
+
+    def _wait_for_more(self, request: Request) -> None:
+        """Its body comes in pieces: who waits for them needs a task."""
+        self._plain = None
+        self._incoming = self._exchange(request, "1.1", expects=False)
+        for piece in self._pieces:
+            self._incoming.feed(piece)
+        self._start(self._incoming)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer those requests that were whole before; then say so, and end."""
@@ -220,59 +220,39 @@ class Connection:
             self._offer(self._plain)
         self._go_on()
 
-    # -- called by the parser
+    # -- called by the reader
 
-    def on_message_begin(self) -> None:
-        """llhttp: a request begins."""
-        self._begin_head()
-
-    def on_url(self, url: bytes) -> None:
-        """llhttp: a piece of the target."""
-        self._target += url
-        if len(self._target) > MAX_TARGET:
-            raise self._refusal_of(414, "uri-too-long", "the target of the request is too long")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """llhttp: a header, or a trailer, which nobody here needs."""
-        if self._incoming is None:
-            name = name.lower()
-            if value[-1:].isspace():
-                value = value.rstrip()
-            if name in _TOLD:
-                self._told[name] = value.lower()
-            elif name == b"host":
-                self._hosts.append(value)
-            self._size += len(name) + len(value)
-            if len(self._headers) == MAX_HEADERS or self._size > MAX_HEAD:
-                raise self._refusal_of(431, "header-fields-too-large", "the request has too many headers")
-            self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """llhttp: the head is whole."""
+    def on_head(self, head: Head) -> None:
+        """The head of a request is whole."""
         self._head_size = 0
-        version = self._parser.get_http_version()
-        coding = self._told.get(b"transfer-encoding")
-        if version not in _VERSIONS:
-            raise self._refusal_of(505, "http-version-not-supported", "HTTP/1.1 and HTTP/1.0 are spoken here")
-        if coding is not None and (coding != b"chunked" or version == "1.0"):
-            raise self._refusal_of(400, "bad-request", "the body is framed in a way that isn't known here")
-        if not is_named(self._hosts, version):
-            raise self._refusal_of(400, "bad-request", "the request names no host, or none that can be one")
-        expects = self._told.get(b"expect") == b"100-continue"
-        method, keep_alive = self._parser.get_method().decode(), self._parser.should_keep_alive()
-        request = Request(method, *split(self._target, method), self._headers, self._client, keep_alive)
         is_first = self.is_idle and self._plain is None and not self._waiting
-        if is_first and self._house.express and not self._told and method in METHODS and version == "1.1":
-            self._plain = request
+        if is_first and head.version == "1.1" and self._is_plain(head):
+            self._plain = head.request
+            self._pieces.clear()
+            self._is_whole = False
             return
-        self._incoming = Exchange(self, self._scope(request, version), keep_alive=keep_alive, expects=expects)
+        self._incoming = self._exchange(
+            head.request, head.version, expects=head.told.get(b"expect") == b"100-continue"
+        )
         self._waiting.append(self._incoming)
         if not is_first:
             self._pause()
 
+    def _is_plain(self, head: Head) -> bool:
+        """Whether the express may have it: there is no body, or a small one whose length is known."""
+        express = self._house.express
+        if express is None or head.request.method not in express.methods:
+            return False
+        if not head.told or head.request.method in WITHOUT_BODY:
+            return not head.told
+        length = head.told.get(b"content-length", b"")
+        return len(head.told) == 1 and length.isdigit() and int(length) <= MOST
+
     def on_body(self, body: bytes) -> None:
-        """llhttp: a piece of the body, without its framing."""
+        """A piece of its body, without its framing."""
         if self._incoming is None:
+            if not self._is_whole:
+                self._pieces.append(body)
             return
         if self._incoming.ended:
             self._spare += len(body)
@@ -283,27 +263,27 @@ class Connection:
         if self._incoming.held >= HIGH_WATER:
             self._pause()
 
-    def on_message_complete(self) -> None:
-        """llhttp: the request is whole."""
+    def on_whole(self) -> None:
+        """The request is whole."""
         exchange, self._incoming = self._incoming, None
         if exchange is None:
+            self._is_whole = True
             return
         exchange.arrive()
         if exchange.ended:
             self._transport.close()  # its answer didn't wait for it, and said so
 
-    def _refusal_of(self, status: int, slug: str, detail: str) -> Refusal:
-        return Refusal(status, slug, detail, target=self._target, headers=self._headers)
-
     # -- answering
 
-    def _scope(self, request: Request, version: str) -> dict[str, Any]:
-        return scope_of(
-            request, version, server=self._server, extensions={RESET: {}, ARRIVED: self.since_arrival}
-        )
+    def _exchange(self, request: Request, version: str, *, expects: bool) -> Exchange:
+        extensions: dict[str, Any] = {RESET: {}, ARRIVED: self.since_arrival}
+        scope = scope_of(request, version, server=self._server, extensions=extensions)
+        return Exchange(self, scope, keep_alive=request.keep_alive and not self._last, expects=expects)
 
     def _offer(self, request: Request) -> None:
         express = self._house.express
+        if self._pieces:
+            self._plain = request = request._replace(body=b"".join(self._pieces))
         try:
             self._passenger = express.take(request, self) if express is not None else None
             if self._passenger is None:
@@ -318,9 +298,9 @@ class Connection:
         """Have the request that the express was offered, or has taken, answered by this app after all."""
         request = cast("Request", self._plain)
         self._plain = self._passenger = None
-        exchange = Exchange(
-            self, self._scope(request, "1.1"), keep_alive=request.keep_alive and not self._last, expects=False
-        )
+        exchange = self._exchange(request, "1.1", expects=False)
+        if request.body:
+            exchange.feed(request.body)
         exchange.arrive()
         self._start(exchange, app)
 

@@ -1,8 +1,9 @@
 """Answers without a task: for an app that can answer most requests as soon as somebody else has.
 
-A task, a future and the messages of ASGI cost more than what many a request is about. So a request without a
-body, by HTTP/1.1, is offered to an express first, if there is one. That takes it, and answers it later from a
-callback; or it leaves it to the app, be it at once, or as soon as something has to be waited for.
+A task, a future and the messages of ASGI cost more than what many a request is about. So a plain request is
+offered to an express first, if there is one: by HTTP/1.1, without a body, or with a short one that has come
+with its head. The express takes it, and answers it later from a callback; or it leaves it to the app, be it
+at once, or as soon as something has to be waited for.
 """
 
 from typing import Protocol
@@ -10,8 +11,10 @@ from typing import Protocol
 from bookstore.service.door.exchange import App
 from bookstore.service.door.request import Request
 
-METHODS = frozenset({"GET", "HEAD"})
-"""Those of requests that have no body, if they don't say so."""
+WITHOUT_BODY = frozenset({"GET", "HEAD"})
+"""Methods of requests of which nobody expects a body: one that has one isn't plain."""
+MOST = 16_384
+"""Bytes that the body of a plain request may have."""
 
 
 class Line(Protocol):
@@ -19,6 +22,10 @@ class Line(Protocol):
 
     def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Send all of the answer."""
+        ...
+
+    def since_arrival(self) -> float:
+        """Seconds since the last bytes of the request reached this machine."""
         ...
 
     def hand_over(self, app: App) -> None:
@@ -44,6 +51,11 @@ class Passenger(Protocol):
 
 class Express(Protocol):
     """Takes requests."""
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """Those of requests that it may be asked to take."""
+        ...
 
     def take(self, request: Request, line: Line) -> Passenger | None:
         """Who sees to it that it is answered; None if it isn't for here."""

@@ -16,6 +16,8 @@ class Request(NamedTuple):
     client: Any
     """Address and port."""
     keep_alive: bool
+    body: bytes = b""
+    """Where it is the express that is asked; an app reads it by itself."""
 
 
 def scope_of(request: Request, version: str, *, server: Any, extensions: dict[str, Any]) -> dict[str, Any]:
