@@ -13,7 +13,7 @@ from bookstore.contracts.orders import Line
 from bookstore.orders.idempotency import claiming, store
 from bookstore.orders.idempotency.model import Claim, Given, Key, KeyInUse, KeyReused
 from bookstore.orders.idempotency.store import ClaimLost, KeyStore
-from bookstore.orders.model import Receipt
+from bookstore.orders.model import NewOrder, Receipt
 from bookstore.orders.store import OrderStore
 from bookstore.service.database import Database, DatabaseUnavailable
 
@@ -192,6 +192,10 @@ LINE = Line(
 )
 
 
+def _new(receipt):
+    return NewOrder([LINE], None, receipt=receipt)
+
+
 def _claim(text="k"):
     return Claim(Key("v1 operator", text, b"f"), uuid4())
 
@@ -207,11 +211,8 @@ async def test_one_that_wakes_up_after_its_claim_was_taken_over_keeps_nothing(da
         query("UPDATE idempotency_keys SET claimed_at = now() - interval '1 minute'")
         assert await keys.claim(quick) is await keys.claim(other) is None
         # All three are committed together, and only the one whose claim is gone is refused.
-        kept = await asyncio.gather(
-            *(orders.add([LINE], None, receipt=Receipt(claim, _answer)) for claim in (slow, quick, other)),
-            orders.add([LINE], None),
-            return_exceptions=True,
-        )
+        with_key = [_new(Receipt(claim, _answer)) for claim in (slow, quick, other)]
+        kept = [*(await orders.keep([*with_key, _new(None)])).values()]
         assert isinstance(kept[0], ClaimLost)
         assert query("SELECT id FROM orders ORDER BY id") == sorted((order.id,) for order in kept[1:])
         assert query("SELECT count(*) FROM ledger") == query("SELECT count(*) FROM order_lines") == [(3,)]
@@ -223,7 +224,7 @@ async def test_one_that_wakes_up_after_its_claim_was_taken_over_keeps_nothing(da
 async def test_old_keys_are_swept_and_others_stay(database_url, query):
     async with _stores(database_url, kept=3600) as (orders, keys):
         await keys.claim(answered := _claim())
-        await orders.add([LINE], None, receipt=Receipt(answered, _answer))
+        await orders.keep([_new(Receipt(answered, _answer))])
         query(
             "INSERT INTO idempotency_keys (scope, key, fingerprint, token, claimed_at)"
             " SELECT 'old', n::text, 'f', gen_random_uuid(), now() - interval '61 minutes'"
@@ -241,7 +242,7 @@ async def test_old_keys_are_swept_and_others_stay(database_url, query):
 async def test_keys_that_are_claimed_together_are_claimed_each_for_itself(database_url):
     async with _stores(database_url) as (orders, keys):
         await keys.claim(answered := _claim("answered"))
-        await orders.add([LINE], None, receipt=Receipt(answered, _answer))
+        await orders.keep([_new(Receipt(answered, _answer))])
         await keys.claim(_claim("busy"))
         reused = Claim(Key("v1 operator", "answered", b"other"), uuid4())
         twin = Claim(Key("v1 operator", "new", b"other"), uuid4())

@@ -8,6 +8,7 @@ import pytest
 
 from bookstore.contracts.orders import Line
 from bookstore.orders.life import CHANNEL, Change, Claim, change, reopen
+from bookstore.orders.model import NewOrder
 from bookstore.orders.store import OrderStore
 from bookstore.service.database import Database
 
@@ -33,7 +34,7 @@ async def ordered(database):
     """Place an order that holds a reservation; gives it."""
 
     async def order(reservation="r-1"):
-        order = await OrderStore(database).add([EMMA], customer_id=None)
+        [order] = (await OrderStore(database).keep([NewOrder([EMMA], None)])).values()
         async with database.connection() as connection:
             await connection.execute(
                 "UPDATE orders SET reservation_id = %s WHERE id = %s", (reservation, order.id)

@@ -1,6 +1,5 @@
 """Stock is held with the order or not at all, whatever fails in between."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from time import monotonic
@@ -8,6 +7,7 @@ from time import monotonic
 import pytest
 
 from bookstore.contracts.orders import Line
+from bookstore.orders.model import NewOrder
 from bookstore.orders.store import OrderStore, ReservationGone
 from bookstore.service.database import Database
 
@@ -136,15 +136,12 @@ LINE = Line(
 async def test_a_reservation_belongs_to_its_order_or_to_nobody_whoever_is_first(database_url, query):
     async with Database(database_url, acquire=20.0) as database:
         orders = OrderStore(database)
-        await orders.add([LINE], None, reservation_id="kept")
+        await orders.keep([NewOrder([LINE], None, "kept")])
         assert not await orders.give_up("kept")
         assert await orders.give_up("gone")
         # Both are committed together with one that has nothing to do with it.
-        late, other = await asyncio.gather(
-            orders.add([LINE], None, reservation_id="gone"),
-            orders.add([LINE], None, reservation_id="other"),
-            return_exceptions=True,
-        )
+        kept = await orders.keep([NewOrder([LINE], None, name) for name in ("gone", "other")])
+        late, other = kept.values()
         assert isinstance(late, ReservationGone)
         assert query("SELECT id, order_id FROM reservations ORDER BY id") == [
             ("gone", None), ("kept", 1), ("other", other.id),

@@ -1,21 +1,13 @@
 """Orders over HTTP: /v1 with one book an order, /v2 with baskets."""
 
-from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from litestar import Response, get, post
 from litestar.params import HeaderParameter, JSONBody
 
-from bookstore.contracts.base import number_money, text_money
-from bookstore.contracts.orders import (
-    History,
-    NewLine,
-    NewOrderV1,
-    NewOrderV2,
-    OrderPage,
-    OrderV1,
-    OrderV2,
-)
+from bookstore.contracts.base import number_money
+from bookstore.contracts.orders import History, NewOrderV1, NewOrderV2, OrderPage, OrderV1, OrderV2
+from bookstore.orders.forms import V1, V2, Form, body_v1, body_v2, order_v1, order_v2
 from bookstore.orders.idempotency.model import HEADER, Key, fingerprint, key_in
 from bookstore.orders.life import Change
 from bookstore.orders.model import Order, summed
@@ -44,44 +36,6 @@ IdempotencyKey = Annotated[
 """Only described here: `key_in` reads it from the request, where two of them are seen as two."""
 
 
-def _v1(order: Order) -> OrderV1:
-    line = order.items[0]
-    return OrderV1(
-        id=order.id,
-        book_id=line.book_id,
-        book_title=line.book_title,
-        book_author=line.book_author,
-        quantity=line.quantity,
-        unit_price=line.unit_price,
-        total_price=line.total_price,
-        created_at=order.created_at,
-        status=order.status,
-        job_id=order.job_id,
-    )
-
-
-def _v2(order: Order) -> OrderV2:
-    return OrderV2(
-        id=order.id,
-        status=order.status,
-        customer_id=order.customer_id,
-        items=order.items,
-        total_price=order.total_price,
-        created_at=order.created_at,
-        updated_at=order.updated_at,
-        job_id=order.job_id,
-    )
-
-
-def _body_v1(order: Order) -> bytes:
-    """Money as JSON numbers of exact digits."""
-    return number_money.encode(_v1(order))
-
-
-def _body_v2(order: Order) -> bytes:
-    return text_money.encode(_v2(order))
-
-
 def owner(request: Asked) -> int | None:
     """Whose orders the caller may see: a customer's own, or None for everybody's.
 
@@ -91,22 +45,20 @@ def owner(request: Asked) -> int | None:
     return None if asks.is_any("staff", "ops", "service") else asks.customer_id or 0
 
 
-async def _placed(
-    request: Asked, lines: Sequence[NewLine], placing: Placing, version: str, body: Callable[[Order], bytes]
-) -> Response[Any]:
+async def _placed(request: Asked, form: Form, data: Any, placing: Placing) -> Response[Any]:
     path = request.scope["path"]
     text = key_in(request.scope["headers"], path)
-    wanted = summed(lines, path)
+    wanted = summed(form.lines(data), path)
     asks = caller(request)
-    scope = f"{version} {'operator' if asks.user_id is None else asks.user_id}"
+    scope = f"{form.version} {'operator' if asks.user_id is None else asks.user_id}"
     wish = Wish(
         wanted=wanted,
         customer_id=asks.customer_id,
         key=Key(scope, text, fingerprint(wanted)) if text else None,
-        answer=body,
+        answer=form.answer,
     )
     placed = await placing.place(wish, request.headers)
-    headers = {"Location": f"/{version}/orders/{placed.order_id}"}
+    headers = {"Location": f"{form.path}/{placed.order_id}"}
     if placed.again:
         headers["Idempotent-Replay"] = "true"
     return Response(placed.answer, status_code=201, headers=headers, media_type=_JSON)
@@ -126,8 +78,7 @@ async def add_v1(
     request: Asked, data: JSONBody[NewOrderV1], placing: Given[Placing], _key: IdempotencyKey = None
 ) -> Response[OrderV1]:
     """Order copies of one book at its price of now."""
-    line = NewLine(book_id=data.book_id, quantity=data.quantity)
-    return await _placed(request, [line], placing, "v1", _body_v1)
+    return await _placed(request, V1, data, placing)
 
 
 @get("/v1/orders", tags=["v1"], before_request=_listing)
@@ -136,7 +87,7 @@ async def list_v1(
 ) -> Response[list[OrderV1]]:
     """Orders of one book, the newest first; baskets are in /v2."""
     newest = await orders.newest(limit, offset, owner(request))
-    return _json(number_money.encode([_v1(order) for order in newest]))
+    return _json(number_money.encode([order_v1(order) for order in newest]))
 
 
 @get("/v1/orders/{order_id:str}", tags=["v1"], before_request=identified, responses=problems(409))
@@ -147,7 +98,7 @@ async def read_v1(request: Asked, order_id: PathId, orders: Given[OrderStore]) -
         raise Problem(
             409, "several-books", f"order {order.id} is of several books; read it at /v2/orders/{order.id}"
         )
-    return _json(_body_v1(order))
+    return _json(body_v1(order))
 
 
 @post("/v2/orders", tags=["v2"], before_request=identified, responses=problems(404, 409))
@@ -155,7 +106,7 @@ async def add_v2(
     request: Asked, data: JSONBody[NewOrderV2], placing: Given[Placing], _key: IdempotencyKey = None
 ) -> Response[OrderV2]:
     """Order a basket of books at their prices of now."""
-    return await _placed(request, data.items, placing, "v2", _body_v2)
+    return await _placed(request, V2, data, placing)
 
 
 @get("/v2/orders", tags=["v2"], before_request=_listing)
@@ -164,7 +115,7 @@ async def list_v2(
 ) -> Response[OrderPage]:
     """A page of orders, by id from the highest."""
     total, page = await orders.page(limit, offset, owner(request))
-    answer = OrderPage(data=[_v2(order) for order in page], total=total, limit=limit, offset=offset)
+    answer = OrderPage(data=[order_v2(order) for order in page], total=total, limit=limit, offset=offset)
     query = request.query_params.multi_items()
     return Response(
         answer, headers=page_headers("/v2/orders", query, total=total, limit=limit, offset=offset)
@@ -174,7 +125,7 @@ async def list_v2(
 @get("/v2/orders/{order_id:str}", tags=["v2"], before_request=identified)
 async def read_v2(request: Asked, order_id: PathId, orders: Given[OrderStore]) -> Response[OrderV2]:
     """One order."""
-    return _json(_body_v2(await found(orders, order_id, owner(request))))
+    return _json(body_v2(await found(orders, order_id, owner(request))))
 
 
 @get("/v2/orders/{order_id:str}/history", tags=["v2"], before_request=identified)
@@ -205,7 +156,7 @@ async def cancel(request: Asked, order_id: PathId, orders: Given[OrderStore]) ->
     if not await orders.change(change):
         order = await found(orders, order_id, mine)
         raise Problem(409, "order-final", f"order {order.id} is {order.status} and can't be cancelled")
-    return _json(_body_v2(await found(orders, order_id, mine)))
+    return _json(body_v2(await found(orders, order_id, mine)))
 
 
 def _cancelled_by(asks: Caller) -> str:

@@ -1,7 +1,9 @@
 """The orders service put together."""
 
 from contextlib import aclosing, nullcontext
+from functools import partial
 from importlib.metadata import version
+from math import inf
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -10,6 +12,7 @@ from bookstore.orders.books import Books
 from bookstore.orders.events import api as events_api
 from bookstore.orders.events.feed import Feed
 from bookstore.orders.events.store import EventStore
+from bookstore.orders.express import Express
 from bookstore.orders.idempotency.store import KeyStore
 from bookstore.orders.idempotency.sweep import sweeping
 from bookstore.orders.pipelines import ANSWER, BooksPipelines, onward
@@ -23,6 +26,7 @@ from bookstore.orders.stock import api as stock_api
 from bookstore.orders.stock.desk import StockDesk
 from bookstore.orders.stock.memory import KEYS, StockMemory
 from bookstore.orders.store import OrderStore
+from bookstore.orders.waves import Waves
 from bookstore.resilience.collector import DependencyMetrics
 from bookstore.service.app import Service
 from bookstore.service.database import Database
@@ -30,6 +34,7 @@ from bookstore.service.health import Dependency
 from bookstore.service.redis import connect
 from bookstore.service.redis_home import Home
 from bookstore.service.schema import Schema
+from bookstore.service.shortcut import refusing
 from bookstore.service.tokens import RemoteKeys, access_with, service_headers
 from bookstore.service.tracing import span_events
 from bookstore.service.upstream import Upstream
@@ -60,12 +65,14 @@ def create_app(settings: OrdersSettings) -> Service:
     )
     books = Books(upstream, pipelines, identity=service_headers(settings))
     backlog = Backlog(database, numbers, most=settings.orders_max_unfinished)
-    placing = Placing(orders, idempotency, books, backlog.admits)
+    waves = Waves(books, orders, patience=settings.books_timeout)
+    placing = Placing(waves, idempotency, backlog.admits)
     redis = connect(Home(settings.redis_url, KEYS), patience=_REDIS_PATIENCE) if settings.redis_url else None
     memory = StockMemory(redis, sinks=[calls, span_events])
     calls.watch("books", *pipelines.all)
     calls.watch("redis", memory.pipeline)
 
+    access = access_with(settings, keys)
     service = Service(
         "orders",
         version("bookstore-orders"),
@@ -92,14 +99,23 @@ def create_app(settings: OrdersSettings) -> Service:
             lambda: sweeping(idempotency),
             backlog.counting,
             lambda: feed,
+            lambda: waves,
             lambda: placing,
         ],
-        access=access_with(settings, keys),
+        access=access,
         front=promising(ANSWER),
         queue=backlog.health,
         circuits=lambda: calls.breakers,
         own_server=True,
         shortcuts=api.shortcuts,
+    )
+    service.express = Express(
+        waves,
+        backlog.admits,
+        access,
+        service.asgi,
+        partial(refusing, service.router),
+        most=settings.max_body or inf,
     )
     service.metrics.registry.register(numbers)
     watched = Gauge("bookstore_watched_orders", "Event streams open.", registry=service.metrics.registry)

@@ -1,12 +1,12 @@
 """What orders asks of the books service: copies to hold with what they cost, and what there is in stock."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from bookstore.orders.holding import NONSENSE, BooksUnavailable, Holding
-from bookstore.orders.model import Book
+from bookstore.orders.holding import NONSENSE, Asked, BooksUnavailable, Holding, Told
 from bookstore.orders.pipelines import BooksPipelines
 from bookstore.resilience import Pipeline, Rejected, TimedOut
 from bookstore.service.problem import not_found
@@ -43,14 +43,30 @@ class Books:
         self._identity = list(identity)
         self._holding = Holding(upstream, self._identity)
 
-    async def reserve(self, reservation_id: str, wanted: Mapping[int, int]) -> Mapping[int, Book]:
-        """Hold copies under this name, and tell the books as they are now; the same again holds nothing more.
+    async def hold(self, asked: Sequence[Asked], seconds: float) -> list[Told]:
+        """Hold copies for several orders in one call, and tell what became of each.
+
+        Args:
+            asked: The same again holds nothing more.
+            seconds: For which somebody waits for it. That they were too few teaches the circuit nothing.
 
         Raises:
-            Problem: 409 if there are too few, 404 if a book isn't on sale; nothing is held then.
             BooksUnavailable: if books can't say; it may then hold them, or not.
         """
-        return await _guarded(self._pipelines.reservations, self._holding.hold, reservation_id, wanted)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._pipelines.reservations.call(self._holding.hold, asked, seconds)
+        except Rejected as error:
+            raise BooksUnavailable(error.retry_after) from error
+        except (UpstreamError, TimedOut, BooksUnavailable) as error:
+            self._pipelines.failed(len(asked) - 1)
+            raise BooksUnavailable from error
+        except TimeoutError as error:
+            raise BooksUnavailable from error
+
+    def too_late(self) -> None:
+        """An order has waited for its copies for longer than books may take: that is a failure of books'."""
+        self._pipelines.failed(1)
 
     async def release(self, reservation_id: str) -> None:
         """Let go of what is held under this name; nothing can be held under it any more.

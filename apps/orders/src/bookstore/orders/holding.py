@@ -1,21 +1,23 @@
-"""Copies for orders that arrive together are asked for together: one call, and one commit at books.
+"""Copies for orders that go together are asked for together: one call, and one commit at books.
 
 Each order has its own reservation, and its own outcome. What one can't have is no matter of another's; only
-what keeps books from answering at all is. A call takes no longer than the last of its orders waits.
+what keeps books from answering at all is.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from math import ceil
+from random import Random
+from time import time_ns
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import msgspec
 
 from bookstore.contracts.problems import NAMESPACE
 from bookstore.contracts.values import Price, Text, decoder
 from bookstore.orders.model import Book
-from bookstore.resilience.deadline import current_deadline, forget_deadline
-from bookstore.service.batch import Batch
 from bookstore.service.problem import RETRY_AFTER, Problem
 from bookstore.service.upstream import Header, Upstream
 
@@ -24,13 +26,8 @@ NONSENSE = (ValueError, RecursionError)
 
 _OK, _MISSING, _CONFLICT = 200, 404, 409
 _PATH = "/inventory/reservations"
+_chance: Final = Random()  # noqa: S311 - names have to differ, not to be secret
 _TOO_FEW = NAMESPACE + "insufficient-stock"
-_LINGER = 0.003
-"""Seconds that a call right after another waits for more orders: it costs as much as seven of them."""
-_MOST = 100
-"""Reservations in a call."""
-_SPARE = 0.1
-"""Seconds that a call goes on after the last of its orders was told that it took too long."""
 
 
 class BooksUnavailable(Problem):
@@ -46,13 +43,24 @@ class BooksUnavailable(Problem):
         )
 
 
-class _Asked(msgspec.Struct, eq=False):
-    """Copies that an order wants. Two that look alike are two."""
+def new_name() -> str:
+    """A name for a reservation that nobody has had: milliseconds, then chance.
+
+    Names that are made one after the other stand side by side in an index: by chance alone each would be
+    written to another page of it.
+    """
+    return f"{time_ns() // 1_000_000:012x}{_chance.getrandbits(80):020x}"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Copies that an order wants, and the name under which they are to be held."""
 
     reservation_id: str
     wanted: Mapping[int, int]
-    until: float
-    """When nobody waits for it any more, in the loop's time."""
+
+
+Told: TypeAlias = Mapping[int, Book] | Problem
+"""What became of a reservation: its books as they are now, or why nothing is held, or that nobody knows."""
 
 
 class _Item(msgspec.Struct):
@@ -91,13 +99,14 @@ class _Refusal(msgspec.Struct):
 
 class _Outcome(msgspec.Struct):
     reservation_id: str
-    books: list[_Book] = []
+    books: msgspec.Raw = msgspec.Raw(b"[]")
     refusal: _Refusal | None = None
 
 
 _encode = msgspec.json.Encoder().encode
 _answer = msgspec.json.Decoder(_Answer).decode
 _outcome = decoder(_Outcome).decode
+_sold = decoder(list[_Book]).decode
 
 
 class Holding:
@@ -111,71 +120,58 @@ class Holding:
     def __init__(self, upstream: Upstream, identity: Sequence[Header]) -> None:
         self._upstream = upstream
         self._headers = [*identity, (b"content-type", b"application/json")]
-        self._calls = Batch(self._call, width=1, most=_MOST, patience=2 * upstream.timeout, linger=_LINGER)
 
-    async def hold(self, reservation_id: str, wanted: Mapping[int, int]) -> Mapping[int, Book]:
-        """Hold copies under this name, and tell their books.
+    async def hold(self, asked: Sequence[Asked], seconds: float) -> list[Told]:
+        """Hold copies for each of these, and tell what became of it.
+
+        Args:
+            asked: By any names; a name that holds the same already holds nothing more.
+            seconds: For which somebody waits for it.
 
         Raises:
-            Problem: 409 if there are too few, 404 if a book isn't on sale; nothing is held then.
             BooksUnavailable: if the answer says nothing; they may then be held, or not.
             UpstreamError: likewise, if there is none.
         """
-        now = asyncio.get_running_loop().time()
-        deadline = current_deadline()
-        left = min(self._upstream.timeout, deadline.remaining()) if deadline else self._upstream.timeout
-        asked = _Asked(reservation_id, wanted, now + left)
-        try:
-            outcome = await self._calls.load(asked)
-        finally:
-            asked.until = now  # nobody waits for it any more: if it isn't on its way yet, it needn't go
-        if isinstance(outcome, Problem):
-            raise outcome
-        if outcome is None:
-            raise BooksUnavailable
-        return outcome
-
-    async def _call(self, waiting: Sequence[_Asked]) -> dict[_Asked, Mapping[int, Book] | Problem]:
-        forget_deadline()  # it is that of the first of them only
-        now = asyncio.get_running_loop().time()
-        asked = [each for each in waiting if each.until > now]
-        if not asked:
-            return {}
-        left = max(each.until for each in asked) - now
         question = _Question(
             [_Wanted(each.reservation_id, [_Item(*item) for item in each.wanted.items()]) for each in asked]
         )
-        headers = [*self._headers, (b"x-deadline-ms", b"%d" % (left * 1000))]
-        async with asyncio.timeout(left + _SPARE):
-            answer = await self._upstream.request(
-                "POST", _PATH, headers=headers, body=_encode(question), timeout=left + _SPARE
-            )
+        headers = [*self._headers, (b"x-deadline-ms", b"%d" % (seconds * 1000))]
+        answer = await self._upstream.request(
+            "POST", _PATH, headers=headers, body=_encode(question), timeout=seconds
+        )
         if answer.status != _OK:
             raise BooksUnavailable
         try:
             outcomes = _answer(answer.body).data
-            return {each: _told(each, raw) for each, raw in zip(asked, outcomes, strict=True)}
+            return [_told(each, raw) for each, raw in zip(asked, outcomes, strict=True)]
         except NONSENSE as error:
             raise BooksUnavailable from error
 
 
-def _told(asked: _Asked, raw: msgspec.Raw) -> Mapping[int, Book] | Problem:
-    """What became of one reservation, or that nobody can tell."""
+def _told(asked: Asked, raw: msgspec.Raw) -> Told:
     try:
         outcome = _outcome(raw)
+        books = _books(bytes(outcome.books))
     except NONSENSE:
         return BooksUnavailable()
     if outcome.reservation_id != asked.reservation_id:
         return BooksUnavailable()
     refusal = outcome.refusal
     if refusal is None:
-        books = {
-            book.book_id: Book(title=str(book.title), author=str(book.author), price=Decimal(book.price))
-            for book in outcome.books
-        }
         return books if books.keys() == asked.wanted.keys() else BooksUnavailable()
     if refusal.status == _MISSING:
         return Problem(404, "not-found", str(refusal.detail))
     if refusal.status == _CONFLICT and refusal.type == _TOO_FEW:
         return Problem(409, "insufficient-stock", str(refusal.detail))
     return BooksUnavailable()
+
+
+@lru_cache(4096)
+def _books(told: bytes) -> Mapping[int, Book]:
+    """Books as they are told of: many orders are for the same few, and each is told in the same bytes."""
+    return MappingProxyType(
+        {
+            book.book_id: Book(title=str(book.title), author=str(book.author), price=Decimal(book.price))
+            for book in _sold(told)
+        }
+    )

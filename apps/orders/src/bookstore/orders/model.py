@@ -44,9 +44,9 @@ class NewOrder(msgspec.Struct, eq=False):
 
     items: Sequence[Line]
     customer_id: int | None
-    reservation_id: str | None
-    traceparent: str | None
-    receipt: Receipt | None
+    reservation_id: str | None = None
+    traceparent: str | None = None
+    receipt: Receipt | None = None
     wanted: bool = True
     """Whether somebody still waits for it."""
 

@@ -6,7 +6,8 @@ hangs is known to hang: work that the promise cuts off teaches the circuit nothi
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 from bookstore.orders.settings import OrdersSettings
 from bookstore.resilience import (
@@ -61,6 +62,8 @@ async def promised(headers: Mapping[str, str]) -> AsyncGenerator[None]:
 class BooksPipelines:
     """How books is called. There is one circuit: reservations and stock come from the same processes.
 
+    Orders that go together share a call, and its limits; what fails it counts as often as there are orders.
+
     Retries are for what was lost on the way, and only where asking twice does nothing twice: reading is such,
     and so is a reservation, which has a name of its own. A call that ran out of time isn't repeated: there is
     no time for it, and books has enough to do.
@@ -88,13 +91,27 @@ class BooksPipelines:
         """Whether the circuit lets no call through."""
         return self.breaker.state in {"open", "forced_open"}
 
+    def failed(self, times: int) -> None:
+        """Count failures beside those that a pipeline has seen."""
+        with suppress(Rejected):  # it was opened meanwhile
+            for _ in range(times):
+                self.breaker.acquire().fail()
+
 
 def _verdict(outcome: Outcome[object]) -> Verdict:
-    """Books answered, be it that there is no such book or too few of it: then it works."""
-    error = outcome.error
-    if error is None or (isinstance(error, Problem) and error.status < _SERVER_ERROR):
-        return "ok"
-    return "ignore" if isinstance(error, Rejected) else "fail"
+    """Books answered, be it that there is no such book or too few of it: then it works.
+
+    An answer for several orders that says nothing of one of them is none.
+    """
+    if isinstance(outcome.error, Rejected):
+        return "ignore"
+    value = outcome.value
+    told = cast("list[object]", value) if isinstance(value, list) else [outcome.error]
+    return "fail" if any(map(_is_failure, told)) else "ok"
+
+
+def _is_failure(told: object) -> bool:
+    return told.status >= _SERVER_ERROR if isinstance(told, Problem) else isinstance(told, BaseException)
 
 
 def onward() -> list[Header]:

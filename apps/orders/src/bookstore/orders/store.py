@@ -1,6 +1,6 @@
 """Orders' SQL."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, LiteralString
@@ -11,18 +11,12 @@ from bookstore.contracts.orders import Change, Line
 from bookstore.orders import life
 from bookstore.orders.idempotency.model import Given
 from bookstore.orders.idempotency.store import ClaimLost, answer
-from bookstore.orders.model import NewOrder, Order, Receipt, total
+from bookstore.orders.model import NewOrder, Order, total
 from bookstore.orders.queue.failpoint import reach
-from bookstore.orders.queue.model import STREAMS
-from bookstore.service.batch import Batch
-from bookstore.service.database import Connection, Database, DatabaseUnavailable
-from bookstore.service.tracing.queue import making
+from bookstore.service.database import Connection, Database
 
 _PATIENCE = 0.6
 """Seconds that the database has for keeping orders; a connection may take 0.3 to be had."""
-
-_LINGER = 0.003
-"""Seconds that a commit right after another waits for more orders."""
 
 _COLUMNS = (
     "o.id, o.customer_id, o.status, o.total_price, o.created_at, o.updated_at,"
@@ -40,44 +34,21 @@ class OrderStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._new = Batch(self._keep, width=1, most=50, patience=2 * (_PATIENCE + 0.3), linger=_LINGER)
 
-    async def add(
-        self,
-        items: Sequence[Line],
-        customer_id: int | None,
-        *,
-        reservation_id: str | None = None,
-        receipt: Receipt | None = None,
-    ) -> Order:
-        """Keep a new order and all that belongs to it, or nothing.
+    async def keep(self, batch: Sequence[NewOrder]) -> Mapping[NewOrder, Order | Exception]:
+        """Keep new orders, and all that belongs to each, or nothing of it; tells what became of each.
 
         That is its lines, its first event, its job in the ledger, its hold on its reservation, and the answer
-        of its Idempotency-Key. Orders that arrive together are committed together. A process that dies before
-        their commit leaves nothing of them; one that dies after it leaves orders that their callers were not
-        told of, and that the same key finds.
+        of its Idempotency-Key. They are committed together; if one can't be kept, each by itself. A process
+        that dies before a commit leaves nothing of its orders; one that dies after it leaves orders that
+        nobody was told of, and that the same key finds.
+
+        An order that isn't kept comes with `ClaimLost`, if another request has taken over its key, with
+        `ReservationGone`, if its reservation was given up as nobody's, or with what its rows violate.
 
         Raises:
-            DatabaseUnavailable: and the order may be kept all the same, if only the word of it was lost.
-            ClaimLost: another request has taken over the key.
-            ReservationGone: it was given up as nobody's.
+            DatabaseUnavailable: and the orders may be kept all the same, if only the word of it was lost.
         """
-        with making(STREAMS["validate"]) as traceparent:
-            new = NewOrder(items, customer_id, reservation_id, traceparent, receipt)
-            try:
-                kept = await self._new.load(new)
-            except TimeoutError as error:
-                raise DatabaseUnavailable("too many orders wait to be kept") from error
-            finally:
-                new.wanted = False  # nobody waits for it any more: if it isn't on its way yet, it needn't go
-        if isinstance(kept, Order):
-            return kept
-        raise kept or LookupError("it was given up before it was kept")
-
-    async def _keep(self, waiting: Sequence[NewOrder]) -> dict[NewOrder, Order | Exception]:
-        batch = [new for new in waiting if new.wanted]
-        if not batch:
-            return {}
         try:
             orders = await self._commit(batch)
             reach("order", "commit")
@@ -86,10 +57,10 @@ class OrderStore:
             if len(batch) == 1:
                 gone = isinstance(error, psycopg.errors.UniqueViolation)
                 return {batch[0]: ReservationGone() if gone else error}
-        # One of them can't be kept: each by itself, so that it is only that one.
         alone: dict[NewOrder, Order | Exception] = {}
         for new in batch:
-            alone |= await self._keep([new])
+            if new.wanted:
+                alone |= await self.keep([new])
         return alone
 
     async def _commit(self, batch: Sequence[NewOrder]) -> list[Order]:

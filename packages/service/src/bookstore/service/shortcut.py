@@ -9,7 +9,7 @@ about a request is left to the router.
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from litestar import Litestar, Response
 from litestar.handlers import HTTPRouteHandler
@@ -21,15 +21,41 @@ from bookstore.service.problem import answer_to
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
 
-_USUAL: Final = {
-    b"host": re.compile(rb"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"),
-    b"content-type": re.compile(rb"application/json"),
-    b"content-length": re.compile(rb"[1-9][0-9]{0,8}"),
-}
-"""What a request has to have, each once."""
-_ENCODED: Final = frozenset({b"transfer-encoding", b"content-encoding"})
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
+_LENGTH: Final = re.compile(rb"[1-9][0-9]{0,8}")
+Refuse: TypeAlias = "Callable[[Exception], ASGIApp]"
+"""Makes of an error the app that answers with it."""
+
 _OWN: Final = frozenset({"request", "data"})
 """What a handler gets beside the app's own objects."""
+
+
+def is_usual(told: Mapping[bytes, bytes], most: float) -> bool:
+    """Whether nothing is unusual about a request with these headers, each of which it has once.
+
+    It brings plain JSON of a known length, and names a host that can be one.
+    """
+    length = told.get(b"content-length", b"")
+    return (
+        told.get(b"content-type") == b"application/json"
+        and _LENGTH.fullmatch(length) is not None
+        and int(length) <= most
+        and _HOST.fullmatch(told.get(b"host", b"")) is not None
+        and b"transfer-encoding" not in told
+        and b"content-encoding" not in told
+    )
+
+
+def refusing(router: Litestar, error: Exception) -> "ASGIApp":
+    """An app that answers with what the router answers to this error."""
+
+    async def refuse(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        asked = cast("dict[str, Any]", scope)
+        asked.update(app=router, litestar_app=router, path_template=asked["path"], path_params={}, state={})
+        answer = answer_to(StrictRequest(cast("Any", scope), receive, send), error)
+        await _send(answer, answer.status_code or 500, cast("Any", send))
+
+    return refuse
 
 
 class Shortcut:
@@ -97,17 +123,8 @@ class _Stop:
         """Whether nothing about the head of a request is unusual."""
         if scope["query_string"]:
             return False
-        met: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            usual = _USUAL.get(name)
-            if usual is None:
-                if name in _ENCODED:
-                    return False
-            elif name in met or not usual.fullmatch(value):
-                return False
-            else:
-                met[name] = value
-        return len(met) == len(_USUAL) and int(met[b"content-length"]) <= self._most
+        told = dict(scope["headers"])
+        return len(told) == len(scope["headers"]) and is_usual(told, self._most)
 
     async def serve(self, scope: dict[str, Any], receive: "Receive", send: "Send") -> None:
         """Call the handler, and send what it answers."""

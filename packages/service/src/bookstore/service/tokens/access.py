@@ -94,6 +94,15 @@ class Access:
             return self._service(service[1])
         return await self._person(given[0])
 
+    def known(self, header: bytes | None) -> Caller | None:
+        """Who comes with this header Authorization, or without any, if that is known without waiting.
+
+        None says nothing but that `caller` has to be asked.
+        """
+        if header is None:
+            return None if self.required else OPERATOR
+        return self.remembered(header)
+
     def remembered(self, header: bytes) -> Caller | None:
         """Who shows this token, if it is the very header that was read before and is still good.
 

@@ -4,8 +4,6 @@ The span in which a message is made is the parent of its sending and of its firs
 it as well. Later deliveries are traces of their own, linked to the first: a trace doesn't last for days.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bookstore.service import context
@@ -21,16 +19,18 @@ if TYPE_CHECKING:
 _SYSTEM: Final = "redis"
 
 
-@contextmanager
-def making(queue: str) -> Generator[str | None]:
-    """A block in which a message is made; gives the `traceparent` to keep with it, if there is one."""
-    request, parent = context.current.get(), context.recording()
-    if request is None or parent is None:
-        yield request.traceparent if request is not None and request.trace_id else None
-        return
-    with parent.child(f"create {queue}", PRODUCER) as span:
-        _describe(span, queue, "create")
-        yield span.traceparent
+def make(queue: str, request: RequestContext | None) -> tuple[str | None, Recording | None]:
+    """A request makes a message: the `traceparent` to keep with it, and the span to end once it is kept.
+
+    Each is None where there is none.
+    """
+    if request is None:
+        return None, None
+    if request.span is None:
+        return request.traceparent if request.trace_id else None, None
+    span = request.span.child(f"create {queue}", PRODUCER)
+    _describe(span, queue, "create")
+    return span.traceparent, span
 
 
 def sent(queue: str, message_id: int, made_in: str | None, *, together: int) -> None:
