@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -46,8 +47,23 @@ end
 RAW = "INSERT INTO raw (number) VALUES (1);"
 
 
-def orders_made(port: int, seconds: int, *, keys: bool, books: int = BOOKS) -> Result:
-    return wrk(port, WRK_SCRIPT.format(keys=str(keys).lower(), books=books), CONNECTIONS, seconds)
+def orders_made(
+    port: int, seconds: int, *, keys: bool, books: int = BOOKS, connections: int = CONNECTIONS
+) -> Result:
+    return wrk(port, WRK_SCRIPT.format(keys=str(keys).lower(), books=books), connections, seconds)
+
+
+def orders_made_by(ports: list[int], seconds: int, *, keys: bool) -> Result:
+    """Orders made by several processes, each with its part of the connections."""
+    share = CONNECTIONS // len(ports)
+    with ThreadPoolExecutor(len(ports)) as pool:
+        runs = list(pool.map(lambda port: orders_made(port, seconds, keys=keys, connections=share), ports))
+    return Result(
+        sum(run.rate for run in runs),
+        statistics.mean(run.p50 for run in runs),
+        max(run.p99 for run in runs),
+        sum(run.errors for run in runs),
+    )
 
 
 def of_ended(url: str) -> float:
@@ -91,14 +107,14 @@ def backends(user: str) -> dict[int, float]:
 class Spent:
     """Microseconds of the processor for each order, of each part."""
 
-    def __init__(self, **pids: int) -> None:
+    def __init__(self, **pids: list[int]) -> None:
         self._pids = pids
         self._begun = self._now()
         self.orders = 0.0
         self.us = dict.fromkeys(self._begun, 0.0)
 
     def _now(self):
-        told = {name: {pid: cpu_seconds(pid)} for name, pid in self._pids.items()}
+        told = {name: {pid: cpu_seconds(pid) for pid in pids} for name, pids in self._pids.items()}
         return told | {f"{name}'s postgres": backends(f"{name}_user") for name in self._pids}
 
     @contextmanager
@@ -122,6 +138,7 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=int, default=5, help="length of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind; medians are shown")
+    parser.add_argument("--replicas", type=int, default=1, help="processes of orders")
     parser.add_argument("--keys", action="store_true", help="give each order an Idempotency-Key")
     options = parser.parse_args()
     if missing := [tool for tool in ("wrk", "pgbench") if not shutil.which(tool)]:
@@ -146,22 +163,26 @@ def main() -> int:
                 DEFAULT_STOCK="1000000000",
             )
         )
-        orders, orders_pid = stack.enter_context(
-            service(
-                "bookstore.orders",
-                "/health/ready",
-                DATABASE_URL=urls["orders"],
-                BOOKS_SERVICE_URL=f"http://127.0.0.1:{books}",
-                ORDERS_MAX_UNFINISHED="100000000",
+        replicas = [
+            stack.enter_context(
+                service(
+                    "bookstore.orders",
+                    "/health/ready",
+                    DATABASE_URL=urls["orders"],
+                    BOOKS_SERVICE_URL=f"http://127.0.0.1:{books}",
+                    ORDERS_MAX_UNFINISHED="100000000",
+                )
             )
-        )
-        orders_made(orders, 2, keys=options.keys)  # connections are open, statements prepared
+            for _ in range(options.replicas)
+        ]
+        ports, pids = [port for port, _ in replicas], [pid for _, pid in replicas]
+        orders_made_by(ports, 2, keys=options.keys)  # connections are open, statements prepared
         raw_commits(urls["raw"], 2)
         made, raw = [], []
-        spent = Spent(orders=orders_pid, books=books_pid)
+        spent = Spent(orders=pids, books=[books_pid])
         for _ in range(options.rounds):
             with spent.counting(made, options.seconds):
-                made.append(orders_made(orders, options.seconds, keys=options.keys))
+                made.append(orders_made_by(ports, options.seconds, keys=options.keys))
             raw.append(raw_commits(urls["raw"], options.seconds))
 
     rate, p50, p99 = (
