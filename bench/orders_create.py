@@ -161,6 +161,7 @@ def main() -> int:
                 DATABASE_URL=urls["books"],
                 SEED_CATALOGUE="true",
                 DEFAULT_STOCK="1000000000",
+                ACCESS_LOG="false",
             )
         )
         replicas = [
@@ -171,6 +172,7 @@ def main() -> int:
                     DATABASE_URL=urls["orders"],
                     BOOKS_SERVICE_URL=f"http://127.0.0.1:{books}",
                     ORDERS_MAX_UNFINISHED="100000000",
+                    ACCESS_LOG="false",
                 )
             )
             for _ in range(options.replicas)

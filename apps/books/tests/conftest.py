@@ -10,6 +10,7 @@ from bookstore.books.settings import BooksSettings
 from bookstore.service import testing
 from bookstore.service.migrate import upgrade
 from bookstore.service.testing.patience import patient
+from bookstore.service.testing.references import enforce
 
 JSON = {"Content-Type": "application/json"}
 
@@ -34,7 +35,11 @@ def run_books():
 
 @pytest.fixture(scope="session")
 def books_template(postgres_template):
-    return postgres_template("books", lambda url: upgrade("bookstore.books", url))
+    def migrate(url):
+        upgrade("bookstore.books", url)
+        enforce(url)
+
+    return postgres_template("books", migrate)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from bookstore.service.database import Database
 from bookstore.service.migrate import upgrade
 from bookstore.service.testing import eventually
 from bookstore.service.testing.patience import patient
+from bookstore.service.testing.references import enforce
 from bookstore.stores import provision
 
 
@@ -219,7 +220,11 @@ def run_orders():
 
 @pytest.fixture(scope="session")
 def orders_template(postgres_template):
-    return postgres_template("orders", lambda url: upgrade("bookstore.orders", url))
+    def migrate(url):
+        upgrade("bookstore.orders", url)
+        enforce(url)
+
+    return postgres_template("orders", migrate)
 
 
 @pytest.fixture

@@ -131,6 +131,62 @@ async def test_a_client_that_leaves_is_told_of(express):
         assert express.left == 1
 
 
+PUT = b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+
+
+async def test_a_short_body_is_taken_along(express):
+    async with served(express=express) as door, connected(door) as client:
+        for pieces in ([b"short"], [b"", b"short"], [b"sh", b"ort"], [b"a" * 16_384]):
+            whole = b"".join(pieces)
+            await client.send(PUT % len(whole) + pieces[0])
+            for piece in pieces[1:]:
+                await asyncio.sleep(0.05)  # so that they are read one by one
+                await client.send(piece)
+            (await express.next()).answer(200, [], b"ok")
+            await client.reader.readuntil(b"\r\n\r\nok")
+            assert express.offered.pop().body == whole
+        await client.send(LAST)
+        line = await express.next()
+        assert express.offered.pop().body == b""
+        assert 0 <= line.since_arrival() < 20
+        line.answer(200, [], b"")
+
+
+CHUNKED = b"PUT /put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "body"),
+    [
+        ((PUT % 5, b"short"), "short"),
+        ((PUT % 16_385 + b"a" * 16_385,), "a" * 16_385),
+        ((CHUNKED,), "short"),
+        ((PUT.replace(b"/put", b"/declined") % 5 + b"short",), "short"),
+    ],
+    ids=["late", "long", "chunked", "declined"],
+)
+async def test_any_other_body_is_read_by_the_app(express, pieces, body):
+    async with served(express=express) as door, connected(door) as client:
+        for piece in pieces:
+            await client.send(piece)
+            await asyncio.sleep(0.7)  # longer than the door waits by itself
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        length = int(head.partition(b"content-length: ")[2].split()[0])
+        assert json.loads(await client.reader.readexactly(length))[3] == body
+        assert {request.path for request in express.offered} <= {b"/declined"}
+
+
+async def test_leaving_waits_for_the_rest_of_a_body(express):
+    async with served(express=express) as door, connected(door) as client:
+        await client.send(PUT % 5)
+        await asyncio.sleep(0.05)
+        leaving = asyncio.create_task(door.leave(20.0))
+        await asyncio.sleep(0)
+        await client.send(b"short")
+        assert b'"short"]' in await client.rest()
+        await leaving
+
+
 async def test_an_express_that_fails_says_so():
     express = Express()
     answer = await answer_to(b"GET /fails HTTP/1.1\r\nHost: x\r\n\r\n", express=express)

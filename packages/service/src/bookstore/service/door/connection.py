@@ -84,6 +84,7 @@ class Connection:
 
     def close_after_answer(self) -> None:
         """Finish what is under way, and take nothing new."""
+        self._give_up_waiting()
         self._last = True
         self._waiting.clear()
         if self.is_idle:
@@ -93,6 +94,7 @@ class Connection:
 
     def look(self, now: float, patience: float) -> None:
         """End it if it holds a place for nothing: it sends no request, or takes no answer."""
+        self._give_up_waiting()
         if self.is_idle:
             if now - self._since > patience and not self._transport.is_closing():
                 if self._head_size:
@@ -193,14 +195,16 @@ class Connection:
         elif self._plain is not None and self.is_idle:
             if self._is_whole:
                 self._offer(self._plain)
-            else:
-                self._wait_for_more(self._plain)
         elif self._waiting and self.is_idle:
             self._start(self._waiting.popleft())
 
-    def _wait_for_more(self, request: Request) -> None:
-        """Its body comes in pieces: who waits for them needs a task."""
+    def _give_up_waiting(self) -> None:
+        """If the rest of a body is still to come, let the app wait for it."""
+        request = self._plain
+        if request is None or self._is_whole:
+            return
         self._plain = None
+        self._is_whole = True
         self._incoming = self._exchange(request, "1.1", expects=False)
         for piece in self._pieces:
             self._incoming.feed(piece)
@@ -283,7 +287,7 @@ class Connection:
     def _offer(self, request: Request) -> None:
         express = self._house.express
         if self._pieces:
-            self._plain = request = request._replace(body=b"".join(self._pieces))
+            self._plain = request = Request(*request[:-1], b"".join(self._pieces))
         try:
             self._passenger = express.take(request, self) if express is not None else None
             if self._passenger is None:

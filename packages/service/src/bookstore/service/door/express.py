@@ -1,9 +1,9 @@
 """Answers without a task: for an app that can answer most requests as soon as somebody else has.
 
 A task, a future and the messages of ASGI cost more than what many a request is about. So a plain request is
-offered to an express first, if there is one: by HTTP/1.1, without a body, or with a short one that has come
-with its head. The express takes it, and answers it later from a callback; or it leaves it to the app, be it
-at once, or as soon as something has to be waited for.
+offered to an express first, if there is one: by HTTP/1.1, without a body, or with a short one that comes
+soon. The express takes it, and answers it later from a callback; or it leaves it to the app, be it at once,
+or as soon as something has to be waited for.
 """
 
 from typing import Protocol
