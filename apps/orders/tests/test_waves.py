@@ -47,3 +47,33 @@ def test_one_more_than_may_be_under_way_is_refused_at_once(database_url, books, 
     assert set(told) <= {201, 503}
     # The first goes alone, and the others in as few calls as may be.
     assert len(books.asked_for("/inventory/reservations")) <= 1 + MOST // 50 + 2
+
+
+def test_what_books_holds_too_late_is_let_go(orders, books, check_problem, eventually, caplog):
+    books.mode = "held"
+    answer = orders.post("/v1/orders", json={"book_id": 1, "quantity": 1}, headers={"x-deadline-ms": "700"})
+    check_problem(answer, 503, "out-of-time")
+    books.mode = "well"
+    books.hold.set()
+    eventually(lambda: books.reservations and not books.held())
+    assert orders.post("/v1/orders", json={"book_id": 1, "quantity": 1}).status_code == 201
+    assert "never retrieved" not in caplog.text
+
+
+def test_of_two_in_a_wave_one_may_be_out_of_time(orders, books, caplog):
+    books.mode = "held"
+
+    async def two(url):
+        lines = [await asyncio.open_connection(url.host, url.port) for _ in range(2)]
+        hurried = _order(url.netloc).replace(b"Host", b"x-deadline-ms: 200\r\nHost")
+        for (_, writer), order in zip(lines, (hurried, _order(url.netloc)), strict=True):
+            writer.write(order)
+        told = [await _status(lines[0][0])]
+        books.hold.set()
+        told.append(await _status(lines[1][0]))
+        for _, writer in lines:
+            writer.close()
+        return told
+
+    assert asyncio.run(two(orders.base_url)) == [503, 201]
+    assert "never retrieved" not in caplog.text
