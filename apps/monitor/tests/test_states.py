@@ -1,5 +1,7 @@
 """Which state a target is in, by what it answers."""
 
+from itertools import pairwise
+
 import pytest
 
 from bookstore.service.testing import eventually
@@ -116,11 +118,12 @@ def test_what_comes_back_is_seen_to(stand, watched):
     target.answers["/health"] = answer(500, b"")
     monitor.sees(books="UNHEALTHY")
     told = monitor.get("/v2/monitor/history", params={"service": "books"}).json()["data"]
-    newest, *_, oldest = told
-    assert (newest["before"], newest["after"]) == ("HEALTHY", "UNHEALTHY")
-    assert (oldest["before"], oldest["after"]) == (None, "HEALTHY")
+    # On a busy machine a good answer may be late, and so degraded for a moment.
+    states = [each["after"] for each in reversed(told) if each["after"] != "DEGRADED"]
+    assert told[-1]["before"] is None
+    assert (states[0], states[-2:]) == ("HEALTHY", ["HEALTHY", "UNHEALTHY"])
     # Between, it went and came back: perhaps first as one that breaks off, if a look was under way.
-    assert ("DOWN", "HEALTHY") in [(each["before"], each["after"]) for each in told]
+    assert ("DOWN", "HEALTHY") in pairwise(states)
     assert [each["before"] for each in told[:-1]] == [each["after"] for each in told[1:]]
     assert len({each["id"] for each in told}) == len(told)
     assert len(monitor.get("/v2/monitor/history?limit=2").json()["data"]) == 2

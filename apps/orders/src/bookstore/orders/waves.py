@@ -146,30 +146,28 @@ class Waves:
         going = self._going(wave)
         if not going:
             return
-        asked: list[Asked] = []
-        for placement in going:
-            placement.asked = Asked(new_name(), placement.wanted)
-            asked.append(placement.asked)
+        asked = [Asked(new_name(), placement.wanted) for placement in going]
+        for placement, each in zip(going, asked, strict=True):
+            placement.asked = each
         seconds = max(placement.until for placement in going) - asyncio.get_running_loop().time()
         told: Sequence[Told | Exception]
         try:
             told = await self._books.hold(asked, seconds)
         except Exception as error:  # noqa: BLE001 - each of them is told
             told = [error] * len(going)
-        for placement, outcome in zip(going, told, strict=True):
+        for placement, each, outcome in zip(going, asked, told, strict=True):
             if placement not in self._aboard:
                 continue  # and what it may hold is being let go
             if isinstance(outcome, Exception):
                 self._fail(placement, outcome)
                 continue
-            placement.due = placement.until
             placement.new = NewOrder(
                 priced(placement.wanted, outcome),
                 placement.customer_id,
-                placement.asked.reservation_id if placement.asked else None,
-                None,
-                placement.receipt,
+                each.reservation_id,
+                receipt=placement.receipt,
             )
+            placement.due = placement.until
             self._keeping.join(placement)
 
     async def _keep(self, wave: Sequence[Placement]) -> None:
