@@ -136,6 +136,7 @@ async def test_a_password_whose_turn_does_not_come_is_told_so_and_never_hashed(m
         assert hashed == ["next"]
 
 
+@pytest.mark.quiet
 @pytest.mark.timeout(60)
 def test_people_who_log_in_do_not_hold_up_those_who_are(run_accounts, database_url, person):
     """A hash here takes a good while; meanwhile others read their record."""
