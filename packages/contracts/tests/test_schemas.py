@@ -67,5 +67,5 @@ def test_what_has_no_schema_is_named(monkeypatch):
         field: set[complex]
 
     monkeypatch.setattr("bookstore.contracts.schemas._shapes", lambda _: [Strange])
-    with pytest.raises(TypeError, match=r"complex.* is not supported"):
+    with pytest.raises(TypeError, match="complex has no schema"):
         schemas()

@@ -88,7 +88,7 @@ def _value(kind: type[Any]) -> dict[str, Any]:
             "multipleOf": 0.01,
             "pattern": kind.pattern,
         }
-    raise NotImplementedError  # msgspec says of which kind it knows no schema
+    raise TypeError(f"{kind.__name__} has no schema")
 
 
 def _corrected(schema: Any) -> Any:

@@ -114,14 +114,14 @@ def plain(value: object) -> Any:
         return str(value)
     if isinstance(value, Price):
         return Decimal(value)
-    raise NotImplementedError(f"{type(value).__name__} can't be written as JSON")  # msgspec's word for it
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
 
 
 def _made(kind: type[Any], value: object) -> object:
     if issubclass(kind, (Text, Price)):
         return kind(value)
-    # Not a TypeError: that would be the fault of whoever sent the value.
-    raise NotImplementedError(f"{kind.__name__} can't be read from JSON")
+    # Neither a TypeError nor a ValueError: msgspec lays those at the door of whoever sent the value.
+    raise RuntimeError(f"{kind.__name__} can't be read from JSON")
 
 
 def _exact(text: str) -> Decimal:
