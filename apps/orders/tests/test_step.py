@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bookstore.orders.step import Step
+from bookstore.service.testing import soon
 
 
 class Work:
@@ -60,7 +61,8 @@ async def test_those_that_come_meanwhile_wait_for_company_until_they_are_enough(
     await work.begun()
     work.join("b")
     work.end()
-    await asyncio.sleep(0.05)
+    for _ in range(20):  # turns of the event loop, in which it could go
+        await asyncio.sleep(0)
     assert work.waves == [["a"]]
     work.join("c", "d")
     assert await work.begun() == ["b", "c", "d"]
@@ -74,7 +76,7 @@ async def test_they_do_not_wait_for_long():
     work.end()
     assert await work.begun() == ["b"]
     work.end()
-    await asyncio.sleep(0.05)
+    await soon(lambda: work.step._task is None)
     work.join("c")  # it is quiet again
     assert await work.begun() == ["c"]
     work.step.end()

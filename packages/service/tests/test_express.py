@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from bookstore.service.testing import soon
+
 from .doors import answer_to, connected, echo, served
 
 PLAIN = b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -134,14 +136,24 @@ async def test_a_client_that_leaves_is_told_of(express):
 PUT = b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
 
+async def read(door, *pieces):
+    """Wait until the door holds a request with these pieces of a body, and waits for more."""
+    await soon(lambda: [each._pieces for each in door.connections if each._plain] == [[*pieces]])
+
+
+async def handed_over(door):
+    """Wait until the door has waited for long enough, and leaves the rest to the app."""
+    await soon(lambda: [each.is_idle for each in door.connections] == [False])
+
+
 async def test_a_short_body_is_taken_along(express):
     async with served(express=express) as door, connected(door) as client:
         for pieces in ([b"short"], [b"", b"short"], [b"sh", b"ort"], [b"a" * 16_384]):
             whole = b"".join(pieces)
             await client.send(PUT % len(whole) + pieces[0])
-            for piece in pieces[1:]:
-                await asyncio.sleep(0.05)  # so that they are read one by one
-                await client.send(piece)
+            if later := pieces[1:]:
+                await read(door, *filter(None, pieces[:1]))
+                await client.send(*later)
             (await express.next()).answer(200, [], b"ok")
             await client.reader.readuntil(b"\r\n\r\nok")
             assert express.offered.pop().body == whole
@@ -167,9 +179,10 @@ CHUNKED = b"PUT /put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\
 )
 async def test_any_other_body_is_read_by_the_app(express, pieces, body):
     async with served(express=express) as door, connected(door) as client:
-        for piece in pieces:
+        for piece in pieces[:-1]:
             await client.send(piece)
-            await asyncio.sleep(0.7)  # longer than the door waits by itself
+            await handed_over(door)
+        await client.send(pieces[-1])
         head = await client.reader.readuntil(b"\r\n\r\n")
         length = int(head.partition(b"content-length: ")[2].split()[0])
         assert json.loads(await client.reader.readexactly(length))[3] == body
@@ -179,7 +192,7 @@ async def test_any_other_body_is_read_by_the_app(express, pieces, body):
 async def test_leaving_waits_for_the_rest_of_a_body(express):
     async with served(express=express) as door, connected(door) as client:
         await client.send(PUT % 5)
-        await asyncio.sleep(0.05)
+        await read(door)
         leaving = asyncio.create_task(door.leave(20.0))
         await asyncio.sleep(0)
         await client.send(b"short")
