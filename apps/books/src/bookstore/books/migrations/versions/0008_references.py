@@ -3,19 +3,17 @@
 Revision ID: 0008
 """
 
-from alembic import op
+from bookstore.service.references import enforce, leave_unenforced
 
 revision = "0008"
 down_revision = "0007"
 
+_OF_RESERVATIONS = ("reservation_lines", "reservation_lines_reservation_id_fkey")
+
 
 def upgrade() -> None:
-    _alter("NOT ENFORCED")
+    leave_unenforced(*_OF_RESERVATIONS)
 
 
 def downgrade() -> None:
-    _alter("ENFORCED")
-
-
-def _alter(how: str) -> None:
-    op.execute(f"ALTER TABLE reservation_lines ALTER CONSTRAINT reservation_lines_reservation_id_fkey {how}")
+    enforce(*_OF_RESERVATIONS)

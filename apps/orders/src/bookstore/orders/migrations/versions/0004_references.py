@@ -3,7 +3,7 @@
 Revision ID: 0004
 """
 
-from alembic import op
+from bookstore.service.references import enforce, leave_unenforced
 
 revision = "0004"
 down_revision = "0003"
@@ -12,13 +12,10 @@ _OF_ORDERS = ("order_lines", "order_events", "ledger", "reservations")
 
 
 def upgrade() -> None:
-    _alter("NOT ENFORCED")
+    for table in _OF_ORDERS:
+        leave_unenforced(table, f"{table}_order_id_fkey")
 
 
 def downgrade() -> None:
-    _alter("ENFORCED")
-
-
-def _alter(how: str) -> None:
     for table in _OF_ORDERS:
-        op.execute(f"ALTER TABLE {table} ALTER CONSTRAINT {table}_order_id_fkey {how}")
+        enforce(table, f"{table}_order_id_fkey")
