@@ -15,7 +15,7 @@ from bookstore.service.database import Database
 from bookstore.service.testing.otlp import Receiver
 from bookstore.service.tracing import Tracer, span_events
 from bookstore.service.tracing.http import safe_path, template
-from bookstore.service.tracing.queue import Processing, make, sent
+from bookstore.service.tracing.queue import Processing, begin_message, sent
 from bookstore.service.tracing.sql import summary
 from bookstore.service.upstream import ConnectFailed, Upstream
 
@@ -278,7 +278,7 @@ async def test_who_is_not_recorded_has_no_parts_either(in_request, receiver, tol
     async def work(_):
         async with always(OK).client() as client:
             await client.request("GET", "/")
-        traceparent, message = make("queue", context.current.get())
+        traceparent, message = begin_message("queue", context.current.get())
         assert traceparent.endswith("-00")
         assert message is None
         sent("queue", 1, traceparent, together=1)
@@ -294,7 +294,7 @@ async def test_who_is_not_recorded_has_no_parts_either(in_request, receiver, tol
 
 async def test_a_message_is_worked_on_in_its_trace_and_later_in_one_of_its_own(in_request, told, receiver):
     async def work(_):
-        made_in, message = make("queue", context.current.get())
+        made_in, message = begin_message("queue", context.current.get())
         message.end()
         sent("queue", 7, made_in, together=2)
         for delivery in (1, 2):

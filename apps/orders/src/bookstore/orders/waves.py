@@ -22,7 +22,7 @@ from bookstore.orders.store import OrderStore, ReservationGone
 from bookstore.resilience.deadline import forget_deadline
 from bookstore.service.context import RequestContext, current
 from bookstore.service.problem import Problem
-from bookstore.service.tracing.queue import make
+from bookstore.service.tracing.queue import begin_message
 from bookstore.service.tracing.span import Recording, together
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Waves:
         failed: Exception | None = None
         messages: list[Recording] = []
         for placement, new in going:
-            new.traceparent, message = make(STREAMS["validate"], placement.request)
+            new.traceparent, message = begin_message(STREAMS["validate"], placement.request)
             if message is not None:
                 messages.append(message)
         try:
@@ -186,14 +186,17 @@ class Waves:
         except Exception as error:  # noqa: BLE001 - each of them is told
             failed = error
         for message in messages:
-            message.__exit__(None, failed, None)
+            if failed is not None:
+                message.fail_with(failed)
+            message.end()
         for placement, new in going:
             if placement in self._aboard:
                 outcome = failed or kept[new]
                 if isinstance(outcome, Exception):
                     self._fail(placement, outcome)
                 else:
-                    self._end(placement, outcome)
+                    del self._aboard[placement]
+                    placement.tell(outcome)
 
     def _going(self, wave: Sequence[Placement]) -> list[Placement]:
         """Those that somebody still waits for; what is done is done in the name of the first, and for all."""
@@ -205,19 +208,16 @@ class Waves:
     # -- the ends
 
     def _fail(self, placement: Placement, error: Exception) -> None:
-        refused = isinstance(error, Problem) and error.status < _SERVER_ERROR
-        if placement.asked is not None and not refused:  # who was refused holds nothing
-            self._afterwards.do(self._let_go(placement.asked.reservation_id))
-        if isinstance(error, ClaimLost):
-            self._end(placement, KeyInUse())
-        elif isinstance(error, ReservationGone):
-            self._end(placement, OutOfTime())
+        if isinstance(error, Problem) and error.status < _SERVER_ERROR:
+            del self._aboard[placement]  # who is refused holds nothing
         else:
-            self._end(placement, error)
-
-    def _end(self, placement: Placement, ending: Ending) -> None:
-        del self._aboard[placement]
-        placement.tell(ending)
+            self.give_up(placement)
+        if isinstance(error, ClaimLost):
+            placement.tell(KeyInUse())
+        elif isinstance(error, ReservationGone):
+            placement.tell(OutOfTime())
+        else:
+            placement.tell(error)
 
     async def _let_go(self, reservation_id: str) -> None:
         """Let a reservation go, unless its order was kept after all and only the word of it was lost."""
@@ -237,8 +237,6 @@ class Waves:
         self._timer = None
         now = asyncio.get_running_loop().time() + _TICK
         for placement in [each for each in self._aboard if each.due <= now]:
-            if placement.new is not None:
-                placement.new.wanted = False
             if placement.until <= now:
                 self._fail(placement, OutOfTime())
             else:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SYSTEM: Final = "redis"
 
 
-def make(queue: str, request: RequestContext | None) -> tuple[str | None, Recording | None]:
+def begin_message(queue: str, request: RequestContext | None) -> tuple[str | None, Recording | None]:
     """A request makes a message: the `traceparent` to keep with it, and the span to end once it is kept.
 
     Each is None where there is none.
