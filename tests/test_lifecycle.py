@@ -40,7 +40,7 @@ def healthy(bookstore):
     return status["state"] == "running" and all(s["health"] == "healthy" for s in status["services"])
 
 
-def test_status_tells_of_every_process(bookstore):
+def test_status_tells_of_every_process(bookstore, eventually):
     status = bookstore.printed_status()
     assert set(status) == {"state", "state_folder", "credentials_file", "services"}
     assert {row["instance"] for row in status["services"]} == {*PROCESSES, *DOORS}
@@ -48,7 +48,7 @@ def test_status_tells_of_every_process(bookstore):
     for door, owner in DOORS.items():
         assert rows[door]["pid"] == rows[owner]["pid"]
         assert rows[door]["url"] != rows[owner]["url"]
-    assert healthy(bookstore)
+    eventually(lambda: healthy(bookstore))
     told = {pid for row in status["services"] for pid in row["pids"]}
     # All but the supervisor and its guardian.
     assert len(family(bookstore)) - 2 <= len(told)
@@ -79,12 +79,12 @@ def test_status_is_right_after_any_kill_and_the_victim_comes_back(bookstore, eve
 
 
 @pytest.mark.parametrize("instance", ["playground-1", "supplier-1"])
-def test_up_brings_back_what_was_told_to_end_and_serves_still(bookstore, instance):
+def test_up_brings_back_what_was_told_to_end_and_serves_still(bookstore, eventually, instance):
     victim = ProcessId.of(bookstore.services()[instance]["pid"])
     victim.send(signal.SIGTERM)
     bookstore.up()
     assert bookstore.services()[instance]["pid"] not in (None, victim.pid)
-    assert healthy(bookstore)
+    eventually(lambda: healthy(bookstore))
 
 
 def test_an_order_survives_the_kill_of_everything(bookstore, client, eventually):
@@ -153,11 +153,11 @@ def test_the_demo_holds_and_cleans_up(stopped_bookstore):
     assert stopped_bookstore.status()["state"] == "stopped"
 
 
-def test_the_demo_uses_a_system_that_runs_and_leaves_it_running(bookstore):
+def test_the_demo_uses_a_system_that_runs_and_leaves_it_running(bookstore, eventually):
     result = bookstore.run("demo", "--yes")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "it runs already" in result.stdout
-    assert healthy(bookstore)
+    eventually(lambda: healthy(bookstore))
 
 
 def test_an_app_that_refuses_its_settings_is_shown(stopped_bookstore, monkeypatch):

@@ -14,6 +14,7 @@ from bookstore.accounts.settings import AccountsSettings
 from bookstore.service import testing
 from bookstore.service.migrate import upgrade
 from bookstore.service.testing import eventually
+from bookstore.service.testing.patience import patient
 from bookstore.stores.provision import Database, provision
 
 CHEAP = {"argon2_memory": 8, "argon2_passes": 1}
@@ -23,14 +24,18 @@ _numbers = itertools.count(1)
 
 
 @contextmanager
-def _accounts(database_url, until=("/health", "keys"), **settings):
-    """A running service, and a client whose address counts as that of a trusted proxy."""
+def _accounts(database_url, until=("/health", "keys"), *, hurried=False, **settings):
+    """A running service, and a client whose address counts as that of a trusted proxy.
+
+    One that isn't `hurried` bears a busy machine.
+    """
     given = {"port": 0, "access_log": False, "trusted_proxies": "127.0.0.1", **CHEAP, **settings}
 
     def create():
         return create_app(AccountsSettings(database_url=database_url, **given))
 
-    with testing.serving(create) as url, httpx.Client(base_url=url, timeout=30) as client:
+    make = create if hurried else patient(create)
+    with testing.serving(make) as url, httpx.Client(base_url=url, timeout=30) as client:
         # The tables and the first key are made after the start.
         path, dependency = until
         while client.get(path).json()["services"][dependency] != "healthy":

@@ -181,7 +181,7 @@ def test_without_the_secret_nobody_logs_in_but_tokens_are_still_verified(
 
 
 def test_keys_outlive_the_database(run_accounts, postgres_server, provisioned):
-    with run_accounts(provisioned(postgres_server)) as client:
+    with run_accounts(provisioned(postgres_server), hurried=True) as client:
         before = key_set(client)
         postgres_server.freeze()
         assert key_set(client) == before

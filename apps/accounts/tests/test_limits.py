@@ -1,6 +1,5 @@
 """What stops a guesser: counted for an account and an address, over processes; and what nobody learns."""
 
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -185,7 +184,10 @@ def test_nobody_learns_whether_an_address_has_an_account(ana, typed):
 @pytest.mark.quiet
 @pytest.mark.timeout(60)
 def test_nobody_learns_it_from_the_time_either(run_accounts, database_url, person, client_at):
-    """The hash of a stranger's password costs what a real one costs: medians, a cost that stands out."""
+    """The hash of a stranger's password costs what a real one costs, and stands out.
+
+    The least of many: what else the machine does is only ever added.
+    """
     with run_accounts(database_url, argon2_memory=8192, argon2_passes=2) as client:
         ana = person(client, "ana@example.com").register()
         took = {"ana@example.com": [], "nobody@example.com": [], "no address": []}
@@ -201,6 +203,6 @@ def test_nobody_learns_it_from_the_time_either(run_accounts, database_url, perso
             started = time.perf_counter()
             assert ana.client.get("/v1/customers/1").status_code == 200
             cheap.append(time.perf_counter() - started)
-        medians = {email: statistics.median(times) for email, times in took.items()}
-        assert min(medians.values()) > 1.5 * statistics.median(cheap), "the hash doesn't stand out"
-        assert max(medians.values()) < 1.5 * min(medians.values()), medians
+        least = {email: min(times) for email, times in took.items()}
+        assert min(least.values()) > 1.5 * min(cheap), "the hash doesn't stand out"
+        assert max(least.values()) < 1.5 * min(least.values()), least

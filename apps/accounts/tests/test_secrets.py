@@ -171,7 +171,7 @@ WAYS = [
 @pytest.fixture
 def broken(run_accounts, postgres_server, provisioned):
     url = provisioned(postgres_server)
-    return lambda: run_accounts(url), postgres_server
+    return lambda: run_accounts(url, hurried=True), postgres_server
 
 
 @pytest.mark.timeout(60)

@@ -16,7 +16,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 @contextmanager
-def _books(database_url, *, hurried=True, **settings):
+def _books(database_url, *, hurried=False, **settings):
     """A running service and a client for it; one that isn't `hurried` bears a busy machine."""
 
     def create():
@@ -52,14 +52,14 @@ def database_url(books_template):
 def own(request, database_url, shared_redis):
     """A service for this test alone, with an empty catalogue; what holds without a cache holds with one."""
     redis_url = shared_redis.url if request.param == "cached" else ""
-    with _books(database_url, hurried=False, redis_url=redis_url) as client:
+    with _books(database_url, redis_url=redis_url) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def shared(books_template, shared_redis):
     """A service for all tests that mind their own books only."""
-    with books_template.fresh() as url, _books(url, hurried=False, redis_url=shared_redis.url) as client:
+    with books_template.fresh() as url, _books(url, redis_url=shared_redis.url) as client:
         yield client
 
 

@@ -8,7 +8,7 @@ from bookstore.stores.redis import redis_command
 @pytest.fixture
 def cached(database_url, redis_url, run_books):
     """A service with a cache, and an empty catalogue."""
-    with run_books(database_url, hurried=False, redis_url=redis_url) as client:
+    with run_books(database_url, redis_url=redis_url) as client:
         yield client
 
 
@@ -16,8 +16,8 @@ def cached(database_url, redis_url, run_books):
 def twins(database_url, redis_url, run_books):
     """Two replicas over the same stores."""
     with (
-        run_books(database_url, hurried=False, redis_url=redis_url) as one,
-        run_books(database_url, hurried=False, redis_url=redis_url) as other,
+        run_books(database_url, redis_url=redis_url) as one,
+        run_books(database_url, redis_url=redis_url) as other,
     ):
         yield one, other
 
@@ -133,7 +133,7 @@ def test_a_look_inside_shows_what_can_be_answered_and_nothing_else(cached, redis
 
 
 def test_an_entry_lives_as_long_as_it_was_told(database_url, redis_url, run_books):
-    with run_books(database_url, hurried=False, redis_url=redis_url, cache_ttl=7) as client:
+    with run_books(database_url, redis_url=redis_url, cache_ttl=7) as client:
         _add(client)
         _read(client, "/v2/books/1")
         [kept] = _read(client, "/v2/cache")["keys"]

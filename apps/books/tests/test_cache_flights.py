@@ -16,7 +16,7 @@ PATH = "/v2/books?limit=3"
 
 @pytest.fixture
 def books(database_url, redis_url, run_books):
-    with run_books(database_url, hurried=False, redis_url=redis_url) as client:
+    with run_books(database_url, redis_url=redis_url) as client:
         client.post("/v2/books", json={"title": "T", "author": "A", "price": 1}).raise_for_status()
         yield client
 

@@ -70,8 +70,8 @@ def twins(database_url, redis_url, wire, run_books, monkeypatch):
     """Two replicas with a book that both have read; the second reaches Redis over the wire."""
     monkeypatch.setattr(trust, "CLOSED", 0.5)
     with (
-        run_books(database_url, redis_url=redis_url) as first,
-        run_books(database_url, redis_url=wire.url) as second,
+        run_books(database_url, redis_url=redis_url, hurried=True) as first,
+        run_books(database_url, redis_url=wire.url, hurried=True) as second,
     ):
         first.post("/v2/books", json={"title": "T", "author": "A", "price": 1}).raise_for_status()
         for client in (first, second):
@@ -116,8 +116,8 @@ def test_a_replica_that_redis_does_not_reach_still_tells_all_others(twins, wire,
 def test_the_cache_is_used_again_when_all_reach_it(database_url, redis_url, run_books, monkeypatch):
     monkeypatch.setattr(trust, "CLOSED", 0.5)
     wire = Wire(redis_url)
-    with run_books(database_url, redis_url=redis_url) as first:
-        with run_books(database_url, redis_url=wire.url) as second:
+    with run_books(database_url, redis_url=redis_url, hurried=True) as first:
+        with run_books(database_url, redis_url=wire.url, hurried=True) as second:
             second.post("/v2/books", json={"title": "T", "author": "A", "price": 1}).raise_for_status()
             wire.cut()
             second.put("/v2/books/1", json={"price": 2}).raise_for_status()
@@ -131,7 +131,7 @@ def test_without_redis_postgresql_answers_nearly_as_soon(
     database_url, redis_server, run_books, method, monkeypatch
 ):
     monkeypatch.setattr(trust, "CLOSED", 0.5)
-    with run_books(database_url, redis_url=redis_server.url) as client:
+    with run_books(database_url, redis_url=redis_server.url, hurried=True) as client:
         client.post("/v2/books", json={"title": "T", "author": "A", "price": 1}).raise_for_status()
         _until_cached(client)
         getattr(redis_server, method)()
@@ -154,7 +154,10 @@ def test_without_redis_postgresql_answers_nearly_as_soon(
 
 
 def test_the_cache_is_closed_before_a_write_has_to_do_it(database_url, redis_server, run_books):
-    with run_books(database_url, redis_url=redis_server.url), psycopg.connect(database_url) as observer:
+    with (
+        run_books(database_url, redis_url=redis_server.url, hurried=True),
+        psycopg.connect(database_url) as observer,
+    ):
         observer.autocommit = True
         query = "SELECT closed_until > now() FROM cache"
         assert observer.execute(query).fetchone() == (False,)
@@ -173,7 +176,7 @@ def test_what_a_restarted_redis_finds_on_its_disk_is_not_used(
         pass
 
     monkeypatch.setattr(trust.Trust, "close", unnoticed)
-    with run_books(database_url, redis_url=redis_server.url) as client:
+    with run_books(database_url, redis_url=redis_server.url, hurried=True) as client:
         client.post("/v2/books", json={"title": "T", "author": "A", "price": 1}).raise_for_status()
         _until_cached(client)
         redis_server.restart()
@@ -186,7 +189,7 @@ def test_what_a_restarted_redis_finds_on_its_disk_is_not_used(
 
 def test_a_service_starts_without_its_redis_and_meets_it_later(database_url, redis_server, run_books):
     redis_server.stop()
-    with run_books(database_url, redis_url=redis_server.url) as client:
+    with run_books(database_url, redis_url=redis_server.url, hurried=True) as client:
         client.post("/v2/books", json={"title": "T", "author": "A", "price": 1}).raise_for_status()
         assert _read(client, "/v2/books/1") == ("1.00", False)
         redis_server.start()

@@ -44,7 +44,7 @@ def waiting(count):
 @pytest.fixture
 def two(database_url, redis_server, run_books, count, waiting):
     """A service whose connections are all open, with a Redis of its own, and two books."""
-    with run_books(database_url, redis_url=redis_server.url) as client:
+    with run_books(database_url, redis_url=redis_server.url, hurried=True) as client:
         new = {"title": "T", "author": "A", "price": 1, "stock": STOCK}
         books = [client.post("/v2/books", json=new).json()["id"] for _ in range(2)]
 

@@ -221,7 +221,7 @@ def test_of_covers_that_come_at_once_one_stays_whole(gallery, path, folder):
 
 
 def test_who_waits_to_replace_a_cover_keeps_nobody_from_seeing_it(books_template, run_books, add, tmp_path):
-    with books_template.fresh() as url, run_books(url, hurried=False, covers_folder=str(tmp_path)) as gallery:
+    with books_template.fresh() as url, run_books(url, covers_folder=str(tmp_path)) as gallery:
         path = f"/v2/books/{add(gallery)['id']}/cover"
         assert gallery.put(path, content=JPEG).status_code == 201
         with psycopg.connect(url) as other, ThreadPoolExecutor(12) as pool:

@@ -153,8 +153,8 @@ def test_no_read_is_older_than_a_write_acknowledged_before_it(
 ):
     monkeypatch.setattr(trust, "CLOSED", 0.5)
     with (
-        run_books(database_url, redis_url=redis_server.url) as first,
-        run_books(database_url, redis_url=redis_server.url) as second,
+        run_books(database_url, redis_url=redis_server.url, hurried=True) as first,
+        run_books(database_url, redis_url=redis_server.url, hurried=True) as second,
     ):
         books = [
             first.post("/v2/books", json={"title": "T", "author": "A", "price": 0}).json()["id"]

@@ -26,7 +26,7 @@ def fragile(postgres_server):
 @pytest.fixture
 def books(fragile, run_books):
     upgrade("bookstore.books", fragile)
-    with run_books(fragile) as client:
+    with run_books(fragile, hurried=True) as client:
         for _ in range(3):
             answer = client.post("/v2/books", json={"title": "Emma", "author": "Jane Austen", "price": 1})
             assert answer.status_code == 201
@@ -156,7 +156,7 @@ def test_a_service_starts_without_its_database_and_is_ready_when_that_comes(
     postgres_server, fragile, run_books, check_problem
 ):
     postgres_server.stop()
-    with run_books(fragile, seed_catalogue=True) as client:
+    with run_books(fragile, seed_catalogue=True, hurried=True) as client:
         check_problem(client.get("/v1/books"), 503)
         assert client.get("/health/ready").status_code == 503
         assert client.get("/health/live").status_code == 200

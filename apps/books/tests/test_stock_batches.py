@@ -109,14 +109,15 @@ def test_the_last_copies_are_sold_once_among_many_batches(own, add):
     assert _stock(own, books[0]) == (0, 20)
 
 
-def test_who_wants_a_book_that_somebody_holds_on_to_keeps_nobody_else_waiting(own, add, database_url):
-    free, busy = add(own, title="Free")["id"], add(own, title="Busy")["id"]
-    with psycopg.connect(database_url) as other:
-        other.execute("SELECT FROM books WHERE id = %s FOR UPDATE", (busy,))
-        told = _ask(own, a=[(free, 1)], b=[(busy, 1)], c=[(free, 1), (busy, 1)], d=[(free, 1)])
-    assert told == {"a": ["Free"], "b": (503, "books-busy"), "c": (503, "books-busy"), "d": ["Free"]}
-    assert _ask(own, b=[(busy, 1)], c=[(free, 1), (busy, 1)]) == {"b": ["Busy"], "c": ["Free", "Busy"]}
-    assert (_stock(own, free)[1], _stock(own, busy)[1]) == (3, 2)
+def test_who_wants_a_book_that_somebody_holds_on_to_keeps_nobody_else_waiting(run_books, add, database_url):
+    with run_books(database_url, hurried=True) as own:
+        free, busy = add(own, title="Free")["id"], add(own, title="Busy")["id"]
+        with psycopg.connect(database_url) as other:
+            other.execute("SELECT FROM books WHERE id = %s FOR UPDATE", (busy,))
+            told = _ask(own, a=[(free, 1)], b=[(busy, 1)], c=[(free, 1), (busy, 1)], d=[(free, 1)])
+        assert told == {"a": ["Free"], "b": (503, "books-busy"), "c": (503, "books-busy"), "d": ["Free"]}
+        assert _ask(own, b=[(busy, 1)], c=[(free, 1), (busy, 1)]) == {"b": ["Busy"], "c": ["Free", "Busy"]}
+        assert (_stock(own, free)[1], _stock(own, busy)[1]) == (3, 2)
 
 
 def test_what_cannot_be_asked_for_is_refused_as_a_whole(own, add, check_problem):

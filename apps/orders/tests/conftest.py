@@ -203,7 +203,9 @@ def accounts():
 
 
 @contextmanager
-def _orders(database_url, books_url, *, hurried=True, **settings):
+def _orders(database_url, books_url, *, hurried=False, **settings):
+    """A running service and a client for it; one that isn't `hurried` bears a busy machine."""
+
     def create():
         given = {"port": 0, "access_log": False, "books_circuit_open": 0.02, **settings}
         return create_app(OrdersSettings(database_url=database_url, books_service_url=books_url, **given))
@@ -246,7 +248,7 @@ def fragile(postgres_server):
 @pytest.fixture
 def orders(database_url, books):
     """A service for this test alone, without any order."""
-    with _orders(database_url, books.url, hurried=False) as client:
+    with _orders(database_url, books.url) as client:
         yield client
 
 
@@ -263,7 +265,7 @@ def shared_books(start_books):
 @pytest.fixture(scope="session")
 def shared(orders_template, shared_books):
     """A service for all tests that mind their own orders only."""
-    with orders_template.fresh() as url, _orders(url, shared_books.url, hurried=False) as client:
+    with orders_template.fresh() as url, _orders(url, shared_books.url) as client:
         yield client
 
 

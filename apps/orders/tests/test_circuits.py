@@ -13,7 +13,7 @@ def switch(client, dependency, action, headers):
 
 @pytest.fixture
 def house(database_url, books, accounts, run_orders):
-    with run_orders(database_url, books.url, accounts_service_url=accounts.url, hurried=False) as client:
+    with run_orders(database_url, books.url, accounts_service_url=accounts.url) as client:
         yield client
 
 

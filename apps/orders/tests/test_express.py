@@ -83,7 +83,7 @@ def test_trouble_is_told_alike(orders, books, taken):
 
 def test_a_customer_orders_for_itself(database_url, books, run_orders, accounts, taken):
     settings = {"auth_required": True, "accounts_service_url": accounts.url}
-    with run_orders(database_url, books.url, hurried=False, **settings) as orders:
+    with run_orders(database_url, books.url, **settings) as orders:
         who = {"Authorization": f"Bearer {accounts.token(accounts.claims(customer_id=7))}"}
         assert orders.post("/v2/orders", json=ITEMS).status_code == 401
         made = [orders.post("/v2/orders", json=ITEMS, headers=who).json()["customer_id"] for _ in range(2)]

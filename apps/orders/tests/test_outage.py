@@ -19,7 +19,7 @@ ONE = {"book_id": 1, "quantity": 1}
 
 @pytest.fixture
 def fragile_orders(fragile, books, run_orders):
-    with run_orders(fragile, books.url) as client:
+    with run_orders(fragile, books.url, hurried=True) as client:
         assert client.post("/v1/orders", json=ONE).status_code == 201
         yield client
 
@@ -182,7 +182,7 @@ def _proxied(url):
 def test_a_connection_lost_in_mid_commit_is_answered_503_and_the_order_is_whole_or_not_there(  # noqa: PLR0917
     database_url, books, run_orders, check_problem, cut, kept
 ):
-    with _proxied(database_url) as (proxy, url), run_orders(url, books.url) as client:
+    with _proxied(database_url) as (proxy, url), run_orders(url, books.url, hurried=True) as client:
         assert client.get("/health/ready").status_code == 200
         proxy.armed = cut
         answer, took = _timed(client, "POST", "/v2/orders", BASKET)
@@ -201,7 +201,7 @@ def test_the_same_key_finds_an_order_whose_commit_lost_its_answer(  # noqa: PLR0
     database_url, books, run_orders, check_problem, eventually, mark, cut
 ):
     key = {"Idempotency-Key": "k"}
-    with _proxied(database_url) as (proxy, url), run_orders(url, books.url) as client:
+    with _proxied(database_url) as (proxy, url), run_orders(url, books.url, hurried=True) as client:
         assert client.get("/health/ready").status_code == 200
         proxy.mark, proxy.armed = mark, cut
         answer, took = _timed(client, "POST", "/v1/orders", ONE, key)

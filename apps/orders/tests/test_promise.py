@@ -165,7 +165,7 @@ async def test_another_timeout_is_none_of_its_business():
 @pytest.fixture
 def frozen_at_will(postgres_server, fragile, books, run_orders):
     """A service with an order, on a PostgreSQL of this test's own."""
-    with run_orders(fragile, books.url) as client:
+    with run_orders(fragile, books.url, hurried=True) as client:
         while client.post("/v1/orders", json=ONE).status_code != 201:
             pass
         yield postgres_server, fragile, client

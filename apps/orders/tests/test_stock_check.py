@@ -16,7 +16,9 @@ PATH = "/v1/orders/check-inventory"
 @pytest.fixture
 def remembering(database_url, books, run_orders, redis_url):
     books.stock[1] = 100
-    with run_orders(database_url, books.url, redis_url=redis_url, books_circuit_open=600.0) as client:
+    with run_orders(
+        database_url, books.url, redis_url=redis_url, books_circuit_open=600.0, hurried=True
+    ) as client:
         yield client
 
 
@@ -40,7 +42,7 @@ def test_seed_000_the_stock_survives_an_outage_also_with_the_circuit_open(rememb
 
 def test_it_is_told_anew_once_books_is_back(database_url, books, run_orders, redis_url, eventually):
     books.stock[1] = 100
-    with run_orders(database_url, books.url, redis_url=redis_url) as client:
+    with run_orders(database_url, books.url, redis_url=redis_url, hurried=True) as client:
         assert _told(client.get(f"{PATH}/1")) == NOW
         books.refuse()
         assert _told(client.get(f"{PATH}/1")) == THEN
@@ -112,7 +114,7 @@ def test_a_redis_that_is_away_is_missed_by_nobody_while_books_is_there(  # noqa:
     database_url, books, run_orders, redis_server, check_problem, eventually, harm, heal
 ):
     books.stock[1] = 100
-    with run_orders(database_url, books.url, redis_url=redis_server.url) as client:
+    with run_orders(database_url, books.url, redis_url=redis_server.url, hurried=True) as client:
         assert _told(client.get(f"{PATH}/1")) == NOW
         getattr(redis_server, harm)()
         try:

@@ -41,7 +41,7 @@ def test_one_more_than_may_be_under_way_is_refused_at_once(database_url, books, 
                 writer.close()
 
     # Books may take as long as this test does.
-    with run_orders(database_url, books.url, hurried=False, books_timeout=20.0) as orders:
+    with run_orders(database_url, books.url, books_timeout=20.0) as orders:
         told = asyncio.run(crowd(orders.base_url))
     assert told.count(503) >= 1
     assert set(told) <= {201, 503}
