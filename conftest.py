@@ -2,18 +2,23 @@
 
 import fcntl
 import gc
+import itertools
 import os
 import sys
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from time import sleep
+from typing import Any, Final
 
 import pytest
 
 # Many images set this. Here hundreds of processes start, and each would compile all that it imports anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+_PAUSE: Final = 0.01
+"""Seconds between two looks for a free seat."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -102,22 +107,24 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run what is marked `quiet` with nothing beside it, all else beside each other.
+    """Run what is marked `quiet` with one other such test beside it at most, all else beside each other.
 
     Its promises hold on a machine with room for it, and the other processes of this very run take that room.
     Waiting doesn't count for the test's timeout. Who dies holds nothing any more.
     """
     if not hasattr(item.config, "workerinput"):
         return (yield)
-    # Whoever waits at the door keeps those out who come later, so that the room gets empty.
-    door, room = item.config.rootpath / "conftest.py", item.config.rootpath / "pyproject.toml"
+    root = item.config.rootpath
+    door, seats = root / "conftest.py", (root, root / "pyproject.toml")
     with ExitStack() as stack:
         if _wants_quiet(item):
-            stack.enter_context(_locked(door, fcntl.LOCK_EX))
-            stack.enter_context(_locked(room, fcntl.LOCK_EX))
+            # Whoever waits for a seat keeps all others from coming in, so that the seats get free.
+            stack.enter_context(_locked(door, fcntl.LOCK_SH))
+            stack.enter_context(_one_locked(seats))
         else:
-            with _locked(door, fcntl.LOCK_SH):
-                stack.enter_context(_locked(room, fcntl.LOCK_SH))
+            with _locked(door, fcntl.LOCK_EX):
+                for seat in seats:
+                    stack.enter_context(_locked(seat, fcntl.LOCK_SH))
         return (yield)
 
 
@@ -127,10 +134,26 @@ def _wants_quiet(item: pytest.Item) -> bool:
 
 @contextmanager
 def _locked(path: Path, how: int) -> Generator[None]:
-    with path.open() as file:
-        fcntl.flock(file, how)
+    """Holds a lock on a file or a folder, for whose sake is no matter."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, how)
         try:
             yield
         finally:
             # By word: a child may hold a copy of the open file.
-            fcntl.flock(file, fcntl.LOCK_UN)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _one_locked(paths: Sequence[Path]) -> Generator[None]:
+    """Holds a lock on one of these alone, whichever is free first."""
+    with ExitStack() as stack:
+        for path in itertools.cycle(paths):
+            with suppress(BlockingIOError):
+                stack.enter_context(_locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB))
+                break
+            sleep(_PAUSE)
+        yield
