@@ -213,13 +213,16 @@ KILLED = ("gateway-1", "books-1", "orders-1", "accounts-1", "supplier-1", "order
 
 
 @pytest.mark.parametrize("name", KILLED)
-def test_the_page_outlives_whoever_is_killed(name, bookstore, console, expect):
+def test_the_page_outlives_whoever_is_killed(name, bookstore, console, expect, eventually):
     page = console()
     expect(page.locator(".live")).to_have_text("live")
-    os.kill(bookstore.services()[name]["pid"], signal.SIGKILL)
+    killed = bookstore.services()[name]["pid"]
+    os.kill(killed, signal.SIGKILL)
     if name == "monitor-1":
         expect(page.locator(".live")).not_to_have_text("live")
     # The supervisor starts it again, and the page hears so by itself.
+    eventually(lambda: bookstore.services()[name]["pid"] not in {None, killed})
+    eventually(lambda: bookstore.services()[name]["health"] == "healthy")
     expect(page.locator(".live")).to_have_text("live", timeout=60_000)
     expect(page.locator(".headline")).to_have_text(WELL, timeout=90_000)
     assert page.evaluate("window.mine") == "not loaded again"

@@ -1,7 +1,7 @@
 """Every database operation ends in bounded time, whatever the server does."""
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from time import monotonic
 
 import psycopg
@@ -132,10 +132,9 @@ async def test_a_cancelled_caller_leaves_a_pool_that_works(database):
 
 @pytest.mark.quiet
 async def test_a_pool_that_is_used_up_refuses_soon(database):
-    async with asyncio.TaskGroup() as group:
+    async with AsyncExitStack() as stack:
         for _ in range(4):
-            group.create_task(database.fetch("SELECT pg_sleep(0.7)"))
-        await asyncio.sleep(0.1)
+            await stack.enter_async_context(database.connection())
         problem, took = await _timed(database.fetch("SELECT 1"))
     assert took < 0.7
     assert problem.status == 503
@@ -172,10 +171,18 @@ async def test_no_message_holds_the_password(postgres_server):
 
 @pytest.mark.quiet
 async def test_a_caller_cancelled_over_a_frozen_server_is_let_go(postgres_server, database):
+    asks = asyncio.Event()
+
+    async def ask():
+        async with database.connection() as connection:
+            asks.set()
+            await connection.execute("SELECT 1")
+
     postgres_server.freeze()
     try:
-        task = asyncio.create_task(database.fetch("SELECT 1"))
-        await asyncio.sleep(0.1)
+        task = asyncio.create_task(ask())
+        await asks.wait()
+        await asyncio.sleep(0)
         started = monotonic()
         task.cancel()
         await asyncio.wait({task})

@@ -10,6 +10,7 @@ import pytest
 
 from bookstore.service.database import Database
 from bookstore.service.schema import Schema, SchemaBehind, head
+from bookstore.service.testing import soon
 
 ENV = "from bookstore.service.migrate import run\n\nrun()\n"
 ENDLESS = """
@@ -111,7 +112,7 @@ async def test_a_newer_schema_is_fine_for_older_code(package, postgres_database)
             await schema.check()
 
 
-async def test_a_service_waits_for_a_database_that_comes_later(package, postgres_server):
+async def test_a_service_waits_for_a_database_that_comes_later(package, postgres_server, caplog):
     postgres_server.kill()
     ready = asyncio.Event()
 
@@ -121,7 +122,7 @@ async def test_a_service_waits_for_a_database_that_comes_later(package, postgres
     async with Database(postgres_server.url) as database:
         schema = Schema(database, package)
         async with schema.preparing(then):
-            await asyncio.sleep(0.3)
+            await soon(lambda: "the database is not ready" in caplog.text)
             assert not ready.is_set()
             postgres_server.start()
             await asyncio.wait_for(ready.wait(), 20)
