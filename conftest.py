@@ -5,6 +5,7 @@ import gc
 import itertools
 import os
 import sys
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -48,13 +49,28 @@ SHARE_THE_SYSTEM = {
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """The scheduler of `--dist loadfile`, to which the files above are one."""
+    """The scheduler of `--dist loadfile`, to which the files above are one.
+
+    A file whose tests don't stand together, as some of them want quiet, is handed out in pieces.
+    """
     from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - a member alone is tested without it
 
     class ByFile(LoadFileScheduling):
+        def __init__(self, config: pytest.Config, log: Any) -> None:
+            super().__init__(config, log)
+            self._scopes: dict[str, str] = {}
+            self._pieces: Counter[str] = Counter()
+            self._before = ""
+
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return "the running system" if file in SHARE_THE_SYSTEM else file
+            if file in SHARE_THE_SYSTEM:
+                return "the running system"
+            if nodeid not in self._scopes:  # it is asked for all of them once, in their order
+                self._pieces[file] += file != self._before
+                self._before = file
+                self._scopes[nodeid] = f"{file}, piece {self._pieces[file]}"
+            return self._scopes[nodeid]
 
         def remove_node(self, node: Any) -> str | None:
             """Hand out anew what a process that died left undone, but not the test that it died of.
