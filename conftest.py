@@ -150,7 +150,7 @@ def _wants_quiet(item: pytest.Item) -> bool:
 
 @contextmanager
 def _locked(path: Path, how: int) -> Generator[None]:
-    """Holds a lock on a file or a folder, for whose sake is no matter."""
+    """Hold a lock on a file or a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, how)
@@ -165,7 +165,7 @@ def _locked(path: Path, how: int) -> Generator[None]:
 
 @contextmanager
 def _one_locked(paths: Sequence[Path]) -> Generator[None]:
-    """Holds a lock on one of these alone, whichever is free first."""
+    """Hold a lock on one of these alone, whichever is free first."""
     with ExitStack() as stack:
         for path in itertools.cycle(paths):
             with suppress(BlockingIOError):
